@@ -113,7 +113,7 @@ def _take_engagements(changes: PendingRows, events: list[Engagement]) -> None:
             for key, value in news.writes:
                 changes.put(key, value)
             for delivery, before, now in news.changed:
-                sums = changes.known(kind_of(delivery.kind), delivery.notification)
+                sums = changes.ended.known(kind_of(delivery.kind), delivery.notification)
                 if sums is not None:
                     engaged.count(sums, delivery.due_at, before, -1)
                     engaged.count(sums, delivery.due_at, now, 1)

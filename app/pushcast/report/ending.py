@@ -98,7 +98,7 @@ def _sums(changes: PendingRows, receipts: list[ReadReceipt]) -> tuple[dict[str, 
                 changes.publish("notification", each.notification_id, each.section.klass)
     for note_id in walks:
         changes.publish("broadcast", note_id, "")
-    return changes.all_ended("notification", notes), changes.all_ended("broadcast", walks)
+    return changes.ended.all("notification", notes), changes.ended.all("broadcast", walks)
 
 
 def _is_part_of_broadcast(receipt: ReadReceipt) -> bool:
@@ -138,7 +138,7 @@ def _takes_place(
         sums.copies += 1
     if before.run > receipt.run or (before.run == receipt.run and before.outcome == _ACCEPTED):
         return False  # a later run counts, and within a run an acceptance is never taken back: the push is on its way
-    of_before = sums if before.kind == kind else changes.known(kind_of(before.kind), before.notification)
+    of_before = sums if before.kind == kind else changes.ended.known(kind_of(before.kind), before.notification)
     if of_before is not None:
         add(of_before.ended, ended_key(before.platform, before.outcome, before.reason), -1)
         if before.outcome == _ACCEPTED:

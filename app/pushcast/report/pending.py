@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Generic, Protocol, TypeVar
 
 from pushcast.report import notes, rows
 from pushcast.report.minutes import MinuteChanges
@@ -13,6 +13,8 @@ from pushcast.report.rows import Block
 from pushcast.report.slo import Seen
 from pushcast.report.tallies import EndedTally, PlannedTally
 from pushcast.wire import topics
+
+S = TypeVar("S", bound=PlannedSums | EndedSums)
 
 
 class StoredRows(Protocol):
@@ -47,8 +49,8 @@ class PendingRows:
         self._fetched: dict[bytes, bytes | None] = {}
         self._blocks: dict[bytes, Block] = {}
         self._names: dict[tuple[Kind, str], bytes] = {}
-        self._planned: dict[bytes, PlannedSums] = {}  # by name
-        self._ended: dict[bytes, EndedSums] = {}
+        self.planned = _Sums(self, rows.note_key, PlannedSums, notes.planned_of)
+        self.ended = _Sums(self, rows.ended_key, EndedSums, notes.ended_of)
         self._published: set[bytes] = set()
 
     def fetch(self, keys: Iterable[bytes]) -> None:
@@ -88,44 +90,6 @@ class PendingRows:
             found = self._names[kind, note_id] = note_hash(kind, note_id)
         return found
 
-    def all_planned(self, note_ids: Iterable[str]) -> dict[str, PlannedSums]:
-        """What was planned of notifications, to be changed in place."""
-        names = {note_id: self.name("notification", note_id) for note_id in note_ids}
-        self.fetch(rows.note_key(name) for name in names.values() if name not in self._planned)
-        return {note_id: self._planned_of("notification", note_id, name) for note_id, name in names.items()}
-
-    def all_ended(self, kind: Kind, note_ids: Iterable[str]) -> dict[str, EndedSums]:
-        """How deliveries of notes ended, to be changed in place."""
-        names = {note_id: self.name(kind, note_id) for note_id in note_ids}
-        self.fetch(rows.ended_key(name) for name in names.values() if name not in self._ended)
-        return {note_id: self._ended_of(kind, note_id, name) for note_id, name in names.items()}
-
-    def planned_of_walk(self, broadcast: str) -> PlannedSums:
-        """What was planned of a broadcast, to be changed in place."""
-        return self._planned_of("broadcast", broadcast, self.name("broadcast", broadcast))
-
-    def _planned_of(self, kind: Kind, note_id: str, name: bytes) -> PlannedSums:
-        found = self._planned.get(name)
-        if found is None:
-            stored = self.get(rows.note_key(name))
-            found = PlannedSums(note_id, kind) if stored is None else notes.planned_of(stored)
-            self._planned[name] = found
-        return found
-
-    def _ended_of(self, kind: Kind, note_id: str, name: bytes) -> EndedSums:
-        found = self._ended.get(name)
-        if found is None:
-            stored = self.get(rows.ended_key(name))
-            found = EndedSums(note_id, kind) if stored is None else notes.ended_of(stored)
-            self._ended[name] = found
-        return found
-
-    def known(self, kind: Kind, note_id: str) -> EndedSums | None:
-        """How the deliveries of a note ended, where that is kept."""
-        name = self.name(kind, note_id)
-        kept = name in self._ended or self.get(rows.ended_key(name)) is not None
-        return self._ended_of(kind, note_id, name) if kept else None
-
     def publish(self, kind: Kind, note_id: str, klass: str | None = None) -> None:
         """Its sums have changed: they are for other programs, too, where the class says so. None: as it was planned."""
         if klass is None:
@@ -139,14 +103,58 @@ class PendingRows:
         found = self.rows
         for key, block in self._blocks.items():
             found[key] = rows.encode_block(block)
-        for name, planned in self._planned.items():
-            found[rows.note_key(name)] = notes.encode(planned)
-        for name, ended in self._ended.items():
-            found[rows.ended_key(name)] = notes.encode(ended)
+        found.update(self.planned.written())
+        found.update(self.ended.written())
         for name in self._published:
             found[rows.CHANGED + name] = b""
         minutes = MinuteChanges()
         self.planned_tally.tell(minutes, seen)
         self.ended_tally.tell(minutes, seen)
         found.update(minutes.over(self.get))
+        return found
+
+
+class _Sums(Generic[S]):
+    """Sums of one kind, by note, that were asked for: to be changed in place, and encoded once for all."""
+
+    def __init__(
+        self,
+        changes: PendingRows,
+        key_of: Callable[[bytes], bytes],
+        make: Callable[[str, Kind], S],
+        decode: Callable[[bytes], S],
+    ) -> None:
+        """`key_of`: where they lie, by the name of a note."""
+        self._changes = changes
+        self._key_of = key_of
+        self._make = make
+        self._decode = decode
+        self._found: dict[bytes, S] = {}  # by name
+
+    def all(self, kind: Kind, note_ids: Iterable[str]) -> dict[str, S]:
+        """Of these notes, by id: one question for all of them."""
+        names = {note_id: self._changes.name(kind, note_id) for note_id in note_ids}
+        self._changes.fetch(self._key_of(name) for name in names.values() if name not in self._found)
+        return {note_id: self._of(kind, note_id, name) for note_id, name in names.items()}
+
+    def one(self, kind: Kind, note_id: str) -> S:
+        """Of one note."""
+        return self._of(kind, note_id, self._changes.name(kind, note_id))
+
+    def known(self, kind: Kind, note_id: str) -> S | None:
+        """None: nothing is kept of it."""
+        name = self._changes.name(kind, note_id)
+        kept = name in self._found or self._changes.get(self._key_of(name)) is not None
+        return self._of(kind, note_id, name) if kept else None
+
+    def written(self) -> Iterator[tuple[bytes, bytes]]:
+        """Rows as they are now."""
+        for name, sums in self._found.items():
+            yield self._key_of(name), notes.encode(sums)
+
+    def _of(self, kind: Kind, note_id: str, name: bytes) -> S:
+        found = self._found.get(name)
+        if found is None:
+            stored = self._changes.get(self._key_of(name))
+            found = self._found[name] = self._make(note_id, kind) if stored is None else self._decode(stored)
         return found

@@ -27,13 +27,14 @@ def take_planned(changes: PendingRows, records: list[PlannedRecord]) -> None:
     """Rows of an account take each other's place: the last of the highest run counts."""
     unsummed, full = changes.modes.unsummed, changes.modes.full
     names = {each: changes.name("notification", each) for planned, _ in records for each in planned.notification_id}
-    of_notes = changes.all_planned(
+    of_notes = changes.planned.all(
+        "notification",
         {
             note_id
             for planned, _ in records
             for note_id, facts in zip(planned.notification_id, planned.facts, strict=True)
             if facts.klass not in unsummed and not facts.broadcast
-        }
+        },
     )
     blocks = _Blocks(changes)
     for planned, timestamp_ms in records:
@@ -65,7 +66,7 @@ def take_planned(changes: PendingRows, records: list[PlannedRecord]) -> None:
                     tally.add(plan, before)
             if facts.broadcast:  # what the keeper held of one: its legs have its times
                 if counts:
-                    _count(changes.planned_of_walk(note_id), plan, before)
+                    _count(changes.planned.one("broadcast", note_id), plan, before)
                 changes.publish("broadcast", note_id, "")
             elif facts.klass not in unsummed:
                 sums = of_notes[note_id]
@@ -101,7 +102,7 @@ def take_legs(changes: PendingRows, legs: list[Leg]) -> None:
     for leg in legs:
         if leg.count_only:
             continue
-        sums = changes.planned_of_walk(leg.broadcast)
+        sums = changes.planned.one("broadcast", leg.broadcast)
         sums.first_planned_at = min(sums.first_planned_at or leg.at, leg.at)
         changes.publish("broadcast", leg.broadcast, "")
         platforms = {name: count for name in PLATFORMS if (count := getattr(leg, name))}
