@@ -13,13 +13,13 @@ from typing import Final, TypeVar
 from pushcast.config.quiet import app_times
 from pushcast.config.settings import Settings
 from pushcast.handover import tail
+from pushcast.model.calm import CalmTimes
 from pushcast.model.gates import EXPIRED, NO_DEVICES, Ends, Override
 from pushcast.model.notification import Notification
 from pushcast.model.preferences import NO_WISHES, Wishes
 from pushcast.model.quiet import Quiet, QuietRule
 from pushcast.model.quiet_notes import judged_by, silenced
 from pushcast.model.words import Lane, Reason, Source
-from pushcast.plan.calm import CalmTimes
 from pushcast.plan.carried import Carried
 from pushcast.plan.entry import Entry
 from pushcast.plan.exact import resume

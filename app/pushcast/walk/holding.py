@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from pushcast.model.broadcast import Broadcast
+from pushcast.model.calm import CalmTimes
 from pushcast.model.gates import Ends, Override, in_quiet_hours
 from pushcast.model.preferences import NO_WISHES, Wishes
 from pushcast.model.quiet import Quiet, QuietRule, QuietTerms
@@ -29,7 +30,6 @@ from pushcast.wire.row_reader import Device
 
 #: Of a configuration without quiet hours.
 NO_QUIET_HOURS: Final = QuietRule({}, 0)
-_MAX_KNOWN: Final = 1_000  # windows and zones of which is kept until when they are calm
 
 
 class KeptPart(NamedTuple):
@@ -89,7 +89,7 @@ class OrderGates:
         self._quiet = quiet
         self._now_ms = now_ms
         self._pace = pace
-        self._calm: dict[object, int] = {}  # until when, by windows and zone
+        self._calm = CalmTimes(quiet)
         #: Whether the keeper, who counts for the caps, is asked before any of it leaves.
         self.asks_caps = limited is not None and limited.takes(broadcast.note, None)
         by_app = self._policy is not Quiet.IGNORE and bool(quiet.windows(NO_WISHES, broadcast.app))
@@ -131,16 +131,11 @@ class OrderGates:
         windows: tuple[QuietHours, ...],
     ) -> None:
         rule, app, now_ms = self._quiet, self._broadcast.app, self._now_ms()
-        later: list[int] = []
+        chosen, later = wishes.quiet_hours(app), list[int]()
         for device in devices:
             zone, _ = place_of(device, home, wishes, rule.zone(app))
-            until = None
-            if now_ms >= self._calm.get((windows, zone), 0):
-                until = rule.until(windows, zone, user, now_ms)
-                if until is None and (ends := rule.calm_until(windows, zone, now_ms)) is not None:
-                    if len(self._calm) >= _MAX_KNOWN:
-                        self._calm.clear()
-                    self._calm[windows, zone] = ends
+            is_calm = self._calm.span(app, zone, self._policy, now_ms, chosen) is not None
+            until = None if is_calm else rule.until(windows, zone, user, now_ms)
             if until is None:
                 judged = self._policy in (Quiet.HOLD, Quiet.DROP)
                 terms = QuietTerms(self._policy, name_of(zone), windows, first_try=True) if judged else None

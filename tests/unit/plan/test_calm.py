@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from pushcast.model import calm
+from pushcast.model.calm import CalmTimes
 from pushcast.model.preferences import NO_WISHES
 from pushcast.model.quiet import AppTimes, Quiet, QuietRule
 from pushcast.model.user import QuietHours
 from pushcast.model.zones import zone_of
-from pushcast.plan import calm
-from pushcast.plan.calm import CalmTimes
 from pushcast.plan.part_intake import PartIntake
 from twins.plan import PlanHarness, note, users_of
 
@@ -63,6 +63,18 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for app in apps:
         assert times.span(app, ZONES[0], Quiet.HOLD, at("2026-12-01T12:00")) is not None
     assert len(times._known) <= 5
+
+
+def test_what_a_user_has_chosen_stands_in_place_of_the_apps_and_is_told_apart_from_it() -> None:
+    times = CalmTimes(QuietRule({"news": AppTimes(UTC, (NIGHT,))}, 0))
+    noon, berlin = at("2026-12-01T12:00"), ZONES[0]
+    chosen = (QuietHours(NIGHT.days, "11:00", "15:00"),)
+    assert times.span("news", berlin, Quiet.HOLD, noon) is not None
+    assert times.span("news", berlin, Quiet.HOLD, noon, chosen) is None
+    span = times.span("news", berlin, Quiet.HOLD, noon + 10 * 3_600_000, chosen)
+    assert span is not None
+    assert span.terms is not None
+    assert span.terms.windows == chosen
 
 
 async def planned(hour: int, *, look_at_each: bool, monkeypatch: pytest.MonkeyPatch) -> Any:
