@@ -31,6 +31,7 @@ from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import CallLater, Fatal, PositionedOutbox
 from pushcast.stream.retrying import retried
 from pushcast.stream.runner import Runner
+from pushcast.stream.sharing import Sharing
 from pushcast.stream.stage import Stage
 from pushcast.stream.table import Table
 from pushcast.stream.tenure import Tenures
@@ -90,6 +91,7 @@ class WalkStage(Stage):
         self._fatal = fatal
         self._call_later = call_later
         self._sleep = sleep
+        self._sharing = Sharing(clock, sleep, self._limits.min_share)
         self._name = f"walk-{lane}"
         self._count = counting(counters)
         self._edge = Edge(self._name, outbox, self._count, FloodGuard(settings.flood, clock))
@@ -296,9 +298,7 @@ class WalkStage(Stage):
             began = self._clock.monotonic_seconds()
             self._slices.take(tenure, order, began)
             self._asking.wake()
-            took = self._clock.monotonic_seconds() - began
-            beside = self.work.waits_beside(tenure.number)
-            await self._sleep(took * (1 / self._limits.min_share - 1) if beside else 0)
+            await self._sharing.pause(partial(self.work.waits_beside, tenure.number), began)
 
     async def _look_at_table(self, tenure: WalkTenure, order: Underway) -> None:
         """A registration that was acknowledged before the order came is in the table before it is walked."""

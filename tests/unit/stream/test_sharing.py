@@ -53,6 +53,20 @@ async def test_ii15_it_pauses_for_nobody_but_gives_way_once() -> None:
     assert await slept(Waiting(AHEAD), 0.02) == [0]
 
 
+async def test_a_source_may_have_another_share() -> None:
+    found: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        found.append(seconds)
+
+    clock = ManualClock(0)
+    sharing = Sharing(clock, sleep, 0.5)
+    began = sharing.began()
+    clock.advance(0.01)
+    await sharing.pause(lambda: True, began)
+    assert [round(seconds, 6) for seconds in found] == [0, 0.01]
+
+
 def test_a_process_without_cpu_pauses_for_half_a_second_at_most_and_a_clock_that_goes_back_for_nothing() -> None:
     assert pause_seconds(60) == MAX_PAUSE_SECONDS
     assert pause_seconds(-1) == 0
