@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hmac
 from typing import Final
 
-import httpx
 from aiohttp import web
 
 from pushcast.gateway.access import Door
+from pushcast.inner.client import InnerClient
+from pushcast.inner.port import InnerPort
 from pushcast.model.errors import InvalidInput
 from pushcast.wire import quota_leases
 from pushcast.wire.quota_leases import LeaseAsk, QuotaGrant
@@ -19,31 +19,14 @@ MAX_BYTES: Final = 4096
 ANSWER_SECONDS: Final = 0.25
 
 
-class LeaseServer:
-    """POST /leases, for other gateways alone. `token`: a bearer token that is demanded; None: for loopback."""
+class LeaseServer(InnerPort):
+    """POST /leases, for other gateways alone."""
 
     def __init__(self, door: Door, token: str | None) -> None:
         self._door = door
-        self._expected = None if token is None else f"Bearer {token}".encode()
-        self._app = web.Application(client_max_size=MAX_BYTES)
-        self._app.router.add_post(PATH, self._lease)
-        self._runner = web.AppRunner(self._app, access_log=None)
-        self.port = 0
-
-    async def start(self, host: str, port: int) -> None:
-        """Listens; `port` is the real one afterwards. Raises OSError when the port is taken."""
-        await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
-        self.port = self._runner.addresses[0][1]
-
-    async def close(self) -> None:
-        """Stops listening."""
-        await self._runner.cleanup()
+        super().__init__(token, {("POST", PATH): self._lease}, MAX_BYTES)
 
     async def _lease(self, request: web.Request) -> web.Response:
-        sent = request.headers.get("Authorization", "").encode()
-        if self._expected is not None and not hmac.compare_digest(sent, self._expected):
-            return web.Response(status=401)
         try:
             ask = quota_leases.decode_ask(await request.read())
         except InvalidInput as error:
@@ -56,24 +39,16 @@ class LeaseClient:
 
     def __init__(self, token: str | None, seconds: float | None = None) -> None:
         """`seconds` in which an answer must have come; None: as many as a request waits for at most."""
-        seconds = ANSWER_SECONDS if seconds is None else seconds
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        # No proxy of the environment: gateways are reached directly.
-        self._client = httpx.AsyncClient(headers=headers, trust_env=False, verify=False, timeout=seconds)  # noqa: S501
+        self._client = InnerClient(token, ANSWER_SECONDS if seconds is None else seconds)
 
     async def __call__(self, url: str, ask: LeaseAsk) -> list[QuotaGrant]:
         """Raises OSError when there is no answer, or none that can be read."""
+        content = (await self._client.post(url + PATH, quota_leases.encode(ask))).found()
         try:
-            answer = await self._client.post(url + PATH, content=quota_leases.encode(ask))
-        except httpx.HTTPError as error:
-            raise OSError(f"{type(error).__name__}: {error}") from error
-        if answer.status_code != 200:
-            raise OSError(f"HTTP {answer.status_code}")
-        try:
-            return quota_leases.decode_grants(answer.content, len(ask.quotas))
+            return quota_leases.decode_grants(content, len(ask.quotas))
         except InvalidInput as error:
             raise OSError(str(error)) from None
 
     async def close(self) -> None:
         """Closes its connections."""
-        await self._client.aclose()
+        await self._client.close()

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 from aiohttp import web
 
+from pushcast.inner.port import Answering, InnerPort
 from pushcast.report.questions import ReportQuestions
 
 MSGPACK: Final = "application/msgpack"
 MAX_IDS: Final = 500
 
 
-class ReportServer:
-    """GET /notes, /list, /history, /minutes, /passed. `token`: a bearer token that is demanded; None: for loopback."""
+class ReportServer(InnerPort):
+    """GET /notes, /list, /history, /minutes, /passed."""
 
     def __init__(self, questions: ReportQuestions, token: str | None) -> None:
         self._questions = questions
-        self._expected = None if token is None else f"Bearer {token}".encode()
-        self._app = web.Application()
         answers = {
             "/notes": self._notes,
             "/list": self._list,
@@ -30,33 +28,7 @@ class ReportServer:
             "/minutes": self._minutes,
             "/passed": self._passed,
         }
-        for path, answer in answers.items():
-            self._app.router.add_get(path, self._guarded(answer))
-        self._runner = web.AppRunner(self._app, access_log=None)
-        self.port = 0
-
-    async def start(self, host: str, port: int) -> None:
-        """Listens; `port` is the real one afterwards. Raises OSError when the port is taken."""
-        await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
-        self.port = self._runner.addresses[0][1]
-
-    async def close(self) -> None:
-        """Stops listening."""
-        await self._runner.cleanup()
-
-    def _guarded(self, answer: Callable[[web.Request], bytes]) -> Callable[[web.Request], Awaitable[web.Response]]:
-        async def handle(request: web.Request) -> web.Response:
-            sent = request.headers.get("Authorization", "").encode()
-            if self._expected is not None and not hmac.compare_digest(sent, self._expected):
-                return web.Response(status=401)
-            try:
-                body = await asyncio.to_thread(answer, request)
-            except (KeyError, ValueError, msgspec.MsgspecError) as error:
-                return web.Response(status=400, text=f"a parameter is wrong: {type(error).__name__}")
-            return web.Response(body=body, content_type=MSGPACK)
-
-        return handle
+        super().__init__(token, {("GET", path): _on_a_thread(answer) for path, answer in answers.items()})
 
     def _notes(self, request: web.Request) -> bytes:
         ids = msgspec.json.decode(request.query["ids"], type=list[str])
@@ -80,6 +52,17 @@ class ReportServer:
         times = int(query["from"]), int(query["to"])
         partition, limit = int(query["partition"]), int(query["limit"])
         return self._questions.history(partition, query["user"], *times, _after(request), limit)
+
+
+def _on_a_thread(answer: Callable[[web.Request], bytes]) -> Answering:
+    async def handle(request: web.Request) -> web.Response:
+        try:
+            body = await asyncio.to_thread(answer, request)
+        except (KeyError, ValueError, msgspec.MsgspecError) as error:
+            return web.Response(status=400, text=f"a parameter is wrong: {type(error).__name__}")
+        return web.Response(body=body, content_type=MSGPACK)
+
+    return handle
 
 
 def _partitions(request: web.Request) -> frozenset[int]:

@@ -8,8 +8,6 @@ import secrets
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
-
 from pushcast.audit.device_history import history_of
 from pushcast.config.doors import Console
 from pushcast.config.settings import Settings
@@ -23,6 +21,7 @@ from pushcast.console.server import ConsoleServer
 from pushcast.console.session import Sessions
 from pushcast.console.watch import Process, Watch
 from pushcast.gateway.connections import ConnectionBounds
+from pushcast.inner.client import InnerClient
 from pushcast.kafka.control import ControlTail
 from pushcast.model.errors import ConfigurationError
 from pushcast.runtime import whereabouts
@@ -57,8 +56,7 @@ class ConsoleProcess(DoorProcess):
         self._options = options
         self._one_story = asyncio.Semaphore(1)  # it may read every partition
         self.actions = Actions()
-        # No proxy of the environment: processes are reached directly.
-        self._client = httpx.AsyncClient(trust_env=False, verify=False)  # noqa: S501 - plain HTTP
+        self._client = InnerClient()
         self._watch = Watch(self._processes, self._fetch, self._standing, now_ms)
         self._watching = asyncio.ensure_future(self._watch.run())
         desk = Desk(
@@ -98,7 +96,7 @@ class ConsoleProcess(DoorProcess):
         """Ends the streams first."""
         self._watching.cancel()
         await super().close()
-        await self._client.aclose()
+        await self._client.close()
 
     def _processes(self) -> list[Process]:
         here = [
@@ -108,11 +106,7 @@ class ConsoleProcess(DoorProcess):
         return [*here, *(Process(place, f"http://{place}", place) for place in self._options.processes)]
 
     async def _fetch(self, url: str) -> tuple[int, bytes]:
-        try:
-            answer = await self._client.get(url)
-        except httpx.HTTPError as error:
-            raise OSError(f"{type(error).__name__}: {error}") from error
-        return answer.status_code, answer.content
+        return await self._client.get(url)
 
     async def _story(self, device: str, user: str | None) -> dict[str, Any]:
         async with self._one_story:
