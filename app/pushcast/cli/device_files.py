@@ -22,7 +22,7 @@ from pushcast.config.settings import Settings
 from pushcast.model.errors import ConfigurationError, InvalidInput
 from pushcast.wire.migrate.files import System, found_in
 from pushcast.wire.migrate.rows import Import, ImportMap, Skipped
-from pushcast.wire.migrate.tables import Table
+from pushcast.wire.migrate.tables import CsvTable
 from pushcast.wire.times import to_ms
 
 
@@ -126,7 +126,7 @@ def _lines(
         return
     with _text_of(file) as text:
         if how is None:
-            yield from _own_csv(Table(text))
+            yield from _own_csv(CsvTable(text))
             return
         for number, found in found_in(text, System.table if source is From.csv else System(source), how):
             if isinstance(found, Skipped):
@@ -151,7 +151,7 @@ def _text_of(file: Path) -> Iterator[TextIO]:
         yield text
 
 
-def _own_csv(table: Table) -> Iterator[NumberedLine]:
+def _own_csv(table: CsvTable) -> Iterator[NumberedLine]:
     from pushcast.wire.device_export import from_csv
 
     table.need(("user",), "export of `device export` (a table of your own needs --map)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from codecs import BOM_UTF8
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -13,6 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from pushcast.config.settings import Settings
 from pushcast.kafka.clients import client_config, open_consumer, open_producer
+from pushcast.kafka.producer import produce_when_room
 from pushcast.model.device import DeviceState
 from pushcast.model.errors import ConfigurationError, InvalidInput, PushcastError
 from pushcast.model.ids import device_row_prefix, is_user_row, partition_of
@@ -47,18 +49,11 @@ class IntakeProducer:
         """`put` for a record key that is no user's."""
         _check_size(topic, value)
         partition = partition_of(key, self._partitions)
-        while True:
-            try:
-                self._producer.produce(topic, value, key, partition, on_delivery=self._delivered)
-            except BufferError:
-                self._producer.poll(0.1)
-            else:
-                self._producer.poll(0)
-                return
+        produce_when_room(self._producer, topic, value, key, partition, partial(self._not_written, topic))
 
-    def _delivered(self, error: KafkaError | None, message: Message) -> None:
-        if error is not None and len(self._failed) < 10:
-            self._failed.append(f"{message.topic()}: {error.str()}")
+    def _not_written(self, topic: str, why: str) -> None:
+        if len(self._failed) < 10:
+            self._failed.append(f"{topic}: {why}")
 
     def __enter__(self) -> IntakeProducer:
         return self

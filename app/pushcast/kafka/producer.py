@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from pushcast.config.security import KafkaSecurity
 from pushcast.kafka import clients
@@ -18,6 +18,8 @@ MAX_RECORD_BYTES = 8 << 20
 #: record in it, however small, is too large.
 BATCH_BYTES = 512 << 10
 
+#: Between two looks whether a tool's record finds room.
+_ROOM_SECONDS = 0.1
 #: Errors that blame the record; all others blame the cluster or the configuration.
 REFUSALS = {KafkaError.MSG_SIZE_TOO_LARGE: "record_too_large", KafkaError.INVALID_RECORD: "invalid_record"}
 
@@ -99,3 +101,32 @@ def unfit(
     except ValueError as error:
         return refusal_of(said_at_once(error), topic, partition, size)
     return RecordTooLarge(topic, partition, whole, f"more than {limit} bytes") if whole > limit else None
+
+
+def produce_when_room(
+    producer: Producer,
+    topic: str,
+    value: bytes | None,
+    key: bytes | None,
+    partition: int,
+    failed: Callable[[str], None],
+    **more: Any,
+) -> None:
+    """For a tool: gives a record to the client, and waits while its queue is full. `failed` hears why it is not
+    written, now or later. `more`: as `Producer.produce` has it."""
+
+    def delivered(error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            failed(error.str())
+
+    while True:
+        try:
+            producer.produce(topic, value, key, partition, delivered, **more)
+        except BufferError:
+            producer.poll(_ROOM_SECONDS)
+        except PRODUCE_ERRORS as error:
+            failed(said_at_once(error).str())
+            return
+        else:
+            producer.poll(0)
+            return

@@ -24,7 +24,7 @@ from pushcast.wire.orders import decode_order
 ReadOrder = Callable[[int, int], Awaitable[bytes | None]]
 
 
-class HeldPart(NamedTuple):
+class HeldContent(NamedTuple):
     """What the keeper held, and of which broadcast."""
 
     held: HeldBroadcast
@@ -32,7 +32,7 @@ class HeldPart(NamedTuple):
 
 
 #: By the record's value; an error: it cannot be planned.
-Contents = Mapping[bytes, HeldPart | InvalidInput]
+Contents = Mapping[bytes, HeldContent | InvalidInput]
 NOTHING: Final[Contents] = {}
 #: Contents that are remembered; one is up to 2 MiB.
 MAX_KNOWN: Final = 16
@@ -54,19 +54,19 @@ class HeldContents:
 
     async def of(self, partition: int, values: Iterable[bytes | None]) -> Contents:
         """Contents of all that broadcasts are among these records. Raises ConnectionError."""
-        found: dict[bytes, HeldPart | InvalidInput] = {}
+        found: dict[bytes, HeldContent | InvalidInput] = {}
         for value in values:
             if value is not None and is_held_broadcast(value):
                 found[value] = await self._part(partition, value)
         return found
 
-    async def _part(self, partition: int, value: bytes) -> HeldPart | InvalidInput:
+    async def _part(self, partition: int, value: bytes) -> HeldContent | InvalidInput:
         try:
             held = decode_held(value)
         except InvalidInput as error:
             return error
         broadcast = await self._content(partition, held)
-        return broadcast if isinstance(broadcast, InvalidInput) else HeldPart(held, broadcast)
+        return broadcast if isinstance(broadcast, InvalidInput) else HeldContent(held, broadcast)
 
     async def _content(self, partition: int, held: HeldBroadcast) -> Broadcast | InvalidInput:
         place = partition, held.walk_offset, held.content

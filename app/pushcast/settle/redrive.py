@@ -15,13 +15,11 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import cast
 
-from confluent_kafka import Producer
-
 from pushcast.config.settings import Settings
 from pushcast.handover.fences import Fences, author_of
 from pushcast.kafka.clients import client_config, open_producer
 from pushcast.kafka.headers import headers_of
-from pushcast.kafka.producer import MAX_RECORD_BYTES, PRODUCE_ERRORS, said_at_once
+from pushcast.kafka.producer import MAX_RECORD_BYTES, produce_when_room
 from pushcast.kafka.topics import load_topology
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Outcome
@@ -37,7 +35,6 @@ from pushcast.wire.receipts import decode_receipt
 from pushcast.wire.retries import CAME_FROM
 
 _TIMEOUT_SECONDS = 15.0
-_POLL_SECONDS = 0.1
 #: Letters held at a time; the manifest is saved after each such step.
 STEP_LETTERS = BLOCK_RECORDS
 STEP_BYTES = BLOCK_BYTES
@@ -162,7 +159,17 @@ class DeadLetters:
             ahead = count / per_second - (time.monotonic() - begun)
             if ahead > 0:
                 sleep(ahead)
-            _put(producer, source, partition, letter, value, failed)
+            headers, _ = redriven_headers(letter)
+            produce_when_room(
+                producer,
+                source,
+                value,
+                letter.raw.key,
+                partition,
+                failed.append,
+                timestamp=letter.first_seen_at,
+                headers=headers,
+            )
         left = producer.flush(_TIMEOUT_SECONDS)
         if left or failed:
             raise PushcastError(
@@ -225,29 +232,3 @@ class DeadLetters:
             if delivery in wanted and found.get(delivery, NO_RECEIPT)[0] != Outcome.ACCEPTED:
                 found[delivery] = receipt["outcome"], receipt["run"]
         return found, kept_since
-
-
-def _put(
-    producer: Producer, source: str, partition: int, letter: Letter, value: bytes | None, failed: list[str]
-) -> None:
-    """Gives a letter to the client, and waits while its queue is full. Why it is not taken goes to `failed`."""
-    headers, _ = redriven_headers(letter)
-    taken = False
-    while not taken:
-        try:
-            producer.produce(
-                source,
-                value,
-                letter.raw.key,
-                partition,
-                timestamp=letter.first_seen_at,
-                headers=cast("list[tuple[str, str | bytes | None]]", headers),
-                on_delivery=lambda error, message: failed.append(error.str()) if error is not None else None,
-            )
-            taken = True
-        except BufferError:
-            producer.poll(_POLL_SECONDS)
-        except PRODUCE_ERRORS as error:
-            failed.append(said_at_once(error).str())
-            return
-    producer.poll(0)

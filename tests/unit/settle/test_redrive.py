@@ -67,7 +67,7 @@ class TwinLogs:
         log.append(TwinMessage(topic, 0, len(log), value, list(headers)))
 
     def produce(
-        self, topic: str, value: bytes, key: bytes | None, partition: int, *, headers: Any, **_: object
+        self, topic: str, value: bytes, key: bytes | None, partition: int, _report: Any, *, headers: Any, **_: object
     ) -> None:
         if self.failures:
             raise self.failures.pop()

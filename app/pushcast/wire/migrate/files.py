@@ -11,7 +11,7 @@ import orjson
 from pushcast.model.errors import ConfigurationError, InvalidInput
 from pushcast.wire.migrate import airship, azure, columns, countly, onesignal, parse, sns
 from pushcast.wire.migrate.rows import FoundDevice, Import, Row, Skipped
-from pushcast.wire.migrate.tables import Table, not_utf8
+from pushcast.wire.migrate.tables import CsvTable, not_utf8
 
 #: A file that is one document is read whole; lines are not.
 MAX_DOCUMENT_CHARS: Final = 256 << 20
@@ -59,7 +59,7 @@ def found_in(text: TextIO, system: System, how: Import) -> Iterator[Numbered]:
             else:
                 yield from _numbered(number, (Skipped.UNREADABLE,) if row is None else changes_of(row, how))
     else:
-        table = Table(text)
+        table = CsvTable(text)
         if system is System.table:
             columns.check_map(how, table.header)
         else:

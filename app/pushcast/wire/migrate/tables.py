@@ -16,7 +16,7 @@ _SEARCHED_CHARS: Final = 8192
 Cells = dict[str, str]
 
 
-class Table:
+class CsvTable:
     """The rows under a header, as cells by column. Text is to be read with `surrogateescape`, so that bytes that are no
     UTF-8 cost their own row alone."""
 

@@ -10,14 +10,14 @@ from itertools import chain
 import pytest
 
 from pushcast.model.errors import ConfigurationError, InvalidInput
-from pushcast.wire.migrate.tables import Table
+from pushcast.wire.migrate.tables import CsvTable
 
 LIMIT = csv.field_size_limit()
 
 
 def read(body: str) -> list[tuple[int, dict[str, str] | str]]:
     """Rows with their lines; of a broken one its column."""
-    table = Table(io.StringIO(body, newline=""))
+    table = CsvTable(io.StringIO(body, newline=""))
     return [(number, row.field or "" if isinstance(row, InvalidInput) else row) for number, row in table]
 
 
@@ -56,11 +56,11 @@ def test_every_row_may_be_broken_and_each_is_told() -> None:
 @pytest.mark.parametrize("header", ['"a', "a,\udcff", "x" * (LIMIT + 1)])
 def test_a_header_that_cannot_be_read_ends_the_import(header: str) -> None:
     with pytest.raises(ConfigurationError, match="line 1, the header"):
-        Table(io.StringIO(header + "\n1\n"))
+        CsvTable(io.StringIO(header + "\n1\n"))
 
 
 def test_nothing_of_a_cell_stands_in_what_is_said_of_it() -> None:
-    [(_, found)] = list(Table(io.StringIO('token\n"se"cret\n')))
+    [(_, found)] = list(CsvTable(io.StringIO('token\n"se"cret\n')))
     assert isinstance(found, InvalidInput)
     assert "cret" not in str(found)
 
@@ -69,7 +69,7 @@ def test_an_open_quote_takes_no_more_of_a_file_into_memory_than_a_cell_may_have(
     lines = chain(["a,b\n", '1,"open\n'], (f"{number},x\n" for number in range(200_000)))
     tracemalloc.start()
     try:
-        assert sum(isinstance(row, InvalidInput) for _, row in Table(lines)) == 1
+        assert sum(isinstance(row, InvalidInput) for _, row in CsvTable(lines)) == 1
         assert tracemalloc.get_traced_memory()[1] < 16 << 20
     finally:
         tracemalloc.stop()
