@@ -100,7 +100,7 @@ class ConsoleProcess(DoorProcess):
 
     def _processes(self) -> list[Process]:
         here = [
-            Process(each.name, f"http://{each.host}:{each.port}", f"{each.name}:{each.pid}")
+            Process(each.name, each.url, f"{each.name}:{each.pid}")
             for each in whereabouts.read_all(self.settings.data_dir)
         ]
         return [*here, *(Process(place, f"http://{place}", place) for place in self._options.processes)]

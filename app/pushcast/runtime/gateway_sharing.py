@@ -16,6 +16,7 @@ from pushcast.gateway.lease_server import LeaseClient, LeaseServer
 from pushcast.gateway.shared_quotas import SharedQuotas
 from pushcast.kafka.acks import AckProducer
 from pushcast.model.errors import ConfigurationError
+from pushcast.model.urls import http_url
 from pushcast.observe.catalogue import MetricName
 from pushcast.observe.metrics import Sample
 from pushcast.stream.errors import Full, OutboxFailed
@@ -63,6 +64,7 @@ class GatewaySharing:
     def samples(self) -> Iterable[Sample]:
         """For a scrape."""
         yield Sample(MetricName.GATEWAY_UNSHARED, self.quotas.unshared)
+        yield Sample(MetricName.GATEWAY_PEERS, len(self.peers.urls()))
 
     def _later(self, seconds: float, run: Callable[[], Awaitable[None]]) -> None:
         async def wait() -> None:
@@ -76,7 +78,7 @@ class GatewaySharing:
     async def _say(self) -> None:
         host = self._options.advertised_host or self._options.host
         while True:
-            self._put(encode(GatewayPeer(f"http://{host}:{self._server.port}", _now_ms())))
+            self._put(encode(GatewayPeer(http_url(host, self._server.port), _now_ms())))
             await asyncio.sleep(SAY_SECONDS)
 
     def _put(self, value: bytes | None) -> None:

@@ -228,7 +228,7 @@ async def _run(
             watching.append(asyncio.create_task(presence.run()))
         for task in watching:
             task.add_done_callback(watch)
-        on_ready = partial(_ready, began, f"http://{where.host}:{where.port}", ready_fd, manager)
+        on_ready = partial(_ready, began, where.url, ready_fd, manager)
         code = await run_apps(hosted.apps, on_ready=on_ready, stop=asyncio.Event(), stop_seconds=STOP_SECONDS)
     finally:
         manager.tell(STOPPING)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from pushcast.model.urls import http_url
 from pushcast.whole_files import write_whole
 
 
@@ -20,6 +21,11 @@ class Whereabouts:
     pid: int
     host: str
     port: int
+
+    @property
+    def url(self) -> str:
+        """Without a path."""
+        return http_url(self.host, self.port)
 
 
 def write(data_dir: Path, entry: Whereabouts) -> Path:

@@ -141,6 +141,72 @@ def test_o6_every_member_of_a_group_has_a_slot_and_probes_that_never_ask_kafka_f
         assert container["args"][:2] == ["run", work["metadata"]["labels"]["app.kubernetes.io/component"]]
 
 
+def environment(container: dict[str, Any]) -> dict[str, str]:
+    """As Kubernetes gives it to the process, for a pod of this name and address."""
+    fields = {"metadata.name": "pod-0", "status.podIP": "fd00::7"}
+    found: dict[str, str] = {}
+    for each in container["env"]:
+        value = each.get("value") or fields[each["valueFrom"]["fieldRef"]["fieldPath"]]
+        for name, known in found.items():  # those that stand before it
+            value = value.replace(f"$({name})", known)
+        found[each["name"]] = value
+    return found
+
+
+def test_o6_every_process_finds_a_configuration_that_it_starts_with(
+    rendered: list[dict[str, Any]], values: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Kubernetes says in its way (`$(POD_NAME)`, ports, hosts) and what the ConfigMap says, together."""
+    [config] = [each for each in rendered if each["kind"] == "ConfigMap"]
+    file = tmp_path / "pushcast.yaml"
+    file.write_text(config["data"]["pushcast.yaml"])
+    for work, container in containers(rendered):
+        role = work["metadata"]["labels"]["app.kubernetes.io/component"]
+        ports = {each["name"]: each["containerPort"] for each in container["ports"]}
+        with monkeypatch.context() as patch:
+            for name, value in environment(container).items():
+                patch.setenv(name, value)
+            patch.setenv("PUSHCAST_CONFIG", str(file))
+            found = load()
+        assert found.kafka.session_timeout_seconds >= 30
+        assert (role == "reporter") <= (found.reports is not None and found.reports.token_file is not None)
+        if role == "gateway" and found.gateway is not None and found.gateway.sharing is not None:
+            sharing = found.gateway.sharing
+            assert (sharing.host, sharing.port) == ("0.0.0.0", ports["sharing"])
+            assert sharing.advertised_host == "fd00::7"
+        else:
+            assert "sharing" not in ports
+
+
+def test_o6_where_the_network_is_closed_those_who_ask_each_other_are_let_through(
+    rendered: list[dict[str, Any]], values: Path, settings: Settings
+) -> None:
+    policies = {
+        each["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/component"]: each["spec"]
+        for each in rendered
+        if each["kind"] == "NetworkPolicy"
+    }
+    if not policies:
+        return
+    outward = {
+        role: {port["port"] for rule in spec["egress"] for port in rule["ports"]} for role, spec in policies.items()
+    }
+    inward = {
+        role: {port["port"]: str(rule.get("from")) for rule in spec["ingress"] for port in rule["ports"]}
+        for role, spec in policies.items()
+    }
+    assert {role for role, ports in outward.items() if 443 in ports} == {"sender", "settler"} | (
+        {"reporter"} if settings.webhooks else set()
+    )
+    assert settings.gateway is not None
+    assert settings.gateway.sharing is not None
+    assert VALUES["roles"]["gateway"]["sharingPort"] in outward["gateway"]
+    assert "component': 'gateway'" in inward["gateway"]["sharing"]
+    assert all("component': 'console'" in ports["metrics"] for ports in inward.values())
+    assert VALUES["roles"]["reporter"]["port"] in outward["gateway"] & outward["console"]
+    assert 9464 in outward["console"]
+
+
 def test_o6_a_scaled_role_asks_for_a_group_and_a_topic_that_it_reads(
     rendered: list[dict[str, Any]], values: Path
 ) -> None:

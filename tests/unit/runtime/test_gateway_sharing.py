@@ -12,6 +12,7 @@ from pushcast.config.doors import Sharing
 from pushcast.gateway.access import Door
 from pushcast.gateway.keyring import ApiKeyring
 from pushcast.model.errors import ConfigurationError
+from pushcast.observe.catalogue import MetricName
 from pushcast.runtime.gateway_sharing import GatewaySharing
 from pushcast.stream.errors import Full
 from twins.gateway import ProducerTwin
@@ -32,9 +33,23 @@ async def test_it_says_where_it_is_until_it_goes() -> None:
     [url] = found.peers.urls().values()
     assert (said.topic, url.rpartition(":")[0]) == ("push.where.v1", "http://gate-1")
     assert found.peers.home_of("key") == (said.key.removeprefix(b"gateway/").decode(), url)
-    assert [sample.value for sample in found.samples()] == [0]
+    assert {sample.name: sample.value for sample in found.samples()} == {
+        MetricName.GATEWAY_PEERS: 1,
+        MetricName.GATEWAY_UNSHARED: 0,
+    }
     await found.close()
     assert producer.puts[-1] == said._replace(value=None)
+
+
+async def test_an_address_of_ipv6_is_one_that_others_can_ask() -> None:
+    producer = ProducerTwin()
+    found = sharing(producer, Sharing(advertised_host="fd00::7"))
+    await found.start()
+    await asyncio.sleep(0)
+    found.peers.apply(producer.puts[0].key, producer.puts[0].value)
+    [url] = found.peers.urls().values()
+    assert url.startswith("http://[fd00::7]:")
+    await found.close()
 
 
 async def test_a_producer_without_room_is_told_of_and_nothing_ends() -> None:

@@ -36,6 +36,14 @@ METRICS: Final = (
         "A key that needs more: make one with a larger `--requests-per-minute`. `address`: look who tries keys.",
     ),
     Metric(
+        N.GATEWAY_PEERS,
+        "gauge",
+        "gateways",
+        (),
+        "Gateways that this process shares quotas with, itself included. Only with `gateway.sharing`.",
+        "Fewer than there are: one does not write to push.where.v1, or its clock is a minute off.",
+    ),
+    Metric(
         N.GATEWAY_UNSHARED,
         "counter",
         "requests",

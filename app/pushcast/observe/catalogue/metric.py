@@ -149,6 +149,7 @@ class MetricName(StrEnum):
     GATEWAY_REQUESTS = "pushcast_gateway_requests_total"
     GATEWAY_REQUEST_SECONDS = "pushcast_gateway_request_seconds"
     GATEWAY_LIMITED = "pushcast_gateway_limited_total"
+    GATEWAY_PEERS = "pushcast_gateway_peers"
     GATEWAY_UNSHARED = "pushcast_gateway_unshared_requests_total"
     GATEWAY_CONNECTIONS_REFUSED = "pushcast_gateway_connections_refused_total"
     GATEWAY_UNCONFIRMED = "pushcast_gateway_unconfirmed_records"

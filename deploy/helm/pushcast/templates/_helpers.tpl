@@ -22,6 +22,13 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
+{{/* "true" where gateways keep the quotas of keys together. */}}
+{{- define "pushcast.sharing" -}}
+{{- with (.Values.config.gateway | default dict).sharing }}
+{{- $_ := required "config.gateway.sharing.token_file is needed: the pods of gateways ask each other" .token_file }}true
+{{- end }}
+{{- end }}
+
 {{/* One entry for each StatefulSet or Deployment: a role, and its lane and platform where it has them. */}}
 {{- define "pushcast.workloads" -}}
 {{- $full := include "pushcast.fullname" . }}
