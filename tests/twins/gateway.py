@@ -25,6 +25,7 @@ from pushcast.stream.errors import Full
 from pushcast.stream.ports import Written
 from pushcast.wire.api_keys import ApiKey, Hash, Scope, encode_record, new_key
 from pushcast.wire.control_state import ControlState
+from pushcast.wire.examples import ExampleFilter
 from pushcast.wire.headers import Headers
 
 NOW_MS = 1_790_000_000_000
@@ -96,6 +97,9 @@ class ReportsTwin:
         self.all: dict[str, dict[str, Any]] = {}
         self.waited: list[tuple[str, int, int]] = []
         self.history: list[dict[str, Any]] | None = []
+        self.wanted: list[ExampleFilter] = []
+        self.found: list[dict[str, Any]] = []  # examples
+        self.standing: dict[str, Any] = {"complete": True, "missing_partitions": []}
 
     async def report(self, note_id: str) -> dict[str, Any] | None:
         return self.all.get(note_id)
@@ -125,6 +129,10 @@ class ReportsTwin:
     async def caught_up(self, lane: str, partition: int, offset: int) -> bool:
         self.waited.append((lane, partition, offset))
         return True
+
+    async def examples(self, wanted: ExampleFilter, limit: int) -> dict[str, Any]:
+        self.wanted.append(wanted)
+        return {"examples": self.found[:limit], "looked_at": 812, "whole": False, **self.standing}
 
     async def deliveries(self, user: str, *, limit: int, cursor: str | None) -> dict[str, Any] | None:
         if self.history is None:

@@ -17,6 +17,7 @@ from pushcast.gateway.cancels import CancelRequests
 from pushcast.gateway.devices import Devices
 from pushcast.gateway.documents import Documents
 from pushcast.gateway.engagement import Engagements
+from pushcast.gateway.examples import ExampleCalls
 from pushcast.gateway.identity import Repeats
 from pushcast.gateway.letters import DeadLetterCalls
 from pushcast.gateway.notifications import Notifications
@@ -85,6 +86,7 @@ def calls(
         *read_calls.schedules_routes(waits),
         *control_calls.letters_routes(letters),
         *read_calls.reports_routes(ReportCalls(sources.reports)),
+        *read_calls.examples_routes(ExampleCalls(sources.reports)),
     ]
     keyed = [*writes, *reads]
     documents = Documents(ready, cache(lambda: openapi(found)))

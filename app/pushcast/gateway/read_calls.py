@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pushcast.gateway.examples import ExampleCalls
 from pushcast.gateway.questions import Questions
 from pushcast.gateway.reports import STATES, ReportCalls
 from pushcast.gateway.routes import Parameter, Route
@@ -45,6 +46,26 @@ def schedules_routes(waits: Schedules) -> list[Route]:
             "DELETE", one, "cancel_scheduled_one", Scope.NOTIFICATIONS_CANCEL, waits.cancel,
             "Cancels a notification that waits",
         ),
+    ]  # fmt: skip
+
+
+def examples_routes(examples: ExampleCalls) -> list[Route]:
+    """From a sum to single deliveries."""
+    return [
+        Route(
+            "GET", "/v1/examples", "examples", Scope.HISTORY_READ, examples.find,
+            "Single deliveries that ended in one way, of a report, a campaign or an app",
+            answers={200: "The deliveries"},
+            query=(
+                Parameter("report", "Id of a notification or broadcast; this, `campaign` or `app`."),
+                Parameter("campaign", "Of the newest 500 reports of this campaign in the last 7 days."),
+                Parameter("app", "Of the last 7 days."),
+                Parameter("reason", "Only with this reason."),
+                Parameter("outcome", "Only with this outcome."),
+                Parameter("platform", "Only of this platform."),
+                Parameter("limit", "At most so many, 1 to 100; 20 without it.", type="integer"),
+            ),
+        )
     ]  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from pushcast.gateway.records import read_record
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane
 from pushcast.wire import topics
+from pushcast.wire.examples import ExampleFilter
 from pushcast.wire.times import to_ms
 
 MAX_LIMIT: Final = 500
@@ -38,6 +39,7 @@ class Reports(Protocol):
     async def deliveries(self, user: str, *, limit: int, cursor: str | None) -> dict[str, Any] | None: ...
     async def report_of_user(self, note_id: str, user: str) -> dict[str, Any] | None: ...
     async def caught_up(self, lane: str, partition: int, offset: int) -> bool: ...
+    async def examples(self, wanted: ExampleFilter, limit: int) -> dict[str, Any]: ...
 
 
 class ReportCalls:
@@ -69,7 +71,7 @@ class ReportCalls:
             found = await self._reports.listed(
                 from_ms=_time(query, "from"),
                 to_ms=_time(query, "to"),
-                limit=_limit(query),
+                limit=limit_of(query),
                 cursor=query.get("cursor"),
                 wanted=wanted,
             )
@@ -84,7 +86,7 @@ class ReportCalls:
         await self._wait(request.query)
         try:
             found = await self._reports.deliveries(
-                user, limit=_limit(request.query), cursor=request.query.get("cursor")
+                user, limit=limit_of(request.query), cursor=request.query.get("cursor")
             )
         except InvalidInput as error:
             raise refused(error) from None
@@ -111,7 +113,8 @@ def _paged(found: dict[str, Any], path: str, query: Mapping[str, str]) -> Answer
 
 
 def _allowed(report: dict[str, Any], caller: Caller) -> bool:
-    return caller.key.apps is None or report.get("app") in caller.key.apps
+    """What says only that reporters are silent is for everybody: nobody knows of which app it would be."""
+    return caller.key.apps is None or "app" not in report or report["app"] in caller.key.apps
 
 
 def _filter(query: Mapping[str, str], caller: Caller) -> Callable[[dict[str, Any]], bool]:
@@ -130,10 +133,11 @@ def _filter(query: Mapping[str, str], caller: Caller) -> Callable[[dict[str, Any
     return wanted
 
 
-def _limit(query: Mapping[str, str]) -> int:
-    text = query.get("limit", str(DEFAULT_LIMIT))
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= MAX_LIMIT:
-        raise Problem("bad_request", f"limit is a number from 1 to {MAX_LIMIT}")
+def limit_of(query: Mapping[str, str], default: int = DEFAULT_LIMIT, most: int = MAX_LIMIT) -> int:
+    """How many rows are asked for. Raises Problem."""
+    text = query.get("limit", str(default))
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= most:
+        raise Problem("bad_request", f"limit is a number from 1 to {most}")
     return int(text)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import httpx
 
@@ -34,18 +34,19 @@ class InnerClient:
 
     async def get(self, url: str, parameters: Mapping[str, str] | None = None) -> InnerAnswer:
         """Raises OSError when there is no answer."""
-        return await self._ask("GET", url, parameters, None)
+        return await self._ask("GET", url, params=None if parameters is None else dict(parameters))
 
     async def post(self, url: str, content: bytes) -> InnerAnswer:
         """Raises OSError when there is no answer."""
-        return await self._ask("POST", url, None, content)
+        return await self._ask("POST", url, content=content)
 
-    async def _ask(
-        self, method: str, url: str, parameters: Mapping[str, str] | None, content: bytes | None
-    ) -> InnerAnswer:
-        asked = None if parameters is None else dict(parameters)
+    async def post_form(self, url: str, parameters: Mapping[str, str]) -> InnerAnswer:
+        """Parameters that may be longer than a line. Raises OSError when there is no answer."""
+        return await self._ask("POST", url, data=dict(parameters))
+
+    async def _ask(self, method: str, url: str, **body: Any) -> InnerAnswer:
         try:
-            answer = await self._client.request(method, url, params=asked, content=content)
+            answer = await self._client.request(method, url, **body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise OSError(f"{type(error).__name__}: {error}") from error
         return InnerAnswer(answer.status_code, answer.content)

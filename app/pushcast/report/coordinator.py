@@ -11,13 +11,14 @@ import msgspec
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Outcome, Source
 from pushcast.report.answers import cursor_of, delivery_of, read_cursor, report_of
-from pushcast.report.asking import ANSWER_SECONDS, Addresses, Fetch, ReporterAsker, nobody
+from pushcast.report.asking import ANSWER_SECONDS, Addresses, Fetch, OfPartitions, ReporterAsker, nobody
 from pushcast.report.engaged import NOTHING
 from pushcast.report.minutes import summed
 from pushcast.report.notes import KINDS, Note, merged, note_hash
-from pushcast.report.questions import HISTORY, MINUTES, PASSED, SAID, MinuteAnswer, NoteAnswer
+from pushcast.report.questions import EXAMPLES, HISTORY, MINUTES, PASSED, SAID, NoteAnswer
 from pushcast.report.rows import DAY_MS, MINUTE_MS
 from pushcast.report.totals import check_span, totals_of
+from pushcast.wire.examples import ExampleFilter
 
 DEFAULT_DAYS: Final = 7
 #: Between two questions whether something has arrived.
@@ -138,6 +139,20 @@ class Coordinator:
             "next_cursor": None if last is None else cursor_of(last[0], last[1]),
         }
 
+    async def examples(self, wanted: ExampleFilter, limit: int) -> dict[str, Any]:
+        """Deliveries that ended in one way, of as many users as there are; `whole`: there are no others."""
+        parameters = {"wanted": msgspec.json.encode(wanted).decode(), "limit": str(limit)}
+        said = await self._ask.all("/examples", parameters, EXAMPLES.decode)
+        missing = self._missing(said)
+        found = sorted((each for answer in said for each in answer.examples), key=lambda it: (-it[2].ended_at, it[1]))
+        return {
+            "examples": [{"user": user, **delivery_of(name, row)} for user, name, row in found[:limit]],
+            "looked_at": sum(each.looked_at for each in said),
+            "whole": not missing and len(found) <= limit and not any(each.more for each in said),
+            "complete": not missing,
+            "missing_partitions": missing,
+        }
+
     async def caught_up(self, lane: str, partition: int, offset: int) -> bool:
         """Whether reports know what was planned of this event of an intake topic. Waits for it, at most 2 seconds."""
         intake = f"{lane}/{int(Source.NOTIFICATION)}"
@@ -208,7 +223,7 @@ class Coordinator:
         """(notes, partitions of which nobody answered)."""
         return [note for each in said for note in each.notes], self._missing(said)
 
-    def _missing(self, said: Iterable[NoteAnswer | MinuteAnswer]) -> list[int]:
+    def _missing(self, said: Iterable[OfPartitions]) -> list[int]:
         answered: set[int] = set()
         for each in said:
             answered.update(each.partitions)

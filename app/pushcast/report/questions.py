@@ -9,12 +9,14 @@ from typing import Final
 import msgspec
 
 from pushcast.report.engaged import Told
+from pushcast.report.examples import MAX_LOOKED, Example, examples_of
 from pushcast.report.follow import Follower
 from pushcast.report.minutes import MinutePlace, MinuteSums, summed
 from pushcast.report.notes import KINDS, Note
 from pushcast.report.rows import DAY_MS, Delivery
 from pushcast.report.store import PartitionStore
 from pushcast.wire import topics
+from pushcast.wire.examples import MAX_EXAMPLES, ExampleFilter
 
 MAX_LISTED: Final = 500
 
@@ -33,6 +35,15 @@ class MinuteAnswer(msgspec.Struct, array_like=True):
     sums: list[tuple[MinutePlace, MinuteSums]]
 
 
+class ExampleAnswer(msgspec.Struct, array_like=True):
+    """`partitions`: as of notes. `looked_at`: rows, of all of them."""
+
+    partitions: list[int]
+    examples: list[Example]
+    looked_at: int
+    more: bool
+
+
 class UserHistory(msgspec.Struct, array_like=True):
     """Deliveries of a user, newest first: (created_at, delivery id, row)."""
 
@@ -48,6 +59,7 @@ SAID: Final = msgspec.msgpack.Decoder(NoteAnswer)
 MINUTES: Final = msgspec.msgpack.Decoder(MinuteAnswer)
 PASSED: Final = msgspec.msgpack.Decoder(dict[str, int])
 HISTORY: Final = msgspec.msgpack.Decoder(UserHistory)
+EXAMPLES: Final = msgspec.msgpack.Decoder(ExampleAnswer)
 
 
 class ReportQuestions:
@@ -105,6 +117,18 @@ class ReportQuestions:
             stores = self._stores(partitions)
             found = [row for store in stores.values() for row in store.minutes(from_minute, to_minute)]
         return _ENCODER.encode(MinuteAnswer(self._whole(stores), list(summed(found, step).items())))
+
+    def examples(self, partitions: Collection[int], wanted: ExampleFilter, limit: int) -> bytes:
+        """Deliveries that ended in one way: at most so many, and of each partition as many rows are looked at."""
+        limit, found, looked_at, more = min(limit, MAX_EXAMPLES), list[Example](), 0, False
+        with self._follower.lock:
+            stores = self._stores(partitions)
+            for number, store in enumerate(stores.values()):
+                share = (MAX_LOOKED - looked_at) // (len(stores) - number)
+                said = examples_of(store.scan, store.forgotten_until, wanted, limit - len(found), share)
+                found += said.found
+                looked_at, more = looked_at + said.looked_at, more or said.more
+        return _ENCODER.encode(ExampleAnswer(self._whole(stores), found, looked_at, more))
 
     def passed(self, partition: int) -> bytes:
         """Up to which offset each intake of a partition is planned, as the books say; empty where it is not here."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -11,13 +11,17 @@ from aiohttp import web
 
 from pushcast.inner.port import Answering, InnerPort
 from pushcast.report.questions import ReportQuestions
+from pushcast.wire.examples import ExampleFilter
+
+#: Of a question, by name.
+Parameters = Mapping[str, str]
 
 MSGPACK: Final = "application/msgpack"
 MAX_IDS: Final = 500
 
 
 class ReportServer(InnerPort):
-    """GET /notes, /list, /history, /minutes, /passed."""
+    """Each path by GET, or by POST with its parameters as a form."""
 
     def __init__(self, questions: ReportQuestions, token: str | None) -> None:
         self._questions = questions
@@ -25,39 +29,46 @@ class ReportServer(InnerPort):
             "/notes": self._notes,
             "/list": self._list,
             "/history": self._history,
+            "/examples": self._examples,
             "/minutes": self._minutes,
             "/passed": self._passed,
         }
-        super().__init__(token, {("GET", path): _on_a_thread(answer) for path, answer in answers.items()})
+        routes = {
+            (method, path): _on_a_thread(answer) for path, answer in answers.items() for method in ("GET", "POST")
+        }
+        super().__init__(token, routes)
 
-    def _notes(self, request: web.Request) -> bytes:
-        ids = msgspec.json.decode(request.query["ids"], type=list[str])
-        return self._questions.notes(_partitions(request), ids[:MAX_IDS])
+    def _notes(self, asked: Parameters) -> bytes:
+        ids = msgspec.json.decode(asked["ids"], type=list[str])
+        return self._questions.notes(_partitions(asked), ids[:MAX_IDS])
 
-    def _list(self, request: web.Request) -> bytes:
-        query = request.query
-        minutes = int(query["from"]), int(query["to"])
-        return self._questions.listed(_partitions(request), *minutes, _after(request), int(query["limit"]))
+    def _list(self, asked: Parameters) -> bytes:
+        minutes = int(asked["from"]), int(asked["to"])
+        return self._questions.listed(_partitions(asked), *minutes, _after(asked), int(asked["limit"]))
 
-    def _minutes(self, request: web.Request) -> bytes:
-        query = request.query
-        minutes = int(query["from"]), int(query["to"])
-        return self._questions.minutes(_partitions(request), *minutes, max(1, int(query["step"])))
+    def _minutes(self, asked: Parameters) -> bytes:
+        minutes = int(asked["from"]), int(asked["to"])
+        return self._questions.minutes(_partitions(asked), *minutes, max(1, int(asked["step"])))
 
-    def _passed(self, request: web.Request) -> bytes:
-        return self._questions.passed(int(request.query["partition"]))
+    def _examples(self, asked: Parameters) -> bytes:
+        wanted = msgspec.json.decode(asked["wanted"], type=ExampleFilter)
+        return self._questions.examples(_partitions(asked), wanted, int(asked["limit"]))
 
-    def _history(self, request: web.Request) -> bytes:
-        query = request.query
-        times = int(query["from"]), int(query["to"])
-        partition, limit = int(query["partition"]), int(query["limit"])
-        return self._questions.history(partition, query["user"], *times, _after(request), limit)
+    def _passed(self, asked: Parameters) -> bytes:
+        return self._questions.passed(int(asked["partition"]))
+
+    def _history(self, asked: Parameters) -> bytes:
+        times = int(asked["from"]), int(asked["to"])
+        partition, limit = int(asked["partition"]), int(asked["limit"])
+        return self._questions.history(partition, asked["user"], *times, _after(asked), limit)
 
 
-def _on_a_thread(answer: Callable[[web.Request], bytes]) -> Answering:
+def _on_a_thread(answer: Callable[[Parameters], bytes]) -> Answering:
     async def handle(request: web.Request) -> web.Response:
         try:
-            body = await asyncio.to_thread(answer, request)
+            sent = await request.post() if request.method == "POST" else request.query
+            asked = {name: text for name, text in sent.items() if isinstance(text, str)}
+            body = await asyncio.to_thread(answer, asked)
         except (KeyError, ValueError, msgspec.MsgspecError) as error:
             return web.Response(status=400, text=f"a parameter is wrong: {type(error).__name__}")
         return web.Response(body=body, content_type=MSGPACK)
@@ -65,12 +76,12 @@ def _on_a_thread(answer: Callable[[web.Request], bytes]) -> Answering:
     return handle
 
 
-def _partitions(request: web.Request) -> frozenset[int]:
-    return frozenset(map(int, request.query["partitions"].split(",")))
+def _partitions(asked: Parameters) -> frozenset[int]:
+    return frozenset(map(int, asked["partitions"].split(",")))
 
 
-def _after(request: web.Request) -> tuple[int, bytes] | None:
-    text = request.query.get("after")
+def _after(asked: Parameters) -> tuple[int, bytes] | None:
+    text = asked.get("after")
     if text is None:
         return None
     number, _, name = text.partition(".")

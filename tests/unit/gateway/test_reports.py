@@ -102,3 +102,10 @@ async def test_a_users_history_needs_a_key_for_all_apps_and_its_reporter() -> No
     assert found.json()["deliveries"] == [{"notification": "n-1"}]
     assert (silent.status_code, silent.json()["type"]) == (503, "/problems/reports_unavailable")
     assert narrow.status_code == 403
+
+
+async def test_what_says_only_that_reporters_are_silent_is_told_to_a_key_of_one_app_too() -> None:
+    async with gateway() as rig, rig.client(rig.key(Scope.REPORTS_READ, apps=("shop",))) as client:
+        rig.reports.all["n"] = {"id": "n", "complete": False, "missing_partitions": [1]}
+        found = await client.get("/v1/reports/n")
+    assert (found.status_code, found.json()["missing_partitions"]) == (200, [1])
