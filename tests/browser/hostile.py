@@ -30,6 +30,8 @@ WRITTEN = (
     "/reports",
     f"/reports/{GOAL}",
     "/campaigns/x",
+    "/reports?app=news",
+    "/examples?app=news",
     f"/people?user={USER}&notification=n",
     "/control",
     "/dead-letters",
@@ -46,6 +48,7 @@ def write_everywhere(rig: ConsoleRig, attack: str) -> None:
     rig.reports.all = {
         GOAL: report_of(attack, app=attack, campaign=attack, not_planned={attack: 1}, **{"class": attack}),
     }
+    rig.reports.all["n"] = report_of("n", platforms={attack: {"planned": 1, "outcomes": {}, "reasons": {attack: 1}}})
     words = ("app", "platform", "purpose", "locale", "time_zone", "app_version", "suspended_reason")
     rig.owned[USER] = [device_of(attack, suspended_at=1, **dict.fromkeys(words, attack))]
     rig.reports.history = [
@@ -63,6 +66,8 @@ def write_everywhere(rig: ConsoleRig, attack: str) -> None:
             "opened_at": "2026-09-21T14:13:10.000Z",
         }
     ]
+    words = ("user", "notification", "device", "platform", "outcome", "reason")
+    rig.reports.found = [{**each, **dict.fromkeys(words, attack)} for each in rig.reports.found]
     rig.answer = {
         "answer": attack,
         "evidence": [{"at": None, "what": attack, "topic": attack, "partition": 0, "offset": 0}],

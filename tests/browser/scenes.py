@@ -26,6 +26,7 @@ PATHS: Final = {
     "report": f"/reports/{GOAL}",
     "broadcast": "/reports/weekend-preview",
     "campaign": "/campaigns/cup-final",
+    "examples": f"/examples?report={GOAL}&platform=fcm&reason=device_unregistered",
     "person": f"/people?user={USER}&notification={GOAL}",
     "device": f"/devices?device=Pixel-8&user={USER}",
     "send": "/send",
@@ -138,6 +139,7 @@ async def fill(rig: ConsoleRig) -> None:
     }
     _control(rig)
     _person(rig)
+    _examples(rig)
     _letters(rig)
     for at, who, did, what, refused, before, after in (
         (
@@ -346,6 +348,15 @@ def _person(rig: ConsoleRig) -> None:
             },
         ],
     }
+
+
+def _examples(rig: ConsoleRig) -> None:
+    """Users whose device was gone when the goal came."""
+    gone = {"outcome": "invalid", "reason": "device_unregistered", "provider_status": 404}
+    rig.reports.found = [
+        {"user": user, **_delivery(GOAL, "Pixel-8", "14:13:00.000", f"14:13:{second:06.3f}", **gone)}
+        for user, second in ((USER, 0.91), ("u-88", 1.204), ("u-20117", 1.36), ("u-3301", 2.018), ("u-504", 3.5))
+    ]
 
 
 def _delivery(note_id: str, device: str, created: str, ended: str, **more: Any) -> dict[str, Any]:

@@ -7,7 +7,19 @@ from functools import partial
 from typing import Final
 
 from pushcast.console.desk import Desk
-from pushcast.console.pages import control, devices, health, keys, letters, now, people, reports, send, webhooks
+from pushcast.console.pages import (
+    control,
+    devices,
+    examples,
+    health,
+    keys,
+    letters,
+    now,
+    people,
+    reports,
+    send,
+    webhooks,
+)
 from pushcast.console.visit import Away, Page, View, Visit
 from pushcast.wire.api_keys import Scope
 
@@ -25,6 +37,7 @@ def pages(desk: Desk) -> list[Page]:
         _shown("/reports", "reports", reports.listed, desk),
         _shown("/reports/{id}", "report", reports.show, desk, live=True),
         _shown("/campaigns/{label}", "campaign", reports.campaign, desk, live=True),
+        _shown("/examples", "examples", examples.show, desk),
         _shown("/people", "people", people.show, desk),
         _shown("/devices", "device", devices.show, desk),
         _shown("/control", "control", control.show, desk),

@@ -126,6 +126,17 @@ class UrgentSpeed(NamedTuple):
     most: float
 
 
+class SpeedStep(NamedTuple):
+    """How fast urgent deliveries were accepted in the half minute until then. `speed` None: none was."""
+
+    at_ms: int
+    speed: UrgentSpeed | None
+
+
+#: Steps that a point of the plot of speeds looks back: with fewer, 99 of 100 would be one delivery.
+SPEED_STEPS: Final = 6
+
+
 class DeliveryRates:
     """Deliveries per second by outcome, and how fast the urgent ones were accepted."""
 
@@ -144,11 +155,15 @@ class DeliveryRates:
 
     def urgent(self) -> UrgentSpeed | None:
         """Of the last 10 minutes. None: no urgent delivery was accepted, or no reporter counts them."""
-        within: Counter[float] = Counter()
-        for _, step in self._urgent.steps:
-            within.update(step)
-        accepted = round(within[math.inf])
-        return UrgentSpeed(accepted, quantile(within, 0.5), quantile(within, 0.99)) if accepted else None
+        return _speed(step for _, step in self._urgent.steps)
+
+    def speeds(self) -> list[SpeedStep]:
+        """One for each step, oldest first."""
+        steps = list(self._urgent.steps)
+        return [
+            SpeedStep(at_ms, _speed(step for _, step in steps[max(0, index - SPEED_STEPS + 1) : index + 1]))
+            for index, (at_ms, _) in enumerate(steps)
+        ]
 
     def series(self) -> dict[str, list[float]]:
         """Per second, by outcome, in the order of the outcomes."""
@@ -160,6 +175,14 @@ class DeliveryRates:
                 values.append(step.get(outcome, 0.0) / seconds)
             before = at_ms
         return found
+
+
+def _speed(steps: Iterable[Mapping[float, float]]) -> UrgentSpeed | None:
+    within: Counter[float] = Counter()
+    for step in steps:
+        within.update(step)
+    accepted = round(within[math.inf])
+    return UrgentSpeed(accepted, quantile(within, 0.5), quantile(within, 0.99)) if accepted else None
 
 
 def oldest_of(processes: Iterable[ProcessFigures], lane: str) -> float | None:

@@ -206,6 +206,60 @@ def accepted_a_second(histogram: Sequence[Mapping[str, float]]) -> Plot | None:
     )
 
 
+def speeds(ends: Sequence[str], half: Sequence[float | None], most: Sequence[float | None]) -> Plot | None:
+    """Seconds within which 50 and 99 of 100 urgent deliveries were accepted, over time; both axes are linear.
+
+    `ends` says when each step ended, newest last. None is a gap: nothing urgent was accepted. What took longer than is
+    counted (infinite) lies on the upper edge. None without two points.
+    """
+    count = len(ends)
+    known = [each for each in most if each is not None]
+    if count < 2 or not known:
+        return None
+    top = _round_up_seconds(max((each for each in known if not math.isinf(each)), default=1.0))
+    x = [WIDTH * index / (count - 1) for index in range(count)]
+    shapes = [_line("99 %", "most", x, most, top), _line("half", "half", x, half, top)]
+    newest = next(index for index in reversed(range(count)) if most[index] is not None)
+    when = "now" if newest == count - 1 else f"at {ends[newest]}"
+    says = f"99 % within {_within(most[newest])} {when}, at worst within {_within(max(known))}."
+    kept = range(count)[:: -max(1, math.ceil(count / MAX_ROWS))]
+    rows = [[ends[index], _within(half[index]), _within(most[index])] for index in kept]
+    ticks = [Tick(x[index], ends[index][:5]) for index in range(0, count, max(1, (count - 1) // 5))]
+    return Plot(
+        "How fast urgent ones are accepted",
+        says,
+        shapes,
+        ticks,
+        [Tick(_y(top * share, top), duration(top * share)) for share in (0, 0.5, 1)],
+        ["half a minute until", "half within", "99 % within"],
+        rows,
+        [x[index] for index in kept],
+    )
+
+
+def _within(seconds: float | None) -> str:
+    return "longer than is counted" if seconds is not None and math.isinf(seconds) else duration(seconds)
+
+
+def _line(name: str, tone: str, x: Sequence[float], values: Sequence[float | None], top: float) -> PlotShape:
+    """Without an area. A value between two gaps is a short stroke."""
+    path, drawn = [], False
+    for index, value in enumerate(values):
+        if value is None:
+            drawn = False
+            continue
+        y = _y(min(value, top), top)
+        alone = not drawn and (index + 1 == len(values) or values[index + 1] is None)
+        path.append(f"{'L' if drawn else 'M'}{x[index]:.1f},{y:.1f}" + ("h0.1" if alone else ""))
+        drawn = True
+    return PlotShape(name, tone, "", " ".join(path))
+
+
+def _round_up_seconds(value: float) -> float:
+    """As `_round_up`, for less than a second, too."""
+    return _round_up(value) if value > 1 else _round_up(max(1.0, value * 1000)) / 1000
+
+
 def _bound_of(histogram: Sequence[Mapping[str, float]], wanted: float) -> float:
     """The upper bound of the bucket in which so many are reached."""
     sums = accumulate(each["count"] for each in histogram)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from html import unescape
 
 import pytest
 
 from pushcast.console.pages.reports import summed
+from pushcast.console.reasons import reasons_of
 from pushcast.console.watch import RecentAnswer
 from pushcast.model.words import Platform
 from pushcast.wire import topics
@@ -182,6 +184,77 @@ async def test_a_campaign_is_the_sum_of_its_reports() -> None:
     # 997 of 1,012 by the outcomes; both reports' latencies are on the same axis.
     assert "99 % of 1,012 were taken" in page
     assert "Accepted a second" in page
+
+
+async def test_reasons_lead_to_examples_and_these_to_why() -> None:
+    async with console() as rig, rig.browser() as client:
+        await rig.signed_in(client)
+        for name in ("n/1", "n-2"):
+            rig.reports.all[name] = report_of(name, campaign="the cup")
+        rig.reports.found = [
+            {
+                "user": "u 7",
+                **dict.fromkeys(("device", "platform", "reason", "provider_status", "received_at", "opened_at")),
+                "notification": "n/1",
+                "outcome": "invalid",
+                "attempts": 2,
+                "created_at": "2026-09-21T14:13:00.000Z",
+                "ended_at": "2026-09-21T14:13:01.000Z",
+            }
+        ]
+        links = {}
+        for path in ("/reports/n%2F1", "/campaigns/the%20cup", "/reports?app=news", "/reports"):
+            links[path] = re.findall(r'href="(/examples[^"]*)">device unregistered', (await client.get(path)).text)
+        of_report, of_campaign, of_app, of_all = links.values()
+        assert of_report == ["/examples?report=n%2F1&amp;platform=apns&amp;reason=device_unregistered"]
+        assert of_campaign == ["/examples?campaign=the+cup&amp;platform=apns&amp;reason=device_unregistered"]
+        assert of_app == ["/examples?app=news&amp;platform=apns&amp;reason=device_unregistered"]
+        assert of_all == []
+        page = (await client.get(unescape(of_report[0]))).text
+        assert rig.reports.wanted[-1].notes == ["n/1"]
+        rig.reports.found = []
+        nothing = (await client.get("/examples?app=news&reason=expired")).text
+        unknown = await client.get("/examples?report=never")
+    assert "Device unregistered, apns" in page
+    assert 'href="/people?user=u+7&amp;notification=n%2F1"' in page
+    assert 'href="/reports/n%2F1"' in page
+    assert "There may be others: 812 deliveries were looked at" in page
+    assert "None was found among the 812 deliveries that were looked at." in nothing
+    assert unknown.status_code == 404
+
+
+async def test_examples_say_whose_reporters_are_silent() -> None:
+    async with console() as rig, rig.browser() as client:
+        await rig.signed_in(client)
+        rig.reports.standing = {"complete": False, "missing_partitions": [1, 2]}
+        page = (await client.get("/examples?app=news")).text
+    assert "The reporters of 2 partitions do not answer" in page
+
+
+def test_reasons_of_several_reports_are_summed_the_most_frequent_first() -> None:
+    apns = {"planned": 9, "outcomes": {}, "reasons": {"expired": 2, "device_unregistered": 1}}
+    one = report_of("a", platforms={"apns": apns}, not_planned={"no_devices": 4})
+    other = report_of("b", platforms={"apns": apns, "fcm": apns}, not_planned={})
+    found = [(row.reason, row.where, row.count, row.link is None) for row in reasons_of([one, other], app="news")]
+    assert found == [
+        ("expired", "apns", 4, False),
+        ("no_devices", "not planned", 4, True),
+        ("device_unregistered", "apns", 2, False),
+        ("expired", "fcm", 2, False),
+        ("device_unregistered", "fcm", 1, False),
+    ]
+
+
+async def test_why_is_told_in_the_order_of_time() -> None:
+    async with console() as rig, rig.browser() as client:
+        await rig.signed_in(client)
+        rows = (("14:13:09", "accepted"), ("14:13:00", "the event"), ("14:13:05", "planned"))
+        rig.answer["evidence"] = [
+            {"at": f"2026-09-21T{at}.000Z", "what": what, "topic": "t", "partition": 0, "offset": 1}
+            for at, what in rows
+        ]
+        page = (await client.get("/people", params={"user": "u", "notification": "n"})).text
+    assert re.findall(r'<span class="w">([^<]*)</span>', page) == ["the event", "planned", "accepted"]
 
 
 def test_latencies_of_several_reports_are_summed_by_their_bounds() -> None:

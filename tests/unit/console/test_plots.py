@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import re
+
 import pytest
 
-from pushcast.console.figures import DeliveryRates, ProcessFigures, UrgentSpeed, oldest_of, read_figures
-from pushcast.console.plots import BOTTOM, HEIGHT, TOP, WIDTH, accepted_a_second, arrival, parts_of, rates
+from pushcast.console.figures import DeliveryRates, ProcessFigures, SpeedStep, UrgentSpeed, oldest_of, read_figures
+from pushcast.console.plots import BOTTOM, HEIGHT, TOP, WIDTH, accepted_a_second, arrival, parts_of, rates, speeds
 from pushcast.console.words import duration, number, percent, when
 from twins.console import METRICS
 
@@ -31,6 +34,47 @@ def test_how_fast_urgent_deliveries_are_accepted_is_read_from_what_reporters_cou
     assert found.urgent() is None
     found.add(5000, {"a": told(1200)})
     assert found.urgent() == UrgentSpeed(200, 0.5, 0.99)
+
+
+def test_the_speed_of_urgent_deliveries_is_told_for_each_half_minute() -> None:
+    def told(fast: int, slow: int) -> ProcessFigures:
+        return ProcessFigures({}, {}, {0.5: fast, 2.0: fast + slow, math.inf: fast + slow})
+
+    found = DeliveryRates()
+    for step, (fast, slow) in enumerate(((0, 0), (100, 0), *[(100, 0)] * 6, (100, 100))):
+        found.add(step * 5000, {"a": told(fast, slow)})
+    first, *between, _, last = found.speeds()
+    assert first == SpeedStep(5000, UrgentSpeed(100, 0.25, 0.495))
+    assert {each.speed for each in between} == {UrgentSpeed(100, 0.25, 0.495)}, "it looks back half a minute"
+    assert last.speed is not None
+    assert (last.speed.accepted, last.speed.half) == (100, 1.25)
+    assert found.speeds()[-2].speed is None, "nothing urgent within half a minute"
+
+
+def test_the_plot_of_speeds_has_gaps_stays_in_its_frame_and_says_what_was_worst() -> None:
+    ends = [f"12:00:{number:02}" for number in range(6)]
+    plot = speeds(ends, [0.1, None, 0.2, 0.2, None, 0.1], [0.4, None, 1.2, math.inf, None, 0.3])
+    assert plot is not None
+    assert plot.says == "99 % within 300 ms now, at worst within longer than is counted."
+    most, half = plot.shapes
+    assert [path.count("M") for path in (most.edge, half.edge)] == [3, 3]
+    assert most.area == half.area == ""
+    assert all(TOP <= float(y) <= HEIGHT - BOTTOM for y in re.findall(r"[ML][\d.]+,([\d.]+)", most.edge + half.edge))
+    assert plot.rows[0] == ["12:00:05", "100 ms", "300 ms"]
+    assert plot.rows[-2] == ["12:00:01", "\N{EN DASH}", "\N{EN DASH}"]
+    assert [tick.text for tick in plot.y_ticks] == ["0 s", "750 ms", "1.5 s"]
+
+
+@pytest.mark.parametrize("known", [[None, None], [0.2]])
+def test_without_two_points_or_anything_urgent_there_is_no_plot_of_speeds(known: list[float | None]) -> None:
+    assert speeds(["12:00:00", "12:00:05"][: len(known)], known, known) is None
+
+
+def test_a_plot_of_speeds_below_a_second_has_an_axis_of_milliseconds() -> None:
+    plot = speeds(["12:00:00", "12:00:05"], [0.03, 0.02], [0.04, 0.13])
+    assert plot is not None
+    assert [tick.text for tick in plot.y_ticks] == ["0 s", "75 ms", "150 ms"]
+    assert plot.says == "99 % within 130 ms now, at worst within 130 ms."
 
 
 def test_rates_are_differences_over_all_processes() -> None:

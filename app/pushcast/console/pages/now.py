@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from pushcast.console.desk import Desk
-from pushcast.console.figures import STEP_SECONDS, oldest_of
+from pushcast.console.figures import STEP_SECONDS, SpeedStep, oldest_of
 from pushcast.console.pages.reports import with_bar
-from pushcast.console.plots import rates
+from pushcast.console.plots import Plot, rates, speeds
 from pushcast.console.visit import View, Visit
 from pushcast.console.words import clock, duration, number
 from pushcast.gateway.problems import Problem
@@ -66,6 +66,7 @@ async def show(desk: Desk, visit: Visit) -> View:
             "parked": 0 if standing is None else standing["parked"],
             "rates": rates(ends, watch.rates.series(), STEP_SECONDS) if len(ends) > 1 else None,
             "speed": watch.rates.urgent(),
+            "speeds": _speeds(watch.rates.speeds()),
             "canaries": canaries,
             "urgent_seconds": oldest_of(watch.figures.values(), Lane.URGENT),
             "processes": len(watch.figures),
@@ -73,6 +74,12 @@ async def show(desk: Desk, visit: Visit) -> View:
             "pauses": pauses,
         },
     )
+
+
+def _speeds(steps: Sequence[SpeedStep]) -> Plot | None:
+    half = [None if each.speed is None else each.speed.half for each in steps]
+    most = [None if each.speed is None else each.speed.most for each in steps]
+    return speeds([clock(each.at_ms) for each in steps], half, most)
 
 
 async def _recent(desk: Desk, visit: Visit) -> Sequence[Mapping[str, Any]]:

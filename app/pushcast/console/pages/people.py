@@ -39,7 +39,7 @@ async def show(desk: Desk, visit: Visit) -> View:
         "devices": None if devices is None else devices["devices"],
         "history": history,
         "timers": None if timers is None else [each for each in timers["timers"] if each["released_at"] is None],
-        "why": why,
+        "why": None if why is None else {**why, "evidence": sorted(why["evidence"], key=_at)},
     }
     told = (found["devices"] or [], history["deliveries"] if history else [], found["timers"] or [])
     axis = timeline(*told, visit.now_ms, visit.query.get("span", ""))
@@ -52,6 +52,10 @@ async def cancel(desk: Desk, visit: Visit) -> Away:
     await desk.api.ask("cancel_scheduled_one", visit.caller, path={"user": user, "id": note})
     deed = Deed(f"notification {note}", "waits for its time", "cancelled")
     return Away(f"/people?{urlencode({'user': user, 'notification': note})}", deed)
+
+
+def _at(evidence: dict[str, Any]) -> str:
+    return evidence["at"] or ""
 
 
 async def _tried(context: dict[str, Any], question: Any) -> Any:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from pushcast.config.settings import Slo
 from pushcast.console.desk import Desk
 from pushcast.console.plots import BarPart, Plot, accepted_a_second, arrival, parts_of
+from pushcast.console.reasons import reasons_of
 from pushcast.console.visit import Away, Deed, View, Visit
 from pushcast.console.words import OUTCOMES
 from pushcast.gateway.problems import Problem
@@ -38,6 +39,7 @@ async def listed(desk: Desk, visit: Visit) -> View | Away:
             "apps": sorted(desk.apps),
             "classes": sorted(desk.classes),
             "states": STATES,
+            "reasons": reasons_of(found["reports"], app=kept["app"]) if "app" in kept else [],
         },
     )
 
@@ -59,7 +61,7 @@ async def show(desk: Desk, visit: Visit) -> View:
             "report": report,
             "whole": _bar(report),
             "platforms": _platforms(report),
-            "reasons": _reasons(report),
+            "reasons": reasons_of([report], report=name),
             "funnel": funnel(report),
             "arrival": _arrival(report),
             "accepted": _accepted(report),
@@ -93,6 +95,7 @@ async def campaign(desk: Desk, visit: Visit) -> View:
             "more": found["next_cursor"] is not None,
             "planned": total.total(),
             "whole": parts_of(_ordered(total)),
+            "reasons": reasons_of(found["reports"], campaign=label),
             "cancelled": desk.control.campaigns.get(label),
         },
     )
@@ -193,12 +196,3 @@ def _platforms(report: Mapping[str, Any]) -> list[dict[str, Any]]:
         counts = _ordered({**row["outcomes"], "open": max(0, row["planned"] - ended)})
         found.append({"name": name, **row, "bar": parts_of(counts)})
     return found
-
-
-def _reasons(report: Mapping[str, Any]) -> Iterable[tuple[str, str, int]]:
-    """(reason, where, how many), the most frequent first."""
-    rows = [
-        (reason, name, count) for name, row in report["platforms"].items() for reason, count in row["reasons"].items()
-    ]
-    rows += [(reason, "not planned", count) for reason, count in report["not_planned"].items()]
-    return sorted(rows, key=lambda row: -row[2])
