@@ -36,11 +36,16 @@ def sorted_out(messages: Iterable[Message]) -> Consumed:
             run.append(_entry(place[0], message))
         elif error.code() == KafkaError._PARTITION_EOF:
             found.ended.append(place)
-        elif error.fatal():
+        elif error.fatal() or error.code() == KafkaError._FATAL:
             raise KafkaException(error)
         else:
             logger.warning("books cannot be read: %s", error.str())
     return found
+
+
+def is_fenced(error: KafkaException) -> bool:
+    """Whether another consumer has taken the static id of this one. librdkafka says so in its text alone."""
+    return "fenced" in str(error).lower()
 
 
 def _entry(topic: str, message: Message) -> BookEntry:

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 
 from pushcast.kafka.clients import open_consumer
 from pushcast.kafka.offsets import watermarks
-from pushcast.model.errors import PushcastError
+from pushcast.model.errors import ConfigurationError, PushcastError
+from pushcast.report import consumed
 from pushcast.report.apply import BookEntry
-from pushcast.report.consumed import sorted_out
 from pushcast.report.modes import EVERYTHING, Modes
 from pushcast.report.notes import WITHIN_SECONDS
 from pushcast.report.rows import DAY_MS
@@ -37,6 +37,16 @@ DROP_EVERY_SECONDS: Final = 3600.0
 KEEP_SUMS_MS: Final = 90 * DAY_MS
 #: With fewer records to read, what has no receipt is late; with more, its receipt may not have been read yet.
 CAUGHT_UP_RECORDS: Final = 10_000
+
+
+class SlotLost(ConfigurationError):
+    """Another reporter has joined with the slot of this one. It ends this one, with the exit code of a refused start:
+    started again, it would take the partitions from the other one, which would take them back."""
+
+    exit_code = 2
+
+    def __init__(self, said: str) -> None:
+        super().__init__(f"another reporter has this one's slot; give each a --slot of its own ({said})")
 
 
 class Follower:
@@ -124,6 +134,8 @@ class Follower:
             finally:
                 consumer.close()
                 self._close(list(self.stores))
+        except KafkaException as error:
+            self._fatal("reports", SlotLost(str(error)) if consumed.is_fenced(error) else error)
         except Exception as error:
             self._fatal("reports", error)
 
@@ -145,7 +157,7 @@ class Follower:
                 self.level.decide(round(self._clock() * 1000))
 
     def _apply(self, consumer: Consumer, messages: Iterable[Message]) -> None:
-        runs, ended = sorted_out(messages)
+        runs, ended = consumed.sorted_out(messages)
         for (topic, partition), entries in runs.items():
             store = self.stores.get(partition)
             if store is not None:

@@ -19,8 +19,10 @@ from pushcast.config.settings import Settings
 from pushcast.kafka.acks import AckProducer
 from pushcast.kafka.clients import client_config, member_config
 from pushcast.kafka.reach import warn_without_broker
+from pushcast.kafka.static_id import static_id
 from pushcast.kafka.topics.facts import check_cluster
 from pushcast.model.errors import ConfigurationError
+from pushcast.model.urls import http_url
 from pushcast.observe.catalogue import BY_NAME, MetricName
 from pushcast.observe.logs import configure_logging
 from pushcast.observe.loop_delay import LoopDelay
@@ -84,8 +86,10 @@ class ReporterProcess:
         self.metrics = Metrics(
             Vocabulary(apps=settings.apps, classes=settings.classes, topics=BOOKS, groups=(self.group,))
         )
+        # Its stores lie in the folder of its slot: a restart must find the partitions that they are of.
+        member = member_config(kafka.session_timeout_seconds, None if slot is None else static_id(slot, logs))
         self.follower = Follower(
-            client_config(kafka.bootstrap_servers, kafka.security) | member_config(kafka.session_timeout_seconds),
+            client_config(kafka.bootstrap_servers, kafka.security) | member,
             self.group,
             folder,
             logs,
@@ -127,7 +131,7 @@ class ReporterProcess:
     def announce(self) -> None:
         """Says in push.where.v1 which partitions are asked here."""
         host = self._options.advertised_host or self._options.host
-        entry = reporters.encode(reporters.Reporter(f"http://{host}:{self.server.port}", _now_ms()))
+        entry = reporters.encode(reporters.Reporter(http_url(host, self.server.port), _now_ms()))
         for partition in list(self.follower.stores):
             try:
                 self.producer.put(topics.WHERE, 0, reporters.key_of(partition, self._options.standby), entry)
