@@ -66,8 +66,8 @@ def write_everywhere(rig: ConsoleRig, attack: str) -> None:
             "opened_at": "2026-09-21T14:13:10.000Z",
         }
     ]
-    words = ("user", "notification", "device", "platform", "outcome", "reason")
-    rig.reports.found = [{**each, **dict.fromkeys(words, attack)} for each in rig.reports.found]
+    named = ("user", "notification", "device", "platform", "outcome", "reason")
+    rig.reports.found = [{**each, **dict.fromkeys(named, attack)} for each in rig.reports.found]
     rig.answer = {
         "answer": attack,
         "evidence": [{"at": None, "what": attack, "topic": attack, "partition": 0, "offset": 0}],

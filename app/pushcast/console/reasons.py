@@ -15,7 +15,7 @@ class ReasonRow(NamedTuple):
 
     reason: str
     where: str
-    count: int
+    amount: int
     link: str | None
 
 
@@ -32,7 +32,7 @@ def reasons_of(reports: Iterable[Mapping[str, Any]], **subject: str) -> list[Rea
         for (reason, platform), count in ended.items()
     ]
     rows += [ReasonRow(reason, NOT_PLANNED, count, None) for reason, count in missed.items()]
-    return sorted(rows, key=lambda row: (-row.count, row.reason, row.where))
+    return sorted(rows, key=lambda row: (-row.amount, row.reason, row.where))
 
 
 def _examples(query: Mapping[str, str]) -> str:

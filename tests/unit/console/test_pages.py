@@ -235,7 +235,7 @@ def test_reasons_of_several_reports_are_summed_the_most_frequent_first() -> None
     apns = {"planned": 9, "outcomes": {}, "reasons": {"expired": 2, "device_unregistered": 1}}
     one = report_of("a", platforms={"apns": apns}, not_planned={"no_devices": 4})
     other = report_of("b", platforms={"apns": apns, "fcm": apns}, not_planned={})
-    found = [(row.reason, row.where, row.count, row.link is None) for row in reasons_of([one, other], app="news")]
+    found = [(row.reason, row.where, row.amount, row.link is None) for row in reasons_of([one, other], app="news")]
     assert found == [
         ("expired", "apns", 4, False),
         ("no_devices", "not planned", 4, True),

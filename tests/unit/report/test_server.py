@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -52,7 +53,7 @@ async def test_a_page_of_500_reports_with_long_ids_is_whole(port: Port) -> None:
 
 
 async def test_examples_are_found_with_what_became_of_them(port: Port) -> None:
-    gone = {"outcome": "invalid", "reason": "device_unregistered", "provider_status": 410}
+    gone: dict[str, Any] = {"outcome": "invalid", "reason": "device_unregistered", "provider_status": 410}
     port.store.apply(topics.RECEIPT, entries(receipt("n", "ann", "d"), receipt("n", "bob", "d", **gone)))
     wanted = ExampleFilter(CREATED_MS, NOW_MS, ["n"], reason="device_unregistered")
     said = await port.coordinator.examples(wanted, 10)
