@@ -121,6 +121,22 @@ async def test_a_live_campaign_reaches_its_end_without_a_reload() -> None:
         assert visitor.complaints == []
 
 
+@pytest.mark.parametrize("javascript", [True, False])
+async def test_a_reason_leads_to_an_example_and_to_why_it_ended_so(javascript: bool) -> None:
+    async with console(options=OPTIONS) as rig, visiting(rig, javascript=javascript) as visitor:
+        await fill(rig)
+        await visitor.sign_in()
+        await visitor.open(f"/reports/{GOAL}")
+        await visitor.page.get_by_role("link", name="device unregistered").last.click()
+        await visitor.page.get_by_role("heading", name="Device unregistered, fcm").wait_for()
+        assert rig.reports.wanted[-1].reason == "device_unregistered"
+        await visitor.page.get_by_role("row", name=USER).get_by_role("link", name="why?").click()
+        await visitor.page.get_by_text("Google answered 404 UNREGISTERED").wait_for()
+        times = await visitor.page.locator(".steps time").evaluate_all("found => found.map(each => each.dateTime)")
+        assert times == sorted(times)
+        assert visitor.complaints == []
+
+
 async def test_a_console_that_is_gone_is_told_and_found_again() -> None:
     first, second = ConsoleRig(), ConsoleRig()
     await first.console.start("127.0.0.1", 0)

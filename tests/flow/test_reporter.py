@@ -117,6 +117,21 @@ async def reporter(place: Place, slot: str, **environment: str) -> AsyncIterator
         await process.wait()
 
 
+@pytest.mark.timeout(300)
+async def test_of_two_reporters_with_one_slot_on_two_hosts_the_first_ends_and_says_why(
+    place: Place, tmp_path: Path
+) -> None:
+    """Restarted by its supervisor it would take the partitions back, and so on: it is left alone with exit code 2."""
+    async with reporter(place, "same") as first:
+        await asyncio.to_thread(place.until, lambda found: whole(found, NOTES))
+        async with reporter(place, "same", PUSHCAST_DATA_DIR=str(tmp_path)) as second:
+            assert await asyncio.wait_for(first.wait(), DEADLINE_SECONDS) == 2
+            await asyncio.to_thread(place.until, lambda found: whole(found, NOTES))
+            second.terminate()
+            assert await second.wait() == 0
+    assert "another reporter has this one's slot" in (place.folder / "same.log").read_text()
+
+
 async def until_published(place: Place) -> None:
     """The last sums of each note and partition in push.report.v1 add up to the reports."""
     deadline = time.monotonic() + DEADLINE_SECONDS

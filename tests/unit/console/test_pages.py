@@ -67,11 +67,17 @@ async def test_now_plots_what_the_processes_count() -> None:
     async with console() as rig, rig.browser() as client:
         await rig.signed_in(client)
         for step in range(3):
-            rig.told["http://sender/metrics"] = 200, (METRICS % (step * 500, step * 10, 12.0)).encode()
+            speeds = "".join(
+                f'pushcast_accepted_seconds_bucket{{lane="urgent",le="{bound}"}} {step * count}\n'
+                for bound, count in (("0.5", 50), ("1.0", 100), ("+Inf", 100))
+            )
+            rig.told["http://sender/metrics"] = 200, (METRICS % (step * 500, step * 10, 12.0) + speeds).encode()
             rig.now_ms += 5000
             await rig.watch.look()
         page = (await client.get("/")).text
     assert "102 deliveries a second now" in page
+    assert "half were accepted within 500 ms and 99 % within 990 ms. 1 process seen." in page
+    assert "99 % within 990 ms now, at worst within 990 ms." in page
     assert "An urgent record waits for 12 s." in page
 
 
