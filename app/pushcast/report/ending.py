@@ -22,6 +22,8 @@ _WALK: Final = int(Source.WALK)
 _DUE: Final = int(Source.DUE)
 _ACCEPTED: Final = str(Outcome.ACCEPTED)
 _WITHIN_MS: Final = tuple(seconds * 1000 for seconds in WITHIN_SECONDS)
+_SHORTEST_MS: Final = _WITHIN_MS[0]
+_FIRST, _SECOND, _THIRD = range(len(WITHIN_SECONDS))
 #: By number of the limits that were missed: the places of those that were kept.
 _IN_TIME: Final = tuple(tuple(range(missed, len(WITHIN_SECONDS))) for missed in range(len(WITHIN_SECONDS) + 1))
 
@@ -149,7 +151,17 @@ def _takes_place(
 
 
 def _count_latency(sums: EndedSums, latency_ms: int, sign: int) -> None:
-    add(sums.latency, bucket_name(latency_ms), sign)
+    latency, name = sums.latency, bucket_name(latency_ms)
+    total = latency.get(name, 0) + sign
+    if total:
+        latency[name] = total
+    else:
+        del latency[name]
     within = sums.within
+    if latency_ms <= _SHORTEST_MS:  # nearly all
+        within[_FIRST] += sign
+        within[_SECOND] += sign
+        within[_THIRD] += sign
+        return
     for place in _IN_TIME[bisect_left(_WITHIN_MS, latency_ms)]:
         within[place] += sign

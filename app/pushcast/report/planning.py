@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import Final, NamedTuple
 
 from pushcast.model.own import CANARY_ID
@@ -46,13 +47,19 @@ def take_planned(changes: PendingRows, records: list[PlannedRecord]) -> None:
         # What the keeper releases or closes has a row of its own, with another source.
         kept = int(planned.source in _KEPT)
         told: PlannedFacts | None = None
+        shape: tuple[object, ...] | None = None
+        counted = zip(*(column for _, column in columns), strict=True) if columns else repeat((), len(planned.facts))
         every = zip(
-            planned.source_offset, planned.notification_id, planned.other, planned.reason, planned.facts, strict=True
+            *(planned.source_offset, planned.notification_id, planned.other, planned.reason, planned.facts, counted),
+            strict=True,
         )
-        for number, (offset, note_id, other, reason, facts) in enumerate(every):
-            platforms = {name: column[number] for name, column in columns if column[number]}
-            reasons = {reason: 1} if reason and not facts.held else {}
-            plan = Plan(planned.run, platforms, other, facts.held - kept, 0, 0, reasons)
+        for offset, note_id, other, reason, facts, counts_by_column in every:
+            if shape != (this := (other, reason, facts.held, counts_by_column)):  # neighbours mostly count alike
+                shape = this
+                by_column = zip(columns, counts_by_column, strict=True)
+                platforms = {name: count for (name, _), count in by_column if count}
+                reasons = {reason: 1} if reason and not facts.held else {}
+                plan = Plan(planned.run, platforms, other, facts.held - kept, 0, 0, reasons)
             name = changes.name("broadcast", note_id) if facts.broadcast else names[note_id]
             block = blocks.of(facts.created_at, account, offset)
             entry = rows.block_entry(offset, name)

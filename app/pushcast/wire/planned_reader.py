@@ -15,6 +15,7 @@ from pushcast.wire.schemas import FRAME_BYTES, released_type
 T = TypeVar("T")
 
 _FRAME: Final = released_type("planned", 2).frame  # of what has no part of a broadcast, which is nearly all
+_LONG: Final = 0x81  # of a size's first byte: below zero, or more bytes follow
 _SMALL: Final = tuple((byte >> 1) ^ -(byte & 1) for byte in range(0x80))  # numbers of one byte
 
 
@@ -33,7 +34,7 @@ def _read(value: bytes) -> Planned:
     lane, at = text_at(value, FRAME_BYTES)
     run, at = long_at(value, at)
     source_offset, at = _column(value, at, long_at)
-    notification_id, at = _column(value, at, text_at)
+    notification_id, at = _texts(value, at)
     platforms: dict[str, list[int]] = {}
     for name in PLATFORMS:
         platforms[name], at = _numbers(value, at)
@@ -81,6 +82,25 @@ def _column(value: bytes, at: int, item_at: Callable[[bytes, int], tuple[T, int]
         for _ in range(count):
             item, at = item_at(value, at)
             column.append(item)
+    return column, _end(value, at)
+
+
+def _texts(value: bytes, at: int) -> tuple[list[str], int]:
+    """A column of texts that differ, and are mostly shorter than 64 bytes."""
+    count, at = long_at(value, at)
+    if count < 0:
+        raise ValueError("a block with its size")
+    if not count:
+        return [], at
+    column = []
+    for _ in range(count):
+        size = value[at]
+        if size & _LONG:
+            text, at = text_at(value, at)
+        else:
+            end = at + 1 + (size >> 1)
+            text, at = value[at + 1 : end].decode(), end
+        column.append(text)
     return column, _end(value, at)
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason, Source
-from pushcast.wire.avro_bytes import long_at, optional_at, text_at, time_at
+from pushcast.wire.avro_bytes import long_at, optional_at, optional_long_of, text_at, time_at
 from pushcast.wire.receipts import decode_receipt
 from pushcast.wire.schemas import FRAME_BYTES, avro_type
 
@@ -26,6 +26,9 @@ _MAX_SECTIONS: Final = 256
 _LONG: Final = 0x81  # of a number's first byte: below zero, or more bytes follow
 _ONE_BYTE: Final = 0x7F
 _SET: Final = 2  # of a union with null: not null
+#: What HTTP answers, as bytes: a time's reader would look for the high bytes that times share.
+_STATUSES: Final = {optional_long_of(status): status for status in range(100, 600)}
+_STATUS_BYTES: Final = 3
 _optional: Final = optional_at(text_at)
 _optional_long: Final = optional_at(time_at)
 
@@ -100,8 +103,17 @@ def _read(value: bytes) -> ReadReceipt:
     user = value[at:end]
     if not user.isascii():
         user.decode()  # only a check
-    app, at = _optional(value, end)
-    device, at = _optional(value, at)
+    app: str | None
+    device: str | None
+    if value[end] == _SET and not (size := value[end + 1]) & _LONG:
+        app = value[end + 2 : (at := end + 2 + (size >> 1))].decode()
+    else:
+        app, at = _optional(value, end)
+    if value[at] == _SET and not (size := value[at + 1]) & _LONG:
+        device = value[at + 2 : (end := at + 2 + (size >> 1))].decode()
+        at = end
+    else:
+        device, at = _optional(value, at)
     section, at = _section(value, at)
     if value[at]:  # provider_id
         end = at + 2 + (value[at + 1] >> 1)
@@ -109,7 +121,11 @@ def _read(value: bytes) -> ReadReceipt:
         at = end if is_short else _skipped(value, at)
     else:
         at += 1
-    status, at = _optional_long(value, at)
+    status = _STATUSES.get(value[at : at + _STATUS_BYTES])
+    if status is None:
+        status, at = _optional_long(value, at)
+    else:
+        at += _STATUS_BYTES
     attempts, at = (value[at] >> 1, at + 1) if not value[at] & _LONG else long_at(value, at)
     dry_run = value[at]
     if dry_run > 1:
