@@ -7,20 +7,27 @@ import time
 from collections.abc import Callable
 
 from confluent_kafka.admin import AdminClient
+from msgspec.structs import replace
 
 from flow.kafka_tools import ensure_topics
 from flow.settle_tools import PARTITIONS
 from flow.test_audit import Writer
 from pushcast.audit.case import BOOKS, WAITING
+from pushcast.audit.kept_reading import waits_of
 from pushcast.audit.overview import overview
 from pushcast.audit.why import why
 from pushcast.config.settings import Settings
 from pushcast.kafka.positions import Positions
+from pushcast.model.ids import broadcast_delivery_id, device_row_key
 from pushcast.model.words import Lane
+from pushcast.register.history import KnownDevice
 from pushcast.wire import topics
 from pushcast.wire.dead_letters import REASON, STREAMS
 from pushcast.wire.headers import FENCE
+from pushcast.wire.held import Held, held_headers
+from pushcast.wire.held_broadcasts import HeldBroadcast, encode_held, held_broadcast_key
 from pushcast.wire.receipts import Planned, encode_planned
+from pushcast.wire.timers import Timer, encode_timer
 
 LANE = Lane.BULK
 INTAKE = topics.notification(LANE)
@@ -92,3 +99,24 @@ def test_positions_of_what_is_not_there_are_left_out(kafka: str, unique: Callabl
     assert positions.ends([nowhere]) == {}
     assert positions.committed(group, [nowhere]) == {}
     assert positions.members([group])[group].alive == 0
+
+
+def test_what_the_keeper_holds_is_found_before_and_after_it_was_read(kafka: str, unique: Callable[[str], str]) -> None:
+    keeps = [topics.keep(lane) for lane in Lane]
+    ensure_topics(kafka, (*BOOKS, topics.USER, *keeps), PARTITIONS)
+    settings = Settings.model_validate({"kafka": {"bootstrap_servers": kafka, "partitions": PARTITIONS}})
+    writer, name, due = Writer(kafka, unique("user")), unique("b"), 1_900_000_000_000
+    phone = KnownDevice(writer.user, "news", "phone")
+    delivery = broadcast_delivery_id(name, device_row_key(*phone))
+    value = encode_held(HeldBroadcast(name, writer.user, 7, b"c" * 16, "", delivery, b"h" * 16))
+    headers = held_headers([], 7, Held(name, due, due - 9, broadcast="7:"), None)
+    offset = writer.write(topics.keep(LANE), value, writer.user.encode(), headers)
+    [wait] = waits_of(settings, [phone])
+    assert (wait.id, wait.because, wait.due_at) == (name, "quiet_hours", due)
+    row = Timer(LANE, offset, due + 1, due - 9, event=value)
+    key = held_broadcast_key(writer.user, name, LANE, "7:", 0)
+    writer.write(topics.USER, encode_timer(row), key)
+    [wait] = waits_of(settings, [phone])
+    assert wait.due_at == due + 1
+    writer.write(topics.USER, encode_timer(replace(row, closed_at=due, event=b"")), key)
+    assert waits_of(settings, [phone]) == []

@@ -11,6 +11,8 @@ from typing import Any
 
 from confluent_kafka import Message
 
+from pushcast.audit.kept import DeviceWait
+from pushcast.audit.kept_reading import waits_of
 from pushcast.audit.why import plain
 from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader, Spot
@@ -39,6 +41,7 @@ class History:
     kept_since: dict[str, int | None] = field(default_factory=dict)
     left_out: int = 0  # older steps than the newest `MAX_STEPS`
     unreadable: Counter[str] = field(default_factory=Counter)  # records that may be about it, by reason
+    waits: list[DeviceWait] = field(default_factory=list)  # what it waits for in the keeper, by when it is due
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -49,17 +52,23 @@ class History:
             },
             "left_out": self.left_out,
             "unreadable": dict(self.unreadable),
+            "waits": [wait.to_dict() for wait in self.waits],
         }
 
 
 def history_of(
     settings: Settings, subject: str, *, user: str | None = None, app: str | None = None, names: Topics | None = None
 ) -> History:
-    """Reads the topics whole, or one partition of them when the user is known; then the devices' partitions once more.
+    """Reads the topics whole, or one partition of them when the user is known; then the devices' partitions once more,
+    and the keeper's. `names`: of other topics than the usual ones, of which no keeper knows.
 
     Blocks. Raises TooManyDevices, and TailUnreadable (an OSError) when Kafka does not answer.
     """
-    return asyncio.run(_Search(settings, HistorySubject(subject), user, app, names or Topics()).run())
+    search = _Search(settings, HistorySubject(subject), user, app, names or Topics())
+    found = asyncio.run(search.run())
+    if names is None:
+        found.waits = waits_of(settings, search.devices)
+    return found
 
 
 class _Search:
@@ -73,10 +82,10 @@ class _Search:
         self._app = app
         self._reader = SpanReader(settings.kafka.bootstrap_servers, settings.kafka.security)
         self._historian = Historian(settings.apps, names)
+        self.devices: set[KnownDevice] = set()
 
     async def run(self) -> History:
-        devices: set[KnownDevice] = set()
-        found = History()
+        devices, found = self.devices, History()
 
         def look(record: PlainRecord) -> None:
             if not self._subject.may_be_in(record):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from confluent_kafka import Message
 
 from pushcast.audit.answer import GroupProgress, HeldPart, answer
-from pushcast.audit.case import BOOKS, DEAD, INTAKES, WAITING, Case
+from pushcast.audit.case import BOOKS, DEAD, INTAKES, WAITING, Case, Wait
 from pushcast.audit.timers import timers_of
 from pushcast.audit.verdict import verdict
 from pushcast.config.settings import Settings
@@ -103,8 +104,18 @@ def note_at(settings: Settings, topic: str, partition: int, offset: int) -> tupl
     return None
 
 
-def case_of(settings: Settings, user: str, note: str, device: str | None = None) -> tuple[Case, GroupProgress]:
-    """Everything that the topics have of it. Blocks. Raises KafkaException, TailUnreadable."""
+def deliveries_waiting(settings: Settings, user: str, note: str) -> Mapping[str, Wait]:
+    """What of a notification or a broadcast is in topics that their groups have not finished, by delivery id in hex.
+
+    Blocks. Raises KafkaException, TailUnreadable."""
+    return case_of(settings, user, note, books=())[0].waits
+
+
+def case_of(
+    settings: Settings, user: str, note: str, device: str | None = None, *, books: Sequence[str] = BOOKS
+) -> tuple[Case, GroupProgress]:
+    """Everything that the topics have of it; `books`: of those that are read whole, these. Blocks. Raises
+    KafkaException, TailUnreadable."""
     partition = partition_of(user.encode(), settings.kafka.partitions)
     case = Case(user, note, device)
     kafka = settings.kafka
@@ -114,9 +125,10 @@ def case_of(settings: Settings, user: str, note: str, device: str | None = None)
     for group in sorted(set(readers.values())):
         its_own = [(topic, partition) for topic, reader in readers.items() if reader == group]
         committed |= {topic: offset for (topic, _), offset in positions.committed(group, its_own).items()}
-    asked = [(topic, partition) for topic in (*BOOKS, *WAITING)]
+    asked = [(topic, partition) for topic in (*books, *WAITING)]
     # What a producer with another partitioner has written is refused where it lies, before anybody moves it.
-    asked += [(topic, number) for topic in DEAD for number in range(kafka.partitions) if number != partition]
+    others = [number for number in range(kafka.partitions) if number != partition]
+    asked += [(topic, number) for topic in DEAD if topic in books for number in others]
     ends = positions.ends(asked)
     spans = {spot: (committed.get(spot[0], 0) if spot[0] in WAITING else 0, end) for spot, end in ends.items()}
     asyncio.run(SpanReader(kafka.bootstrap_servers, kafka.security).read(spans, lambda it: case.record(plain(it))))

@@ -101,10 +101,14 @@ def why(
 ) -> None:
     """Tell of each device of a user whether a broadcast was for it, what decided that, and how its delivery ended.
 
-    It asks the predicate of the walk about the device's row as it is now. Exit 1 when the user has no device.
+    It asks the predicate of the walk about the device's row as it is now, and says where a delivery waits, why and
+    until when. Exit 1 when the user has no device.
     """
-    from pushcast.audit.broadcast_why import verdict_of
+    from pushcast.audit.broadcast_why import UserFacts, verdict_of
     from pushcast.audit.broadcasts import BroadcastBooks
+    from pushcast.audit.kept import deliveries_of
+    from pushcast.audit.kept_reading import kept_of
+    from pushcast.audit.why import deliveries_waiting
     from pushcast.kafka.intake import raw_rows_of_user
 
     settings = connect_by_user()
@@ -117,10 +121,15 @@ def why(
         sent = decoder.decode_frozen(found.order.event, found.order.recorded_at)
         earlier = None if sent.not_to is None else broadcasts.find(sent.not_to.broadcast, [found.lane])
         had = {} if earlier is None else broadcasts.follow(earlier, 0, once=True).outcomes
-    passed_at = progress.passed_at(partition_of(user.encode(), settings.kafka.partitions), user)
-    rows = raw_rows_of_user(settings, user)
-    verdicts = [verdict_of(*row, found.order, sent, progress.outcomes, had, passed_at) for row in rows]
-    said = [{**each._asdict(), "answer": each.sentence()} for each in verdicts]
+    facts = UserFacts(
+        progress.outcomes,
+        had,
+        deliveries_of(kept_of(settings, user), broadcast_id),
+        deliveries_waiting(settings, user, broadcast_id),
+        progress.passed_at(partition_of(user.encode(), settings.kafka.partitions), user),
+    )
+    verdicts = [verdict_of(*row, found.order, sent, facts) for row in raw_rows_of_user(settings, user)]
+    said = [each.to_dict() for each in verdicts]
     answer(output, said, [each.sentence() for each in verdicts] or [f"{user} has no device"])
     if not verdicts:
         raise typer.Exit(1)

@@ -44,7 +44,8 @@ def why(
     app: Annotated[str | None, typer.Option(help="Only devices of this app.")] = None,
     output: OutputOption = Output.text,
 ) -> None:
-    """Tell why a device is, or is not, reached: its verdicts, suspensions, removals and registrations in order of time.
+    """Tell why a device is, or is not, reached: its verdicts, suspensions, removals and registrations in order of time,
+    and what waits for it in the keeper, why and until when.
 
     Exit 1 when the topics have nothing of it. No token is shown.
     """
@@ -58,6 +59,8 @@ def why(
         for step in found.steps:
             what = f"{step.step:14} {step.reason or '':24} {'/'.join(step.device):40} {(step.token_hash or '')[:12]:12}"
             typer.echo(f"{rfc3339(step.at)}  {what}  {step.topic}/{step.partition}/{step.offset}")
+        for wait in found.waits:
+            typer.echo(f"{wait.user}/{wait.app}/{wait.device}: {wait.sentence()}")
         if found.left_out:
             say(f"left out: {counted(found.left_out, 'older step')}")
         for topic, since in found.kept_since.items():

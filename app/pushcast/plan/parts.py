@@ -62,7 +62,12 @@ class Share(NamedTuple):
 
 def name_of(device: Device) -> bytes:
     """8 bytes that stand for a device of the user among those that were planned."""
-    return blake2b(device.key, digest_size=NAME_BYTES).digest()
+    return name_of_key(device.key)
+
+
+def name_of_key(key: bytes) -> bytes:
+    """The same, of a row's key."""
+    return blake2b(key, digest_size=NAME_BYTES).digest()
 
 
 def names_in(done: bytes) -> set[bytes]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pushcast.audit.broadcast_why import DeviceVerdict, verdict_of
+from pushcast.audit.broadcast_why import DeviceVerdict, UserFacts, verdict_of
+from pushcast.audit.case import Wait
+from pushcast.audit.kept import KeptPush
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import broadcast_delivery_id, device_row_key
 from pushcast.wire.broadcasts import BroadcastDecoder
@@ -26,6 +28,7 @@ def asked(
     parts: dict[str, Any] | None = None,
     earlier: dict[str, str] | None = None,
     passed_at: int | None = T0,
+    facts: UserFacts | None = None,
     **columns: Any,
 ) -> DeviceVerdict:
     where = {"and": [{"topic": "a"}, {"locale": "de"}]}
@@ -37,7 +40,8 @@ def asked(
     times = {"token_hash": b"h" * 16, "registered_at": T0 - 1, "seen_at": T0 - 1}
     row = encode_row(DeviceRow(**{**fixed, **times, **fields, **columns}))
     order = Order("b-1", "log", 0, T0, False, "", b"")
-    return verdict_of(key, row, order, broadcast, receipts or {}, earlier or {}, passed_at)
+    known = facts or UserFacts(receipts or {}, earlier or {}, passed_at=passed_at)
+    return verdict_of(key, row, order, broadcast, known)
 
 
 def test_a_receipt_is_the_answer() -> None:
@@ -83,3 +87,33 @@ def test_the_step_that_takes_the_user_in_is_told() -> None:
     steps = [asked(parts={"steps": [{"share": share}, {"share": 10_000}]}).step for share in (1, 9_999)]
     assert steps == [2, 1]
     assert asked().step is None
+
+
+KEPT = KeptPush("u-1", "b-1", "bulk", T0 + 60_000, T0, "quiet_hours", None, b"", b"")
+
+
+def test_what_waits_in_the_keeper_says_why_and_until_when() -> None:
+    found = asked(facts=UserFacts(kept={DELIVERY: KEPT}, passed_at=T0))
+    assert found.sentence() == (
+        "news/d: in the audience, and waits in the keeper until 2026-09-21T14:14:20.000Z (quiet_hours)"
+    )
+    waits = {"where": "the keeper", "because": "quiet_hours", "until": "2026-09-21T14:14:20.000Z"}
+    assert found.to_dict()["waits"] == waits
+    assert asked().to_dict()["waits"] is None
+
+
+def test_a_device_that_is_no_longer_of_the_audience_may_still_wait() -> None:
+    assert "waits in the keeper" in asked(facts=UserFacts(kept={DELIVERY: KEPT}), locale="fr").sentence()
+
+
+def test_a_delivery_that_was_let_go_and_is_parked_says_where() -> None:
+    wait = Wait("d", "push.parked.v1", 0, "broadcast_held")
+    said = asked(facts=UserFacts(kept={DELIVERY: KEPT}, waits={DELIVERY: wait})).sentence()
+    assert said == "news/d: in the audience, and waits in push.parked.v1 and is about to be let go (broadcast_held)"
+
+
+def test_what_the_keeper_ended_for_the_user_is_the_answer_of_each_device_that_waited() -> None:
+    ended = {broadcast_delivery_id("b-1", device_row_key("u-1", "news", "")).hex(): "expired"}
+    assert asked(ended).sentence() == "news/d: it did not get the broadcast, expired"
+    assert asked({DELIVERY: "accepted", **ended}).receipt == "accepted"
+    assert asked(ended, locale="fr").receipt is None

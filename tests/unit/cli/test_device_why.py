@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from pushcast.audit import device_history
 from pushcast.audit.device_history import History
+from pushcast.audit.kept import DeviceWait
 from pushcast.cli.device import app
 from pushcast.register.history import HistoryStep, KnownDevice
 
@@ -52,6 +53,17 @@ def test_programs_get_the_steps_as_json(monkeypatch: pytest.MonkeyPatch) -> None
     assert (shown["subject"], shown["kept_since"]) == ("d-1", {"push.token.hold.v1": None})
     [step] = shown["steps"]
     assert (step["step"], step["provider_status"], step["record"]) == ("verdict", 410, "push.token.invalid.v1/3/17")
+
+
+def test_what_waits_in_the_keeper_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    wait = DeviceWait("user-1", "news", "d-1", "broadcast", "b-1", "bulk", "quiet_hours", 1_800_000_000_000)
+    result, _ = asked(monkeypatch, History([VERDICT], waits=[wait]), "d-1")
+    assert result.stdout.splitlines()[-1] == (
+        "user-1/news/d-1: broadcast b-1 waits in the keeper until 2027-01-15T08:00:00.000Z (quiet_hours)"
+    )
+    result, _ = asked(monkeypatch, History([VERDICT], waits=[wait]), "d-1", "--output", "json")
+    [shown] = json.loads(result.stdout)["waits"]
+    assert (shown["id"], shown["because"], shown["until"]) == ("b-1", "quiet_hours", "2027-01-15T08:00:00.000Z")
 
 
 def test_nothing_known_is_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pushcast.audit.device_history import History
+from pushcast.audit.kept import DeviceWait
 from pushcast.register.history import HistoryStep, KnownDevice
 from pushcast.report import answers
 from pushcast.report.notes import Note, ended_key
@@ -88,10 +89,12 @@ async def test_the_story_of_a_device() -> None:
     )
     async with console() as rig, rig.browser() as client:
         await rig.signed_in(client)
-        rig.stories["d-1"] = History([step], {"push.token.hold.v1": NOW_MS}).to_dict()
+        wait = DeviceWait("u-1", "news", "d-1", "broadcast", "b-1", "bulk", "quiet_hours", NOW_MS + 60_000)
+        rig.stories["d-1"] = History([step], {"push.token.hold.v1": NOW_MS}, waits=[wait]).to_dict()
         page = (await client.get("/devices?device=d-1&user=u-1")).text
         unknown = (await client.get("/devices?device=d-2")).text
         assert (await client.get("/devices")).status_code == 200
     assert "device unregistered" in page
     assert "push.token.hold.v1/3/77" in page
+    assert "broadcast b-1</b>: quiet hours" in page
     assert "The topics have nothing of it." in unknown
