@@ -129,9 +129,9 @@ def _leaders(reader: Consumer, topic: str) -> int:
 
 @pytest.fixture
 def ground(kafka: str, unique: Callable[[str], str], tmp_path: Path) -> Iterator[Ground]:
-    names = ("changed", "invalid", "device", "hold", "claim", "evict")
+    names = ("changed", "invalid", "device", "hold", "claim", "evict", "engagement")
     topics = Topics(*map(unique, names))
-    for topic in (topics.changed, topics.invalid, topics.hold, topics.claim, topics.evict):
+    for topic in (topics.changed, topics.invalid, topics.hold, topics.claim, topics.evict, topics.engagement):
         create_topic(kafka, topic, PARTITIONS, max_message_bytes=str(INTAKE_BYTES))
         create_topic(kafka, f"{topic}.dlq", PARTITIONS, max_message_bytes=str(INTAKE_BYTES + 65_536))
     create_topic(kafka, topics.device, PARTITIONS, cleanup_policy="compact")

@@ -134,7 +134,7 @@ class _Search:
         return partition_of(user.encode(), self._partitions)
 
     async def _read(self, partitions: Iterable[int], on_record: Any) -> dict[str, int | None]:
-        spots = [(topic, partition) for topic in self._names for partition in partitions]
+        spots = [(topic, partition) for topic in self._names.of_history for partition in partitions]
         ends = await self._reader.ends(spots)
         begins: dict[Spot, tuple[int, int]] = {}  # offset and time of the first record that is there
 
@@ -154,7 +154,7 @@ def kept_since(
 
     None: from its beginning. A compacted topic loses records from anywhere: what is left says nothing about the rest.
     """
-    kept: dict[str, int | None] = dict.fromkeys(names)
+    kept: dict[str, int | None] = dict.fromkeys(names.of_history)
     for (topic, partition), end in ends.items():
         offset, at = begins.get((topic, partition), (end, now_ms))  # all of it is gone
         if offset > 0 and topic != names.device:

@@ -19,6 +19,7 @@ from pushcast.register.holding import Holding
 from pushcast.register.names import STAGE, Topics
 from pushcast.register.ports import Counters
 from pushcast.register.resealing import Resealing
+from pushcast.register.seeing import Seeing
 from pushcast.register.sweep import DEFAULT_RULES, SweepRules
 from pushcast.register.sweeping import Sweeping
 from pushcast.register.tenure import RegisterTenure, Row
@@ -83,12 +84,14 @@ class RegisterStage(Stage):
         self._table = table
         self._device_topic = names.device
         self._hold_topic = names.hold
+        self._engagement_topic = names.engagement
         self._in_flight = InFlight(max_rows_in_flight)
         doubts = BreakerDoubts(control)
         self._context = Context(
             table, outbox, counters, doubts, names, admission.partitions, schema_generation, tokens, max_per_user
         )
         self._applying = Applying(self._context, admission, self._edge, rules, clock)
+        self._seeing = Seeing(self._context, clock, schemas)
         self._resealing = Resealing(self._context)
         self._claims = TableClaims(STAGE, names.device, table, outbox, clock)
         self._holding = Holding(
@@ -149,6 +152,9 @@ class RegisterStage(Stage):
                 return
             chunk = records[start : start + CHUNK_RECORDS]
             tenure = self._tenures.of(TP(self._device_topic, batch.partition))
+            if batch.topic == self._engagement_topic:
+                self._seeing.apply(tenure, batch, chunk)
+                continue
             if batch.topic == self._hold_topic:
                 detours, holds = self._applying.holds_of(batch, chunk)
                 self._holding.add(tenure, batch, holds)

@@ -91,4 +91,6 @@ def subscriptions(settings: Settings, names: Topics) -> tuple[Subscription, ...]
     return (
         Subscription((names.changed, names.invalid, names.evict), BOUNDS),
         Subscription((names.hold,), Bounds(records=BOUNDS.records, bytes=hold_bytes)),
+        # A stage's room is per topic: a flood of engagement keeps no registration waiting.
+        Subscription((names.engagement,), BOUNDS),
     )

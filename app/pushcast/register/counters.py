@@ -14,6 +14,7 @@ COUNTERS: Final[StageCounters] = {
     "unregistrations": StageCounter(Name.DEVICE_CHANGES, ("unregister", WORD)),
     "users_forgotten": StageCounter(Name.DEVICE_CHANGES, ("forget_user", WORD)),
     "topic_changes": StageCounter(Name.DEVICE_CHANGES, ("topics", WORD)),
+    "seen": StageCounter(Name.DEVICE_CHANGES, ("seen", WORD)),
     "activations": StageCounter(Name.DEVICE_CHANGES, ("activate", WORD)),
     "preferences": StageCounter(Name.DEVICE_CHANGES, ("prefer", WORD)),
     "at_in_future": StageCounter(Name.CLOCKS_AHEAD),

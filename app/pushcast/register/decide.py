@@ -22,6 +22,8 @@ from pushcast.wire.seals import Place
 
 #: A change of zone so soon after another keeps what was before both.
 ZONE_KEPT_MS: Final = 30 * 3_600_000
+#: A device that its app tells of all day is one row a day.
+SEEN_EVERY_MS: Final = 86_400_000
 NOWHERE: Final = Place("", "", "", "", "")
 #: What an enumeration's member is in a row: asking the member takes ten times as long.
 _WORDS: Final = {member: member.value for kind in (Platform, AddressKind) for member in kind}
@@ -108,6 +110,13 @@ def _kept(change: DeviceChange, at: int, row: DeviceRow, new: DeviceRow) -> dict
     if row.state == DeviceState.SUSPENDED and same and at <= invalid_from(row):
         kept |= {name: getattr(row, name) for name in _SUSPENSION}
     return kept
+
+
+def seen(at: int, row: DeviceRow | None) -> DeviceRow | Kept:
+    """The row of a device that its app was heard from at `at` (milliseconds). Idempotent, and at most one row a day."""
+    if row is None or row.is_gone:
+        return Kept.UNKNOWN
+    return Kept.UNCHANGED if at < row.seen_at + SEEN_EVERY_MS else msgspec.structs.replace(row, seen_at=at)
 
 
 def activated(row: DeviceRow | None) -> DeviceRow | Kept:

@@ -19,3 +19,9 @@ class Topics(NamedTuple):
     hold: str = topics.TOKEN_HOLD
     claim: str = topics.TOKEN_CLAIM
     evict: str = topics.TOKEN_EVICT
+    engagement: str = topics.ENGAGEMENT
+
+    @property
+    def of_history(self) -> tuple[str, ...]:
+        """Those that tell what became of a device. What its user does is no part of that."""
+        return self[:-1]

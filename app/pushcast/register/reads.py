@@ -10,7 +10,13 @@ from pushcast.wire import groups, topics
 from pushcast.wire.groups import Reading
 
 ROLE: Final = "registrar"
-SOURCES: Final = (topics.DEVICE_CHANGED, topics.TOKEN_INVALID, topics.TOKEN_EVICT, topics.TOKEN_HOLD)
+SOURCES: Final = (
+    topics.DEVICE_CHANGED,
+    topics.TOKEN_INVALID,
+    topics.TOKEN_EVICT,
+    topics.TOKEN_HOLD,
+    topics.ENGAGEMENT,
+)
 
 
 def readings(platforms: Iterable[Platform]) -> list[Reading]:
