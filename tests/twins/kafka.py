@@ -200,6 +200,9 @@ class TwinTable:
     def rows_after(self, partition: int, key: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         return [row for row in sorted(self.rows[partition].items()) if row[0] > key][:limit]
 
+    def count(self, partition: int) -> int:
+        return len(self.rows[partition])
+
     def position(self, partition: int) -> int:
         return self.at
 

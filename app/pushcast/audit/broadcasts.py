@@ -18,7 +18,7 @@ from pushcast.kafka.positions import Positions, Spot
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Lane, Reason
 from pushcast.wire import topics
-from pushcast.wire.legs import decode_leg
+from pushcast.wire.legs import decode_leg, rows_of
 from pushcast.wire.orders import Order, base_log, decode_order, steps_of
 from pushcast.wire.receipts import decode_planned, decode_receipt
 
@@ -159,7 +159,7 @@ def _fold(found: FoundBroadcast, progress: Progress, message: Message) -> None:
     if value is None:
         return
     if message.topic() == topics.WALKED:
-        progress.leg(partition, decode_leg(value))
+        progress.leg(partition, decode_leg(value), rows_of(headers_of(message)))
     elif message.topic() == topics.RECEIPT:
         progress.receipt(decode_receipt(value))
     elif message.topic() == topics.PLANNED:

@@ -51,6 +51,7 @@ class Progress:
     _outcomes: dict[str, tuple[int, str]] = field(default_factory=dict)  # by delivery: run, outcome
     _counts: Counter[str] = field(default_factory=Counter)  # of the outcomes
     _released: dict[tuple[int, int], _Released] = field(default_factory=dict)  # by partition and offset of what was due
+    _rows: dict[tuple[int, int], int] = field(default_factory=dict)  # by partition and order: of the partition, about
     _early: dict[tuple[int, int], list[Leg | dict[str, Any]]] = field(default_factory=dict)
 
     def order(self, partition: int, offset: int, step: int) -> None:
@@ -62,11 +63,13 @@ class Progress:
             else:
                 self.receipt(early)
 
-    def leg(self, partition: int, leg: Leg) -> None:
-        """A leg of whatever walk."""
+    def leg(self, partition: int, leg: Leg, rows: int = 0) -> None:
+        """A leg of whatever walk. `rows`: of its partition, about; 0: not known."""
         if leg.lane != self.lane or leg.broadcast != self.id or leg.source != Source.WALK:
             return
         place = partition, leg.source_offset
+        if rows:
+            self._rows[place] = rows
         if place in self.orders:
             self._legs[*place, leg.leg] = leg
         else:
@@ -131,6 +134,28 @@ class Progress:
         if len(last) < self.partitions:
             return False
         return self.step + 1 >= self.steps or any(leg.reason not in _GOES_ON for leg in last.values())
+
+    @property
+    def scanned(self) -> int:
+        """Rows that were tested."""
+        return sum(leg.scanned for leg in self._legs.values())
+
+    @property
+    def rows(self) -> int | None:
+        """How many rows these walks test in all: exact where all are over, else about; None: not known yet."""
+        scanned: Counter[tuple[int, int]] = Counter()
+        over: set[tuple[int, int]] = set()
+        for (partition, offset, _), leg in self._legs.items():
+            scanned[partition, offset] += leg.scanned
+            if leg.last:
+                over.add((partition, offset))
+        known = [
+            scanned[place] if place in over else max(scanned[place], self._rows[place])
+            for place in self.orders
+            if place in over or place in self._rows
+        ]
+        # Users are spread by their hash: partitions of which nothing is known yet are like the others.
+        return round(sum(known) * max(len(self.orders), self.partitions) / len(known)) if known else None
 
     def passed_at(self, partition: int, user: str) -> int | None:
         """When the cursor passed a user, in milliseconds; None: it has not, or not in a step that takes the user in.
@@ -215,6 +240,7 @@ class Progress:
             "users": sums["users"],
             "left_out": dict(sorted(reasons.items())),
             "scanned": sums["scanned"],
+            "rows": self.rows,
             "size_class": next((name for limit, name in _SIZES if self.planned < limit), "XL"),
             "ended": self.ended,
             "receipts": {outcome: count for outcome, count in sorted(self._counts.items()) if count},

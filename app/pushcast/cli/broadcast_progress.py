@@ -121,8 +121,9 @@ def live_line(progress: Progress, rate: float) -> str:
     """Partitions done, planned, accepted, rate and time left."""
     steps = f"step {progress.step + 1} of {progress.steps}, " if progress.steps > 1 else ""
     left = f", {round((progress.planned - progress.ended) / rate)} s left" if rate > 0 and progress.walked else ""
+    rows = "" if progress.walked or not progress.rows else f"{progress.scanned:,} of about {progress.rows:,} rows, "
     return (
-        f"{progress.state}: {steps}{progress.partitions_done} of {progress.partitions} partitions, "
+        f"{progress.state}: {steps}{progress.partitions_done} of {progress.partitions} partitions, {rows}"
         f"{progress.planned:,} planned{'' if progress.walked else ' so far'}, {progress.accepted:,} accepted, "
         f"{progress.ended:,} ended, {rate:,.0f}/s{left}"
     )

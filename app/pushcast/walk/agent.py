@@ -292,7 +292,7 @@ class WalkStage(Stage):
                     await retried(self._name, partial(self._read_served, tenure, order.course), lambda: tenure.closed)
                     continue
                 if order.pacer is not None and order.pacer.counts_rows:
-                    order.pacer.rows = await self._count_rows(tenure)
+                    order.rows = order.pacer.rows = await self._count_rows(tenure)
             if tenure.closed:
                 return
             began = self._clock.monotonic_seconds()
@@ -304,6 +304,7 @@ class WalkStage(Stage):
         """A registration that was acknowledged before the order came is in the table before it is walked."""
         at = TP(topics.DEVICE, tenure.number)
         order.table_end = (await self.work.ends([at]))[at]
+        order.rows = self._table.count(tenure.number)
 
     async def _read_served(self, tenure: WalkTenure, course: Course) -> None:
         """Read again by every owner: what a predecessor knew is not written down."""

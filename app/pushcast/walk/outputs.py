@@ -25,7 +25,7 @@ from pushcast.walk.legs import OpenLeg, OrderWalk
 from pushcast.walk.tenure import Underway, WalkTenure
 from pushcast.wire import topics
 from pushcast.wire.held import held_headers
-from pushcast.wire.legs import Leg, decode_leg, encode_leg
+from pushcast.wire.legs import Leg, decode_leg, encode_leg, leg_headers
 from pushcast.wire.orders import began_at, steps_of
 
 
@@ -80,14 +80,11 @@ class WalkOutputs:
         walk = order.walk
         leg = walk.to_write()
         if leg is not None:
-            value = encode_leg(self._record(order, leg))
-            self._leg(tenure, walk, leg, value, partial(self._leg_acked, tenure, order, leg))
+            self._leg(tenure, order, leg, partial(self._leg_acked, tenure, order, leg))
 
     def cursor(self, tenure: WalkTenure, order: Underway) -> None:
         """The cursor of an idle walk again: so no successor has to read far to find it."""
-        walk = order.walk
-        leg = walk.restated()
-        self._leg(tenure, walk, leg, encode_leg(self._record(order, leg)), lambda: None)
+        self._leg(tenure, order, order.walk.restated(), lambda: None)
 
     def inherited(self, tenure_pending: Barrier, tenure: WalkTenure, walk: OrderWalk, leg: OpenLeg) -> None:
         """A predecessor's cursor, under the epoch of this process."""
@@ -109,12 +106,15 @@ class WalkOutputs:
             tenure_pending, topics.WALKED, tenure.number, encode_leg(again), None, list(self._exact.origin(tenure.tp))
         )
 
-    def _leg(self, tenure: WalkTenure, walk: OrderWalk, leg: OpenLeg, value: bytes, acked: Callable[[], None]) -> None:
+    def _leg(self, tenure: WalkTenure, order: Underway, leg: OpenLeg, acked: Callable[[], None]) -> None:
         at = self.positions(tenure)[topics.WALKED]  # before the record, so the record is not below it
-        barrier = self._put(tenure, topics.WALKED, value)
+        headers = leg_headers(self._exact.origin(tenure.tp), order.rows)
+        barrier = self._outbox.barrier()
+        value = encode_leg(self._record(order, leg))
+        self._outbox.put(barrier, topics.WALKED, tenure.number, value, None, headers)
 
         def written() -> None:
-            walk.written(leg, at)
+            order.walk.written(leg, at)
             acked()
 
         self._when_acked(tenure, barrier, written)

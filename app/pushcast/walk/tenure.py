@@ -31,6 +31,7 @@ class Underway:
         self.pacer = pacer
         self.ends_with = order.reason  # why nothing more is planned of it
         self.table_end: int | None = None  # the devices topic's end, asked before the first slice; None: not yet
+        self.rows = 0  # of the partition, about; 0: not known yet
         self.leg_began = now
         self.said_at = now  # when its cursor was last written
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from pushcast.model.words import Source
+from pushcast.wire.headers import Headers
+from pushcast.wire.retries import number
 from pushcast.wire.schemas import avro_type
 
 _TYPE = avro_type("leg")
+#: On a leg: about how many rows the partition has, decimal. Absent: not known. A header, because it is a guess that
+#: decides nothing.
+ROWS: Final = "push-rows"
+_MOST_ROWS: Final = 2**53
 
 
 class Leg(msgspec.Struct, frozen=True):
@@ -45,6 +53,16 @@ class Leg(msgspec.Struct, frozen=True):
     def planned(self) -> int:
         """Deliveries on all platforms."""
         return self.apns + self.fcm + self.expo + self.webpush
+
+
+def leg_headers(origin: Headers, rows: int) -> Headers:
+    """Of a record. `rows`: of the partition, about; 0: not known."""
+    return [*origin, (ROWS, b"%d" % rows)] if rows else list(origin)
+
+
+def rows_of(headers: Headers) -> int:
+    """About how many rows the partition of a leg has; 0: not known. Raises InvalidInput."""
+    return number(headers, ROWS, _MOST_ROWS) or 0
 
 
 def encode_leg(leg: Leg) -> bytes:

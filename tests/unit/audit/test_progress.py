@@ -156,3 +156,16 @@ def test_a_notification_of_the_same_id_that_was_held_is_another() -> None:
     due = {"source": Source.DUE, "user": "u-1", "app": "news", "device": "d"}
     stood.receipt({**receipt(1), **due})
     assert (stood.planned, stood.ended) == (0, 0)
+
+
+def test_rows_are_those_of_all_partitions_as_far_as_they_are_known() -> None:
+    stood = progress()
+    assert stood.rows is None
+    stood.leg(*leg(0, scanned=10), 40)
+    assert (stood.scanned, stood.rows) == (10, 80)
+    stood.leg(*leg(0, 1, scanned=30), 20)
+    assert stood.rows == 70, "never fewer than were tested"
+    stood.leg(*leg(1, scanned=5, last=True), 40)
+    assert stood.rows == 45
+    stood.leg(*leg(1, 1, last=True))
+    assert (stood.scanned, stood.to_dict()["rows"]) == (45, 45)

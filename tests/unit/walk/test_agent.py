@@ -29,7 +29,7 @@ from pushcast.wire.control import Halt, Kind, Name, Rate, encode
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import encode_row
 from pushcast.wire.held import held_of
-from pushcast.wire.legs import Leg, decode_leg
+from pushcast.wire.legs import decode_leg, Leg, rows_of
 from pushcast.wire.orders import Order, encode_order, next_step, sampled
 from twins.handover import Log, Process
 from twins.kafka import OPEN, ManualTimers, TwinTable, record, settled
@@ -176,6 +176,7 @@ async def test_a_leg_ends_after_so_many_deliveries() -> None:
     assert [leg.leg for leg in legs] == [0, 1, 2]
     assert [leg.from_user for leg in legs[1:]] == [leg.to_user for leg in legs[:-1]]
     assert [leg.rows_before for leg in legs] == [0, legs[0].scanned, legs[0].scanned + legs[1].scanned]
+    assert [rows_of(each.headers()) for each in harness.world.valid(topics.WALKED)] == [250, 250, 250]
     assert harness.planned() == 250
 
 
