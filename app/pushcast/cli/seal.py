@@ -16,6 +16,7 @@ from pushcast.cli.output import Output, OutputOption, print_json, say
 from pushcast.cli.session import connect
 from pushcast.config.settings import Settings, load
 from pushcast.model.errors import ConfigurationError
+from pushcast.model.key_wear import ALARM_SEALS
 from pushcast.stream.token_keys import outer_key, read_ring, read_secret
 from pushcast.whole_files import write_whole
 from pushcast.wire.keyring import (
@@ -80,18 +81,21 @@ def part_(
 
 @app.command("status")
 def status_(keyring: KeyringOption = None, output: OutputOption = Output.text) -> None:
-    """Show each key with its rows and the processes that hold it. Reads the devices topic whole."""
-    from pushcast.settle.keyring_use import holders, rows_by_key
+    """Show each key with its rows, how often it has sealed and the processes that hold it. Reads the devices topic
+    whole."""
+    from pushcast.settle.keyring_use import holders, rows_by_key, seals_by_key
 
     ring, settings = read_ring(_file(keyring)), connect()
-    there, rows = holders(settings, _now_ms()), rows_by_key(settings)
-    found = [_row(key.id, key.state, key.empty_since, rows, there) for key in ring.keys]
+    there, rows, seals = holders(settings, _now_ms()), rows_by_key(settings), seals_by_key(settings)
+    found = [_row(key.id, key.state, key.empty_since, rows, there) | _wear(seals[key.id]) for key in ring.keys]
     if output is Output.json:
         print_json({"keys": found, "plain_rows": rows[""], "processes": [holder.name for holder in there]})
         return
     for row in found:
         missing = f", not held by {', '.join(row['missing'])}" if row["missing"] else ""
-        typer.echo(f"{row['id']}  {row['state']}  {row['rows']:,} rows  held by {row['held']}{missing}")
+        worn = ", worn: let another key seal" if row["worn"] else ""
+        seals_ = f"{row['seals']:,} seals{worn}"
+        typer.echo(f"{row['id']}  {row['state']}  {row['rows']:,} rows  {seals_}  held by {row['held']}{missing}")
     say(f"{rows['']:,} rows are not sealed; {len(there)} processes with a keyring")
 
 
@@ -127,6 +131,10 @@ def _row(key_id: str, state: KeyState, empty: str | None, rows: Counter[str], th
     missing = [holder.name for holder in there if key_id not in holder.ids]
     held = len(there) - len(missing)
     return {"id": key_id, "state": state, "rows": rows[key_id], "empty_since": empty, "held": held, "missing": missing}
+
+
+def _wear(seals: int) -> dict[str, Any]:
+    return {"seals": seals, "worn": seals >= ALARM_SEALS}
 
 
 def _file(keyring: Path | None) -> Path:

@@ -9,6 +9,7 @@ from functools import partial
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from pushcast.config.settings import Settings
+from pushcast.handover.reading import SpanReader
 from pushcast.model.words import Lane, Platform
 from pushcast.observe import stage_counters
 from pushcast.register.agent import RegisterStage
@@ -17,6 +18,7 @@ from pushcast.register.counters import COUNTERS, sweeps
 from pushcast.register.names import STAGE, Topics
 from pushcast.register.ports import Counters
 from pushcast.register.reads import ROLE
+from pushcast.register.seal_count import SealCount, read_counts
 from pushcast.register.tokens import PLAIN, SealedTokens, Tokens
 from pushcast.stream.keyring_heartbeat import KeyringHeartbeat
 from pushcast.stream.spec import Host, StageSpec, TableSpec
@@ -37,7 +39,12 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
         intake: Callable[[], Mapping[str, X25519PrivateKey]] | None = None
         if (file := settings.sealing.keyring_file) is not None:
             keyring = KeyringFile(file, KeyringRole.REGISTRAR)
-            tokens = SealedTokens(keyring.keys, os.urandom)
+            tokens = sealed = SealedTokens(keyring.keys, os.urandom)
+            kafka = settings.kafka
+            read = read_counts(SpanReader(kafka.bootstrap_servers, kafka.security))
+            seals = SealCount(sealed.seals, read, host.outbox, host.clock)
+            host.resources.append(seals)
+            host.metrics.add_source(seals.samples)
             intake = partial(_intake, keyring)
             host.resources.append(KeyringHeartbeat(KeyringRole.REGISTRAR, keyring.keys, host.outbox, host.clock))
         stage = build(

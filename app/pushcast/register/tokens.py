@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
@@ -86,6 +87,7 @@ class SealedTokens:
     def __init__(self, keys: Callable[[], TokenKeys], random: Callable[[int], bytes]) -> None:
         self._keys = keys
         self._random = random
+        self.seals: Counter[str] = Counter()  # made since the start, by key
 
     @property
     def sealing(self) -> str | None:
@@ -102,6 +104,7 @@ class SealedTokens:
             elif row.token_hash == token_hash(address):
                 before = row.token_hash
         key_id, sealed = keys.seal(address, place, self._random(NONCE_BYTES))
+        self.seals[key_id] += 1
         return Stored(sealed, key_id, digest, before)
 
     def opened(self, row: DeviceRow, place: Place) -> bytes:
@@ -116,6 +119,7 @@ class SealedTokens:
             except (KeyUnknown, SealBroken, ContentKeyInvalid):
                 pass  # the device says it anew, and so it is kept anew
         key_id, body = keys.seal(key.key, place._replace(kind=KIND), self._random(NONCE_BYTES))
+        self.seals[key_id] += 1
         return pack(KeptKey(key.id, key.cipher, key_id, body))
 
     def content_key_anew(self, kept: bytes, place: Place) -> bytes:

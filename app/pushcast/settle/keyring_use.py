@@ -14,6 +14,7 @@ from pushcast.settle.logs import Logs
 from pushcast.wire import topics
 from pushcast.wire.content_keys import sealed_under
 from pushcast.wire.devices import decode_row
+from pushcast.wire.key_seals import told, total
 from pushcast.wire.keyring_holders import Holder, live
 
 
@@ -26,6 +27,16 @@ def holders(settings: Settings, now_ms: int) -> list[Holder]:
     finally:
         logs.close()
     return live(records, now_ms)
+
+
+def seals_by_key(settings: Settings) -> Counter[str]:
+    """How often each key has sealed, as registrars tell it once a minute. Raises PushcastError."""
+    logs = _logs(settings)
+    try:
+        spots = logs.filled([topics.WHERE])
+        return total(told((record.key(), record.value()) for spot in spots for record in logs.read(*spot)))
+    finally:
+        logs.close()
 
 
 def rows_by_key(settings: Settings) -> Counter[str]:

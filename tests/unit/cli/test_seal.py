@@ -30,6 +30,7 @@ class Bench:
         self.outer = folder / "kek"
         self.holders: list[Holder] = []
         self.rows: Counter[str] = Counter()
+        self.seals: Counter[str] = Counter()
         self.now_ms = 1_800_000_000_000
 
     def run(self, *arguments: str) -> str:
@@ -56,6 +57,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr("pushcast.cli.seal._now_ms", lambda: made.now_ms)
     monkeypatch.setattr(keyring_use, "holders", lambda settings, now_ms: made.holders)
     monkeypatch.setattr(keyring_use, "rows_by_key", lambda settings: made.rows)
+    monkeypatch.setattr(keyring_use, "seals_by_key", lambda settings: made.seals)
     made.run("add", "t1", "--outer", str(made.outer))
     return made
 
@@ -121,7 +123,14 @@ def test_the_status_shows_rows_and_who_does_not_hold_a_key(bench: Bench) -> None
         ("t1", 3, 2, []),
     ]
     assert found["plain_rows"] == 2
-    assert "t1  seal  3 rows  held by 2" in bench.run("status")
+    assert "t1  seal  3 rows  0 seals  held by 2" in bench.run("status")
+
+
+def test_the_status_says_which_key_has_sealed_too_often(bench: Bench) -> None:
+    bench.seals = Counter({"t1": 2**31})
+    [key] = json.loads(bench.run("status", "--output", "json"))["keys"]
+    assert (key["seals"], key["worn"]) == (2**31, True)
+    assert "2,147,483,648 seals, worn: let another key seal" in bench.run("status")
 
 
 def test_a_keyring_that_is_not_there_needs_an_outer_key(bench: Bench) -> None:

@@ -21,6 +21,7 @@ class Label(StrEnum):
     DISPOSITION = "disposition"  # what an attempt came to that was not the last
     ENDPOINT = "endpoint"  # a key of `webhooks` in the configuration
     GROUP = "group"  # consumer group
+    KEY = "key"  # id of a key in the keyring of tokens
     KIND = "kind"
     LANE = "lane"
     OPERATION = "operation"  # of a device change
@@ -72,6 +73,7 @@ class MetricName(StrEnum):
     TOKEN_MARKS_ENDED = "pushcast_token_marks_ended_total"  # noqa: S105 - a metric
     TOKENS_CONTESTED = "pushcast_tokens_contested_total"
     RESEALED = "pushcast_rows_sealed_anew_total"
+    KEY_SEALS = "pushcast_key_seals"
     CLOCKS_AHEAD = "pushcast_device_clocks_ahead_total"
     DEVICES_REMOVED = "pushcast_devices_removed_total"
     SUSPENSIONS = "pushcast_suspensions_total"

@@ -99,6 +99,14 @@ METRICS: Final = (
         "`KeyUnknown`: give the registrar its whole part of the keyring; until then these rows stay under the old key.",
     ),
     Metric(
+        N.KEY_SEALS,
+        "gauge",
+        "seals",
+        (L.KEY,),
+        "How often a key has sealed, by all registrars since the key was made. A minute late.",
+        "From 2^31 on let another key seal: `pushcast seal add`, then `promote`. At 2^32 nonces may repeat.",
+    ),
+    Metric(
         N.SUSPENSIONS,
         "counter",
         "devices",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from pushcast.config.settings import Slo
+from pushcast.model.key_wear import ALARM_SEALS
 from pushcast.observe.catalogue import MetricName as Name
 
 Severity = Literal["page", "ticket"]
@@ -202,6 +203,14 @@ ALERTS: Final[tuple[Alert, ...]] = (
         "ticket",
         "The certificate of {{ $labels.app }} for {{ $labels.platform }} ends in {{ $value | humanizeDuration }}.",
         Name.CREDENTIAL_EXPIRES,
+    ),
+    Alert(
+        "KeyWorn",
+        f"max by (key) ({Name.KEY_SEALS}) >= {ALARM_SEALS}",
+        "1m",
+        "ticket",
+        "The key {{ $labels.key }} has sealed {{ $value }} times: let another one seal before it is 2^32.",
+        Name.KEY_SEALS,
     ),
     Alert(
         "SloBurnFast",

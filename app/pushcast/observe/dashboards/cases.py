@@ -204,6 +204,14 @@ CASES: Final[Sequence[AlertCase]] = (
         quiet_at="10m",
     ),
     AlertCase(
+        "KeyWorn",
+        {f'{Name.KEY_SEALS}{{key="t1", instance="a"}}': "2147483647x3 2147483648x9"},
+        "7m",
+        {"key": "t1"},
+        "2.147483648e+09",
+        "3m",
+    ),
+    AlertCase(
         "CertificateEnds",
         # promtool's clock begins at 0: ten days and 90 minutes from there, looked at after 90 minutes.
         {f'{Name.CREDENTIAL_EXPIRES}{{app="news", platform="apns"}}': "869400x100"},
