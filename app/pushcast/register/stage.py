@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader
+from pushcast.handover.seal_reading import seals_told
 from pushcast.model.words import Lane, Platform
 from pushcast.observe import stage_counters
 from pushcast.register.agent import RegisterStage
@@ -18,9 +19,9 @@ from pushcast.register.counters import COUNTERS, sweeps
 from pushcast.register.names import STAGE, Topics
 from pushcast.register.ports import Counters
 from pushcast.register.reads import ROLE
-from pushcast.register.seal_count import SealCount, read_counts
 from pushcast.register.tokens import PLAIN, SealedTokens, Tokens
 from pushcast.stream.keyring_heartbeat import KeyringHeartbeat
+from pushcast.stream.seal_count import SealCount
 from pushcast.stream.spec import Host, StageSpec, TableSpec
 from pushcast.stream.table import Table
 from pushcast.stream.token_keys import KeyringFile
@@ -41,7 +42,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             keyring = KeyringFile(file, KeyringRole.REGISTRAR)
             tokens = sealed = SealedTokens(keyring.keys, os.urandom)
             kafka = settings.kafka
-            read = read_counts(SpanReader(kafka.bootstrap_servers, kafka.security))
+            read = seals_told(SpanReader(kafka.bootstrap_servers, kafka.security))
             seals = SealCount(sealed.seals, read, host.outbox, host.clock)
             host.resources.append(seals)
             host.metrics.add_source(seals.samples)

@@ -11,9 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 import structlog
-from confluent_kafka import Message
 
-from pushcast.handover.reading import SpanReader, TailUnreadable
 from pushcast.model.clock import Clock
 from pushcast.model.key_wear import ALARM_SEALS, MOST_SEALS
 from pushcast.observe.catalogue import MetricName as Name
@@ -21,7 +19,7 @@ from pushcast.observe.metrics import Sample
 from pushcast.stream.errors import RecordRefused
 from pushcast.stream.ports import Outbox
 from pushcast.wire import topics
-from pushcast.wire.key_seals import PREFIX, SealCounts, encode, gone, key_of, told, total
+from pushcast.wire.key_seals import SealCounts, encode, gone, key_of, told, total
 
 log = structlog.get_logger(__name__)
 
@@ -77,7 +75,7 @@ class SealCount:
         while True:
             try:
                 await self.step()
-            except (RecordRefused, TailUnreadable) as error:
+            except (RecordRefused, OSError) as error:
                 if not self._failing:
                     log.warning("seals_not_counted", error=str(error))
                 self._failing = True
@@ -86,7 +84,7 @@ class SealCount:
             await asyncio.sleep(TELL_SECONDS)
 
     async def step(self) -> None:
-        """What is due now. Raises RecordRefused, TailUnreadable."""
+        """What is due now. Raises RecordRefused, and OSError when it cannot read."""
         now = self._clock.monotonic_seconds()
         if now - self._looked_at >= LOOK_SECONDS:
             await self._look()
@@ -130,21 +128,3 @@ class SealCount:
             if seals >= ALARM_SEALS and key_id not in self._alarmed:
                 self._alarmed.add(key_id)
                 log.error("key_is_worn", key=key_id, seals=seals, most=MOST_SEALS, remedy="pushcast seal add, promote")
-
-
-def read_counts(reader: SpanReader) -> Read:
-    """What registrars have told, from the topic's beginning."""
-
-    async def read() -> list[KeyedRecord]:
-        found: list[KeyedRecord] = []
-
-        def take(message: Message) -> None:
-            key = message.key()
-            if isinstance(key, bytes) and key.startswith(PREFIX):
-                found.append((key, message.value()))
-
-        ends = await reader.ends([(topics.WHERE, 0)])
-        await reader.read({spot: (0, end) for spot, end in ends.items()}, take)
-        return found
-
-    return read

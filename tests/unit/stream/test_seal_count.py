@@ -10,8 +10,8 @@ import structlog.testing
 from pushcast.model.clock import ManualClock
 from pushcast.model.key_wear import ALARM_SEALS
 from pushcast.observe.catalogue import MetricName
-from pushcast.register.seal_count import LOOK_SECONDS, THERE_SECONDS, KeyedRecord, SealCount
 from pushcast.register.tokens import SealedTokens
+from pushcast.stream.seal_count import LOOK_SECONDS, THERE_SECONDS, KeyedRecord, SealCount
 from pushcast.wire import topics
 from pushcast.wire.key_seals import SealCounts, encode, key_of, told, total
 from pushcast.wire.seals import Place, TokenKeys
