@@ -88,6 +88,8 @@ def write_everywhere(rig: ConsoleRig, attack: str) -> None:
         for each in rig.stories["Pixel-8"]["steps"]
     ]
     rig.stories["Pixel-8"] |= {"kept_since": {attack: NOW_MS}, "left_out": 3, "unreadable": {attack: 2}}
+    of_app = {"user": attack, "app": attack, "device": attack, "lane": "bulk", "where": "keeper", "until": None}
+    rig.stories["Pixel-8"]["waits"] = [{**of_app, "kind": "broadcast", "id": attack, "because": attack}]
     told = orjson.dumps({"status": attack, "problems": [attack], "version": attack, "slot": attack})
     rig.told |= dict.fromkeys(("http://sender/health/ready", "http://sender/_info"), (200, told))
     pause = Pause(1, attack, attack)

@@ -298,6 +298,7 @@ def _person(rig: ConsoleRig) -> None:
             },
         ],
         "kept_since": {},
+        "waits": [],
         "left_out": 0,
         "unreadable": {},
     }

@@ -120,6 +120,7 @@ class World(Log):
 
     def churn(self) -> None:
         key, value = row(f"u-{self.rnd.randrange(self.users):03}", self.rnd.randrange(2), first_at=T0 + 1)
+        self.table.at += 1
         if self.table.rows[PARTITION].pop(key, None) is None:
             self.table.rows[PARTITION][key] = value
         self.stable.discard(key)

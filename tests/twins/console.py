@@ -180,7 +180,7 @@ class ConsoleRig(Rig):
 
     async def story(self, device: str, user: str | None) -> dict[str, Any]:
         if device not in self.stories:
-            return {"steps": [], "kept_since": {}, "left_out": 0, "unreadable": {}}
+            return {"steps": [], "kept_since": {}, "left_out": 0, "unreadable": {}, "waits": []}
         return self.stories[device]
 
     async def standing(self) -> dict[str, Any]:

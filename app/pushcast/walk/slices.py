@@ -8,7 +8,7 @@ from pushcast.stream.table import Row, Table
 from pushcast.walk.course import Course
 from pushcast.walk.legs import START, OpenLeg
 from pushcast.walk.outputs import WalkOutputs
-from pushcast.walk.tenure import Underway, WalkTenure
+from pushcast.walk.tenure import ReadRows, Underway, WalkTenure
 from pushcast.walk.waits import WalkWaits
 
 
@@ -61,7 +61,19 @@ class Slices:
             self._end_leg(tenure, order, leg, last=at_end)
 
     def _rows(self, tenure: WalkTenure, after: bytes, limit: int) -> tuple[list[Row], bool]:
-        """The next rows of whole users, and whether they are the last ones."""
+        """The next rows of whole users, and whether they are the last ones. Walks that are at one place read them once,
+        as long as no row has changed: broadcasts that begin together stay so, because they take turns."""
+        if len(tenure.orders) < 2:
+            tenure.read = None
+            return self._read(tenure, after, limit)
+        at = self._table.position(tenure.number)
+        read = tenure.read
+        is_paced = limit < tenure.slice_rows
+        if read is None or (read.after, read.at) != (after, at) or (is_paced and len(read.rows) > limit):
+            read = tenure.read = ReadRows(after, at, *self._read(tenure, after, limit))
+        return read.rows, read.at_end
+
+    def _read(self, tenure: WalkTenure, after: bytes, limit: int) -> tuple[list[Row], bool]:
         key = after + b"\0\xff" if after else START
         while True:
             rows = self._table.rows_after(tenure.number, key, limit)

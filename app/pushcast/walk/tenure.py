@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from pushcast.handover.fences import Fences
 from pushcast.stream.batch import TP, Batch
 from pushcast.stream.runner import Runner
+from pushcast.stream.table import Row
 from pushcast.stream.tenure import Pending
 from pushcast.walk.ahead import Ahead
 from pushcast.walk.course import Course
@@ -41,6 +43,15 @@ class Underway:
         return self.walk.offset
 
 
+class ReadRows(NamedTuple):
+    """Rows that one of several walks has read. `after`: the user that they come behind; `at`: position of the table."""
+
+    after: bytes
+    at: int
+    rows: list[Row]
+    at_end: bool
+
+
 class WalkTenure:
     """Orders of one partition during one assignment, oldest first."""
 
@@ -62,6 +73,7 @@ class WalkTenure:
         self.rates = rates
         self.orders: list[Underway] = []
         self.slice_rows = slice_rows  # what a slice takes now; it follows how long slices last
+        self.read: ReadRows | None = None  # the newest, while several walks are open
         self.pending = Pending()  # outputs that Kafka has not acknowledged
         self.closed = False
         self._turn = 0

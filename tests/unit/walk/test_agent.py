@@ -327,6 +327,38 @@ async def test_while_notifications_wait_a_walk_has_a_tenth_of_the_time() -> None
     assert set(harness.slept) == {0}
 
 
+async def together(slice_rows: int, changing: bool = False) -> tuple[Harness, int]:
+    """Two walks that begin at once; and how often rows were read."""
+    harness = await Harness(slice_rows=slice_rows).start()
+    harness.halt(Kind.HOLD)
+    await harness.order()
+    await harness.order(id="b-2")
+    read, reads = harness.table.rows_after, 0
+
+    def counted(partition: int, key: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        nonlocal reads
+        reads += 1
+        harness.table.at += changing
+        return read(partition, key, limit)
+
+    harness.table.rows_after = counted  # type: ignore[method-assign]
+    harness.halt(Kind.HOLD, over=True)
+    await harness.pass_time(LOOK_SECONDS)
+    assert (harness.planned(), harness.tracker.low) == (2 * USERS, 2)
+    return harness, reads
+
+
+async def test_two_walks_at_one_place_read_its_rows_once() -> None:
+    alone = await Harness(slice_rows=16).start()
+    await alone.order()
+    harness, reads = await together(16)
+    _, reads_of_changing = await together(16, changing=True)
+    assert reads < reads_of_changing, "rows that may have changed are read again"
+    assert [(leg.scanned, leg.users) for leg in harness.legs()] == 2 * [
+        (leg.scanned, leg.users) for leg in alone.legs()
+    ]
+
+
 async def test_a_resend_waits_for_who_had_the_first_one() -> None:
     harness = await Harness().start()
     harness.had = frozenset(
