@@ -16,7 +16,7 @@ from pushcast.model.ids import device_row_key
 from pushcast.wire import row_reader
 from pushcast.wire.avro_bytes import bytes_of, long_of, optional_of
 from pushcast.wire.devices import encode_row
-from pushcast.wire.row_reader import active_device
+from pushcast.wire.row_reader import active_device, is_marker
 from pushcast.wire.row_tail import first_at_ms, locale_of, registered_at_ms, time_zone_of
 from pushcast.wire.schemas import AvroType, lock
 
@@ -47,6 +47,17 @@ rows = st.builds(
     purpose=st.none() | st.sampled_from([*map(str, Purpose), "hologram", "xvoip"]),
 )
 RELEASES = [AvroType("device_row", json.dumps(version["schema"])) for version in lock()["device_row"]]
+
+
+@settings(max_examples=500, deadline=None)
+@given(rows)
+def test_what_is_told_to_be_a_marker_is_one_and_short_ids_are_told(row: DeviceRow) -> None:
+    newest = encode_row(row)
+    told = is_marker(newest)
+    assert not told or row.state == "gone"
+    short = all(len(each.encode()) < 64 for each in (row.app, row.device, row.key_id)) and len(row.address) < 64
+    assert told or not short or row.state != "gone"
+    assert not is_marker(newest[:9])
 
 
 @settings(max_examples=500, deadline=None)

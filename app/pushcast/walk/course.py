@@ -27,7 +27,7 @@ from pushcast.walk.predicate import Left, Predicate
 from pushcast.wire.device_zones import home_of
 from pushcast.wire.devices import row_columns
 from pushcast.wire.orders import Order
-from pushcast.wire.row_reader import Device, active_device
+from pushcast.wire.row_reader import Device, active_device, is_marker
 from pushcast.wire.row_tail import registered_at_ms
 from pushcast.wire.user_rows import wishes_of
 
@@ -143,6 +143,8 @@ class Course:
                 if device is not None and self._predicate.takes_quickly(device):
                     leg.matched += 1
                     devices.append(device)
+                    continue
+                if device is None and is_marker(value):
                     continue
                 columns = row_columns(value)
                 if columns["state"] == DeviceState.GONE:

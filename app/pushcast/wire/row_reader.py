@@ -30,6 +30,7 @@ EARLIER = frozenset(
 #: `purpose` is the last field, null or a word: its bytes are the row's end, and no other row ends so.
 _PURPOSES = {optional_of(purpose): str(purpose) for purpose in Purpose}
 _ACTIVE = bytes_of(DeviceState.ACTIVE.encode())
+_GONE = bytes_of(DeviceState.GONE.encode())
 _PLATFORMS = {bytes_of(platform.encode()): str(platform) for platform in Platform}
 _KINDS = {bytes_of(kind.encode()): long_of(number) for kind, number in KIND_NUMBERS.items()}
 _LONGEST_LONG = 10
@@ -111,6 +112,22 @@ def active_device(key: bytes, value: bytes) -> Device | None:
         value,
         purpose,
     )
+
+
+def is_marker(value: bytes) -> bool:
+    """Whether a row is certainly but the marker of a removed device; False where only decoding can tell. For rows that
+    `active_device` refuses: apps that make up device ids leave many."""
+    if value[:FRAME_BYTES] != FRAME and value[:FRAME_BYTES] not in EARLIER:
+        return False
+    at = FRAME_BYTES
+    try:
+        for _ in FIELDS[1:]:
+            if value[at] > 0x7F:
+                return False  # a long field: markers have none but ids
+            at += 1 + (value[at] >> 1)
+    except IndexError:
+        return False
+    return value.startswith(_GONE, at)
 
 
 def _decoded(key: bytes, value: bytes) -> Device | None:
