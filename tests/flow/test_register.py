@@ -16,7 +16,7 @@ import orjson
 import pytest
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
-from flow.kafka_tools import committed, create_topic, produce, read_all, running, until
+from flow.kafka_tools import committed, create_topic, ensure_topics, produce, read_all, running, until
 from flow.processes import worker
 from pushcast.audit.device_history import history_of
 from pushcast.config.settings import Kafka, Settings
@@ -24,6 +24,7 @@ from pushcast.kafka.headers import headers_of
 from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.model.clock import SystemClock
 from pushcast.model.ids import is_user_row, partition_of, token_hash
+from pushcast.model.words import Lane
 from pushcast.register.agent import RegisterStage
 from pushcast.register.build import build, subscriptions
 from pushcast.register.names import STAGE, Topics
@@ -35,6 +36,7 @@ from pushcast.wire.devices import decode_row, encode_row, is_gone
 from pushcast.wire.headers import FORWARDED, first, origin
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 from pushcast.wire.row_fences import is_row
+from pushcast.wire.topics import keep
 
 TOKEN, OTHER_TOKEN = "ab12" * 16, "cd34" * 16
 PARTITIONS = 4
@@ -135,6 +137,7 @@ def ground(kafka: str, unique: Callable[[str], str], tmp_path: Path) -> Iterator
         create_topic(kafka, topic, PARTITIONS, max_message_bytes=str(INTAKE_BYTES))
         create_topic(kafka, f"{topic}.dlq", PARTITIONS, max_message_bytes=str(INTAKE_BYTES + 65_536))
     create_topic(kafka, topics.device, PARTITIONS, cleanup_policy="compact")
+    ensure_topics(kafka, (keep(Lane.URGENT),), PARTITIONS)
     group = unique("register")
     reader = Consumer({"bootstrap.servers": kafka, "group.id": group, "enable.auto.commit": False})
     # The group's leader must know all topics when it assigns, as after `pushcast topology apply`.
