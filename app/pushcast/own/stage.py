@@ -49,7 +49,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             group=groups.OWN,
             subscriptions=(Subscription((names.claim,), BOUNDS),),
             build=made,
-            tables=(TableSpec(names.owner, name="owners", writer=STAGE),),
+            tables=(TableSpec(names.owner, name="owners", writer=STAGE, by_key=True),),
             produces=(names.owner, names.evict),
         )
     ]

@@ -111,6 +111,8 @@ def _tables(app: faust.App, spec: StageSpec) -> list[SourceTable]:
             table.guard(wanted.writer)
         if wanted.index is not None:
             table.index_by(wanted.index)
+        if wanted.by_key:
+            table.read_by_key()
         tables.append(table)
     return tables
 

@@ -59,12 +59,14 @@ class Subscription:
 @dataclass(frozen=True, slots=True)
 class TableSpec:
     """A compacted topic that a stage reads as a table. `writer`: the stage whose fenced-off rows are kept out of it.
-    `index`: the entries of a row in an index of the copy."""
+    `index`: the entries of a row in an index of the copy. `by_key`: its rows are asked for by whole keys, many of which
+    have none."""
 
     topic: str
     name: str = "devices"
     writer: str = ""
     index: Derive | None = None  # of a table with a writer
+    by_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,9 @@ WRITE_BUFFER_BYTES = 16 << 20
 #: keeper has one for every partition.
 SHARED_WRITE_BUFFERS_BYTES = 32 << 20
 
+#: Of a write buffer, what the filter over its keys takes: 2 % are ten bits for each of 260,000 rows.
+MEMTABLE_FILTER_SHARE = 0.02
+
 #: What RocksDB says of a directory that cannot be mended, in the words of `rocksdb::Status::ToString`.
 BROKEN = ("Corruption", "No such file", "Invalid argument", "not found", "NotFound")
 
@@ -46,9 +49,13 @@ _block_cache = rocksdict.Cache(BLOCK_CACHE_BYTES)
 _write_buffers = rocksdict.WriteBufferManager(SHARED_WRITE_BUFFERS_BYTES, False)
 
 
-def table_options(*, shares_write_buffers: bool = False) -> rocksdict.Options:
-    """Options of a table's database."""
+def table_options(*, shares_write_buffers: bool = False, filters_keys: bool = False) -> rocksdict.Options:
+    """Options of a table's database. `filters_keys`: what is in no file yet has a Bloom filter, too. A key without
+    a row takes 0.3 instead of 0.9 µs, a row that is written 0.2 more."""
     options = rocks_options(_block_cache, WRITE_BUFFER_BYTES)
+    if filters_keys:
+        options.set_memtable_whole_key_filtering(True)
+        options.set_memtable_prefix_bloom_ratio(MEMTABLE_FILTER_SHARE)
     if shares_write_buffers:
         options.set_write_buffer_manager(_write_buffers)
     return options
@@ -60,6 +67,8 @@ class BatchStore(rocksdb.Store):
     stale_after_seconds: float = STALE_AFTER_SECONDS
     #: Whether `SHARED_WRITE_BUFFERS_BYTES` bounds its memory.
     shares_write_buffers: bool = False
+    #: Whether `table_options` has a filter over what is not yet in a file.
+    filters_keys: bool = False
     #: Of the log that the copies are to be of; None: not known, and not asked about.
     log_id: str | None = None
 
@@ -96,7 +105,8 @@ class BatchStore(rocksdb.Store):
         return self._named(database)
 
     def _opened(self, path: Path) -> rocksdict.Rdict:
-        return open_database(path, table_options(shares_write_buffers=self.shares_write_buffers))
+        options = table_options(shares_write_buffers=self.shares_write_buffers, filters_keys=self.filters_keys)
+        return open_database(path, options)
 
     def _named(self, database: rocksdict.Rdict) -> rocksdict.Rdict:
         if self.log_id is not None and _log_id(database) != self.log_id:

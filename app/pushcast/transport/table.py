@@ -60,6 +60,11 @@ class SourceTable(Table[bytes, bytes]):
         self._index = TableIndex(derive)
         self._store_of().shares_write_buffers = True
 
+    def read_by_key(self) -> None:
+        """From now on whole keys that have no row are answered without a search through the newest rows. For a table
+        that is asked for such keys; a row that is written costs a little more. Before the App starts."""
+        self._store_of().filters_keys = True
+
     def index(self, partition: int, first: bytes, before: bytes, limit: int) -> list[bytes]:
         """Entries of the index from `first` on, below `before`, ascending."""
         return self._indexed().read(partition, self._database(partition), first, before, limit)

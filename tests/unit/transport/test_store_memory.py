@@ -36,3 +36,16 @@ def test_tables_with_an_index_share_their_write_buffers(tmp_path: Path) -> None:
         time.sleep(0.05)
     for database in databases:
         database.close()
+
+
+def test_a_filter_over_keys_changes_no_answer(tmp_path: Path) -> None:
+    database = open_database(tmp_path / "owners", table_options(filters_keys=True))
+    keys = [b"key-%d" % number for number in range(1_000)]
+    for key in keys[::2]:
+        database.put(key, key)
+    for _ in range(2):
+        found = database.get(keys)
+        assert [value for value in found if value is not None] == keys[::2]
+        assert [key for key, _ in database.items()] == sorted(keys[::2])
+        database.flush()
+    database.close()
