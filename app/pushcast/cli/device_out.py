@@ -30,6 +30,7 @@ class Form(StrEnum):
 
     jsonl = "jsonl"
     csv = "csv"
+    parquet = "parquet"
 
 
 class ExportProgress(msgspec.Struct):
@@ -65,7 +66,12 @@ class ExportFile:
 
 def export(
     app: Annotated[str, typer.Option(help="The app.")],
-    form: Annotated[Form, typer.Option("--format", help="Lines of JSON, or CSV.")] = Form.jsonl,
+    form: Annotated[
+        Form,
+        typer.Option(
+            "--format", help="Lines of JSON, CSV, or Parquet: columns of text as in CSV, with the package pyarrow."
+        ),
+    ] = Form.jsonl,
     plain: Annotated[
         bool, typer.Option("--plain", help="Open sealed tokens; needs the keyring. Without it they stay sealed.")
     ] = False,
@@ -76,27 +82,65 @@ def export(
 ) -> None:
     """Write every device of an app, as `device import` reads it: to stdout, or into a file. Imported again it changes
     nothing."""
-    from pushcast.audit.device_rows import by_partition
-
     settings = connect_by_user()
     require_app(settings, app)
-    keys = _keys(settings) if plain else None
+    keys, progress = (_keys(settings) if plain else None), ExportProgress(app, form.value, plain)
     if plain:
         say("this export holds tokens as they are: whoever has it can send to these devices")
-    with _opened(file, ExportProgress(app, form.value, plain), resume=resume) as out:
-        write, progress = _writer(out, form), out.progress
-        for partition, rows in by_partition(settings, frozenset(progress.partitions)):
-            for found in rows:
-                row = found.row
-                if row is None or row.is_gone or row.app != app:
-                    continue
-                line, is_sealed = _line(found.user, row, keys)
+    if form is Form.parquet:
+        _as_parquet(settings, progress, keys, file, resume=resume)
+    else:
+        progress = _as_text(settings, progress, keys, form, file, resume=resume)
+    say(f"{progress.devices} devices, {progress.sealed} of them with a sealed token")
+
+
+def _as_text(
+    settings: Settings, wanted: ExportProgress, keys: Any, form: Form, file: Path | None, *, resume: bool
+) -> ExportProgress:
+    with _opened(file, wanted, resume=resume) as out:
+        write = _writer(out, form)
+        for partition, lines in _devices(settings, out.progress, keys):
+            for line in lines:
                 write(line)
-                progress.devices, progress.sealed = progress.devices + 1, progress.sealed + is_sealed
             out.finished(partition)
     if file is not None:
         _progress_of(file).unlink(missing_ok=True)
-    say(f"{progress.devices} devices, {progress.sealed} of them with a sealed token")
+    return out.progress
+
+
+def _as_parquet(settings: Settings, progress: ExportProgress, keys: Any, file: Path | None, *, resume: bool) -> None:
+    from pushcast.cli.parquet import pyarrow_for, write_texts
+    from pushcast.wire.device_export import COLUMNS, as_csv
+
+    option = "--format parquet"
+    if resume:
+        raise ConfigurationError(f"--resume goes on with lines: {option} is written in one go")
+    if file is None:
+        raise ConfigurationError(f"{option} is no text: name a --file")
+    pyarrow_for(option)  # before anything is made
+    rows = (as_csv(line) for _, lines in _devices(settings, progress, keys) for line in lines)
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise ConfigurationError(f"{file} is there already") from None
+    with os.fdopen(descriptor, "wb") as opened:
+        write_texts(option, COLUMNS, rows, opened)
+
+
+def _devices(settings: Settings, progress: ExportProgress, keys: Any) -> Iterator[tuple[int, Iterator[dict[str, Any]]]]:
+    """What stands for each device, by partition, without those that were finished before. Counts in `progress`."""
+    from pushcast.audit.device_rows import by_partition
+
+    def lines(rows: Iterator[Any]) -> Iterator[dict[str, Any]]:
+        for found in rows:
+            row = found.row
+            if row is not None and not row.is_gone and row.app == progress.app:
+                line, is_sealed = _line(found.user, row, keys)
+                progress.devices, progress.sealed = progress.devices + 1, progress.sealed + is_sealed
+                yield line
+
+    for partition, rows in by_partition(settings, frozenset(progress.partitions)):
+        yield partition, lines(rows)
 
 
 def activate(

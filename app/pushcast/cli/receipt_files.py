@@ -5,18 +5,15 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Mapping
-from itertools import islice
 from typing import Any, BinaryIO, Final
 
 import orjson
 
-from pushcast.model.errors import ConfigurationError
+from pushcast.cli.parquet import pyarrow_for, write_groups
 from pushcast.wire.schemas import avro_type
 from pushcast.wire.times import rfc3339
 
 Rows = Iterable[dict[str, Any]]
-#: Rows of a Parquet row group, which are in memory together.
-GROUP_ROWS: Final = 50_000
 
 
 def columns() -> dict[str, str]:
@@ -57,13 +54,7 @@ def write_csv(rows: Rows, file: BinaryIO) -> int:
 
 def write_parquet(rows: Rows, file: BinaryIO) -> int:
     """With the package pyarrow. Returns how many. Raises ConfigurationError without it."""
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError:
-        raise ConfigurationError(
-            "--output parquet needs the package pyarrow, which is not installed: pip install pyarrow"
-        ) from None
+    pyarrow, parquet = pyarrow_for("--output parquet")
     types = {
         "string": pyarrow.string(),
         "int": pyarrow.int32(),
@@ -72,14 +63,7 @@ def write_parquet(rows: Rows, file: BinaryIO) -> int:
         "time": pyarrow.timestamp("ms", tz="UTC"),
     }
     schema = pyarrow.schema([(name, types[kind]) for name, kind in columns().items()])
-    count = 0
-    with parquet.ParquetWriter(file, schema) as writer:
-        left = iter(rows)
-        while group := list(islice(left, GROUP_ROWS)):
-            writer.write_table(pyarrow.Table.from_pylist(group, schema))
-            count += len(group)
-    file.flush()
-    return count
+    return write_groups(parquet, pyarrow, schema, rows, file)
 
 
 def _with_text_times(rows: Rows) -> Rows:
