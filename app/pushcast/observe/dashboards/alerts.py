@@ -205,6 +205,22 @@ ALERTS: Final[tuple[Alert, ...]] = (
         Name.CREDENTIAL_EXPIRES,
     ),
     Alert(
+        "KeyUnknown",
+        f'sum by (app, platform) (increase({Name.PARKED}{{reason="key_unknown"}}[10m])) > 0',
+        "1m",
+        "page",
+        "Deliveries of {{ $labels.app }} on {{ $labels.platform }} wait: a sender has not the key of their tokens.",
+        Name.PARKED,
+    ),
+    Alert(
+        "SealBroken",
+        f'sum by (app, platform) (increase({Name.OUTCOMES}{{reason="seal_broken"}}[10m])) > 0',
+        "0m",
+        "ticket",
+        "Sealed tokens of {{ $labels.app }} on {{ $labels.platform }} do not open: somebody has altered or moved them.",
+        Name.OUTCOMES,
+    ),
+    Alert(
         "KeyWorn",
         f"max by (key) ({Name.KEY_SEALS}) >= {ALARM_SEALS}",
         "1m",

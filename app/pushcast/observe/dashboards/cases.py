@@ -204,6 +204,22 @@ CASES: Final[Sequence[AlertCase]] = (
         quiet_at="10m",
     ),
     AlertCase(
+        "KeyUnknown",
+        {f'{Name.PARKED}{{app="news", platform="apns", lane="bulk", reason="key_unknown"}}': "0x5 1+1x20"},
+        "10m",
+        {"app": "news", "platform": "apns"},
+        quiet_at="5m",
+    ),
+    AlertCase(
+        "SealBroken",
+        {
+            f'{Name.OUTCOMES}{{app="news", platform="fcm", outcome="rejected", reason="seal_broken"}}': "0x5 3x9",
+        },
+        "8m",
+        {"app": "news", "platform": "fcm"},
+        quiet_at="5m",
+    ),
+    AlertCase(
         "KeyWorn",
         {f'{Name.KEY_SEALS}{{key="t1", instance="a"}}': "2147483647x3 2147483648x9"},
         "7m",
