@@ -114,8 +114,9 @@ class BroadcastBooks:
     ) -> Progress:
         """Reads legs and receipts from the broadcast's time on. `once`: returns with what there is now; otherwise when
         the broadcast has finished, or at the timeout. `on_change` is called about once a second."""
-        steps = steps_of(found.order).count
-        progress = Progress(found.order.broadcast, str(found.lane), self._partitions, steps=steps)
+        said = steps_of(found.order)
+        steps, via = said.count, said.fan_out
+        progress = Progress(found.order.broadcast, str(found.lane), self._partitions, steps=steps, via=via)
         followed = (topics.WALKED, topics.PLANNED, topics.RECEIPT, *([topics.walk(found.lane)] if steps > 1 else []))
         spots = [(topic, p) for topic in followed for p in range(self._partitions)]
         ends = self._positions.ends(spots)

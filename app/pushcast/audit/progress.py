@@ -38,7 +38,7 @@ class Progress:
     """One broadcast of one lane. Legs and receipts may come before the orders that they belong to.
 
     `orders`: by partition and offset, the step of each of its orders; those of copies and duplicates are another's.
-    `steps`: how many it goes in; 1 for one without.
+    `steps`: how many it goes in; 1 for one without. `via`: whose own fan-out it goes through; empty: ours.
     """
 
     id: str
@@ -47,6 +47,7 @@ class Progress:
     orders: dict[tuple[int, int], int] = field(default_factory=dict)
     steps: int = 1
     held: bool = False
+    via: str = ""
     _legs: dict[tuple[int, int, int], Leg] = field(default_factory=dict)  # by partition, order and number
     _outcomes: dict[str, tuple[int, str]] = field(default_factory=dict)  # by delivery: run, outcome
     _counts: Counter[str] = field(default_factory=Counter)  # of the outcomes
@@ -221,6 +222,8 @@ class Progress:
         for each in self._released.values():
             sums.update(each.platforms)
         at = max((leg.at for leg in legs), default=None)
+        # Its provider tells nobody how many devices follow.
+        reach = {"via": self.via, "reach": "unknown"} if self.via else {}
         return {
             "id": self.id,
             "lane": self.lane,
@@ -241,6 +244,7 @@ class Progress:
             "left_out": dict(sorted(reasons.items())),
             "scanned": sums["scanned"],
             "rows": self.rows,
+            **reach,
             "size_class": next((name for limit, name in _SIZES if self.planned < limit), "XL"),
             "ended": self.ended,
             "receipts": {outcome: count for outcome, count in sorted(self._counts.items()) if count},

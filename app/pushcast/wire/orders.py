@@ -52,6 +52,12 @@ class Steps(msgspec.Struct):
     step: int = 0
     steps: list[Step] = []
     instants: list[Instant] = []
+    via: str | None = None
+
+    @property
+    def fan_out(self) -> str:
+        """Whose own fan-out it goes through; empty: ours, to devices."""
+        return "" if self.via in (None, "devices") else self.via
 
     @property
     def count(self) -> int:

@@ -169,3 +169,9 @@ def test_rows_are_those_of_all_partitions_as_far_as_they_are_known() -> None:
     assert stood.rows == 45
     stood.leg(*leg(1, 1, last=True))
     assert (stood.scanned, stood.to_dict()["rows"]) == (45, 45)
+
+
+def test_who_follows_a_providers_topic_is_not_known() -> None:
+    stood = Progress("b-1", "bulk", 1, {(0, 7): 0}, via="fcm_topic")
+    assert (stood.to_dict()["via"], stood.to_dict()["reach"]) == ("fcm_topic", "unknown")
+    assert "reach" not in progress().to_dict()
