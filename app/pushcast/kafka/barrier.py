@@ -8,6 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pushcast.stream.errors import RecordRefused
+from pushcast.wire.headers import Headers
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message
@@ -45,14 +46,16 @@ class KafkaBarrier:
     Never reports success with an unacknowledged record. `puts` is written by the loop alone, `reports` by poll threads
     under the outbox's lock, so the loop needs none. `kept`, by the loop: topic, partition, value, headers and
     timestamp of records that may be refused for a time, because a delivery report does not say all of that.
+    `kept_lots`: topic, partition, and each value, key and headers of those that were put together.
     """
 
-    __slots__ = ("_callbacks", "_outbox", "_refusal", "_waiting", "kept", "puts", "reports")
+    __slots__ = ("_callbacks", "_outbox", "_refusal", "_waiting", "kept", "kept_lots", "puts", "reports")
 
     def __init__(self, outbox: Accounts) -> None:
         self.puts = 0
         self.reports = 0
         self.kept: list[tuple[str, int, bytes | None, Any, int | None]] = []
+        self.kept_lots: list[tuple[str, int, list[tuple[bytes, bytes, Headers]]]] = []
         self._outbox = outbox
         self._waiting = False
         self._refusal: RecordRefused | None = None

@@ -157,6 +157,39 @@ class KafkaOutbox:
                 raise OutboxFailed(f"{topic}[{partition}]: {error.str()}") from exc
             barrier.refuse(refusal)
 
+    def put_many(
+        self, barrier: ports.Barrier, topic: str, partition: int, records: list[tuple[bytes, bytes, Headers]]
+    ) -> None:
+        """As `put` of each value, key and headers in turn; what all of them need is looked at once. Keeps the list."""
+        sizes = [len(value) + RECORD_OVERHEAD_BYTES for value, _, _ in records]
+        count, size = len(sizes), sum(sizes)
+        limit = MAX_RECORD_BYTES if self._topics is None else self._topics.get(topic, 0)
+        patience, sent = self._patience, 0
+        if (
+            type(barrier) is KafkaBarrier
+            and self._failure is None
+            and not patience.places
+            and max(sizes, default=0) <= limit // 2
+            and self._room.takes(count, size)
+        ):
+            self._room.put(size, count)
+            barrier.puts += count
+            if topic in patience.topics:
+                barrier.kept_lots.append((topic, partition, records))
+            produce, delivered = self._produce, barrier.delivered
+            try:
+                for value, key, headers in records:
+                    produce(topic, value, key, partition, delivered, headers=headers)
+                    sent += 1
+                return
+            except PRODUCE_ERRORS:
+                # `put` says what becomes of this one and of those behind it.
+                self._take_back(barrier, sum(sizes[sent:]), count - sent)
+        rest = records[sent:]
+        del records[sent:]
+        for value, key, headers in rest:
+            self.put(barrier, topic, partition, value, key, headers)
+
     def refused(self) -> list[str]:
         """Places that Kafka refuses for now, one sentence each."""
         return self._patience.refusals.told()
@@ -174,9 +207,9 @@ class KafkaOutbox:
         self._take_back(held.barrier, len(held.value or b"") + RECORD_OVERHEAD_BYTES)
         held.barrier.refuse(refusal)
 
-    def _take_back(self, barrier: KafkaBarrier, size: int) -> None:
-        self._room.take_back(size)
-        barrier.puts -= 1
+    def _take_back(self, barrier: KafkaBarrier, size: int, count: int = 1) -> None:
+        self._room.take_back(size, count)
+        barrier.puts -= count
         # The last report may have come in between, when the count did not match.
         self._loop.call_soon(barrier.settle)
 

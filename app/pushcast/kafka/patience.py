@@ -91,4 +91,10 @@ def _as_it_was_put(place: OutputPlace, barrier: KafkaBarrier, message: Message) 
         if put == value and (topic, partition) == place:
             del barrier.kept[at]
             return HeldRecord(barrier, value, message.key(), headers, timestamp_ms)
+    for topic, partition, records in barrier.kept_lots:
+        if (topic, partition) == place:
+            for at, (put, key, headers) in enumerate(records):
+                if put == value:
+                    del records[at]
+                    return HeldRecord(barrier, value, key, headers, None)
     raise OutboxFailed(f"{place.topic}[{place.partition}]: a refused record is not known here")

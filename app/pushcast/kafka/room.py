@@ -49,19 +49,26 @@ class Room:
         """Records that were put and are not acknowledged."""
         return self._put_records - self._acked_records
 
-    def put(self, size_bytes: int) -> None:
-        """A record is put. Raises Full at twice the bounds: somebody put without waiting."""
+    def takes(self, records: int, size_bytes: int) -> bool:
+        """Whether so many records can be put now without coming to twice the bounds."""
+        return (
+            self._put_records - self._acked_records + records <= 2 * self._max_records
+            and self._put_bytes - self._acked_bytes + size_bytes <= 2 * self._max_bytes
+        )
+
+    def put(self, size_bytes: int, records: int = 1) -> None:
+        """Records are put. Raises Full at twice the bounds: somebody put without waiting."""
         if (
             self._put_records - self._acked_records >= 2 * self._max_records
             or self._put_bytes - self._acked_bytes >= 2 * self._max_bytes
         ):
             raise Full(f"the outbox holds {self.unacknowledged} unacknowledged records")
-        self._put_records += 1
+        self._put_records += records
         self._put_bytes += size_bytes
 
-    def take_back(self, size_bytes: int) -> None:
-        """A record was not put after all."""
-        self._put_records -= 1
+    def take_back(self, size_bytes: int, records: int = 1) -> None:
+        """Records were not put after all."""
+        self._put_records -= records
         self._put_bytes -= size_bytes
 
     def acked(self, size_bytes: int) -> None:

@@ -27,6 +27,7 @@ from pushcast.send.records import Job, Parcel
 from pushcast.send.tally import Tally
 from pushcast.stream.ports import Barrier, Outbox
 from pushcast.wire.parked import Why
+from pushcast.wire.receipt_writer import TargetEnd
 from pushcast.wire.schemas import NEWEST_GENERATION
 
 _ACCEPTED = str(Outcome.ACCEPTED)
@@ -161,17 +162,17 @@ class Outcomes:
         other results of targets that were open; adds latencies to `seconds`."""
         parcel = job.parcel
         attempts = parcel.message.targets.attempt
-        still_open = job.open
-        write = self._receipts.writing(parcel, barrier)
-        with_tickets = self._endings.with_tickets
-        accepted = ticketed = 0
+        still_open, recalled = job.open, job.recalled
+        with_tickets, offers = self._endings.with_tickets, self._endings.offers(parcel)
+        taken: list[TargetEnd] = []
+        accepted = 0
         others: list[Result] = []
         for result in results:
             target, disposition, _, status, provider_id, _, _, sent_at, answered_at = result
             if target not in still_open:
                 continue
             still_open.discard(target)
-            if disposition is not Disposition.UNSENT or not job.recalled:
+            if not recalled or disposition is not Disposition.UNSENT:
                 attempts[target] += 1
             if answered_at and sent_at:
                 seconds.append((answered_at - sent_at) / 1000)
@@ -182,14 +183,13 @@ class Outcomes:
             if with_tickets and provider_id is not None:
                 words = (_ACCEPTED, None, provider_id, status, answered_at or now_ms)
                 self._endings.ticketed(parcel, target, words, provider_id, sent_at or job.handed_at)
-                ticketed += 1
-                continue
-            if self._endings.offers(parcel):
+            elif offers:
                 self._endings.offered(parcel, target, (_ACCEPTED, None, provider_id, status, answered_at or now_ms))
-                ticketed += 1
-                continue
-            write(target, _ACCEPTED, None, provider_id, status, answered_at or now_ms)
-        return accepted, accepted - ticketed, others
+            else:
+                taken.append((target, provider_id, status, answered_at or now_ms))
+        if taken:
+            self._receipts.write_all(parcel, barrier, taken, _ACCEPTED, None)
+        return accepted, len(taken), others
 
     def _told(self, accepted: Mapping[str, int], seconds: Mapping[str, list[float]]) -> None:
         """Counts what one turn brought, once for each app and not for each of its messages."""

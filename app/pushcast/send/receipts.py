@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pushcast.model.words import Platform
 from pushcast.providers.port import Result
 from pushcast.send.records import Job, Parcel
 from pushcast.stream.ports import Barrier, Outbox
 from pushcast.stream.receipts import DeadToken, Receipts, Write, report_token
+from pushcast.wire.receipt_writer import TargetEnd
 
 
 class ParcelReceipts:
@@ -24,6 +27,14 @@ class ParcelReceipts:
         return self._receipts.writing(
             barrier, record.batch.partition, parcel.message, parcel.writer, ledger_prefix=prefix
         )
+
+    def write_all(
+        self, parcel: Parcel, barrier: Barrier, ends: Sequence[TargetEnd], outcome: str, reason: str | None
+    ) -> None:
+        """Writes receipts of targets that ended alike, as `writing` does it one by one."""
+        record = parcel.record
+        place = record.batch.partition, parcel.message, parcel.writer
+        self._receipts.write_all(barrier, *place, ends, outcome, reason, record.ledger_prefix)
 
     def report_token(self, job: Job, barrier: Barrier, result: Result, reason: str, now_ms: int) -> None:
         """For REGISTER, which decides what becomes of the device."""

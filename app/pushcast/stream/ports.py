@@ -54,6 +54,17 @@ class Outbox(Protocol):
     ) -> None: ...
 
 
+@runtime_checkable
+class TakesMany(Protocol):
+    """An outbox that is given many records of one place at once (`outbox.KafkaOutbox`)."""
+
+    def put_many(
+        self, barrier: Barrier, topic: str, partition: int, records: list[tuple[bytes, bytes, Headers]]
+    ) -> None:
+        """As `put` of each value, key and headers in turn. The list is the outbox's from here on."""
+        ...
+
+
 class PositionedOutbox(Outbox, Protocol):
     """An outbox that knows where its records are: what a hand-over and a ledger need."""
 

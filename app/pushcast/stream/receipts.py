@@ -11,11 +11,11 @@ from typing import Final, NamedTuple, Protocol
 from pushcast.model.batch import NO_LABEL, NO_NOTES, Message
 from pushcast.model.ids import broadcast_delivery_id, delivery_id, device_row_key
 from pushcast.model.notification import Notification
-from pushcast.stream.ports import Barrier, Outbox
+from pushcast.stream.ports import Barrier, Outbox, TakesMany
 from pushcast.wire import topics
 from pushcast.wire.counted import ended
 from pushcast.wire.headers import LEDGER, Headers
-from pushcast.wire.receipt_writer import ReceiptWriter
+from pushcast.wire.receipt_writer import ReceiptWriter, TargetEnd
 from pushcast.wire.receipts import Receipt, TokenInvalid, encode_token_invalid
 from pushcast.wire.schemas import NEWEST_GENERATION
 
@@ -69,6 +69,34 @@ class Receipts:
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
+        self._put_many = outbox.put_many if isinstance(outbox, TakesMany) else self._one_by_one
+
+    def write_all(
+        self,
+        barrier: Barrier,
+        partition: int,
+        message: Message,
+        writer: ReceiptWriter,
+        ends: Sequence[TargetEnd],
+        outcome: str,
+        reason: str | None,
+        ledger_prefix: bytes,
+    ) -> None:
+        """Writes receipts of targets of this message that ended alike, each with the header of its entry in the ledger:
+        as `writing` does it one by one (tests/laws/test_receipts_together.py)."""
+        records = None if message.counted else writer.encode_all(message, ends, outcome, reason, ledger_prefix)
+        if records is not None:
+            self._put_many(barrier, _RECEIPT, partition, records)
+            return
+        write = self.writing(barrier, partition, message, writer, ledger_prefix=ledger_prefix)
+        for target, provider_id, status, ended_at in ends:
+            write(target, outcome, reason, provider_id, status, ended_at)
+
+    def _one_by_one(
+        self, barrier: Barrier, topic: str, partition: int, records: list[tuple[bytes, bytes, Headers]]
+    ) -> None:
+        for value, key, headers in records:
+            self._outbox.put(barrier, topic, partition, value, key, headers)
 
     def writing(
         self,

@@ -6,11 +6,14 @@ one receipt per push, so this is a good part of its cost; see docs/benchmarks.md
 
 from __future__ import annotations
 
+from binascii import hexlify
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from pushcast.model.batch import NO_LABEL, ReceiptLabel
+from pushcast.model.batch import NO_LABEL, NO_NOTES, Message, ReceiptLabel
 from pushcast.model.words import Source
 from pushcast.wire.avro_bytes import FALSE, NULL, SECOND, TRUE, bytes_of, long_of, optional_long_of, optional_of
+from pushcast.wire.headers import LEDGER, Headers
 from pushcast.wire.receipts import Receipt, encode_receipt
 from pushcast.wire.schemas import NEWEST_GENERATION, avro_type, written_type
 
@@ -23,6 +26,9 @@ _NO_LABEL_BYTES = NULL * len(ReceiptLabel._fields)
 _MAX_CACHED = 1024
 _SMALL = tuple(long_of(value) for value in range(8192))  # every value of one or two bytes
 _PRESENT = tuple(SECOND + size for size in _SMALL)  # a string that may be null, and its length
+
+#: Target, the provider's id and HTTP status, and when it ended in milliseconds since the epoch.
+TargetEnd = tuple[int, str | None, int | None, int]
 
 
 class ReceiptWriter:
@@ -91,10 +97,7 @@ class ReceiptWriter:
     ) -> bytes:
         """Framed Avro. Texts that differ from receipt to receipt are UTF-8 already: the user is the record key too."""
         small = _SMALL
-        frame, tail = self._frame, self._plain_tail
-        if app_version is not None or label != NO_LABEL:
-            frame = _NEWEST.frame + _HEX_BYTES
-            tail = self._labels.get((label, app_version)) or self._labelled(label, app_version)
+        frame, tail = self._ending(label, app_version)
         try:
             return b"".join(
                 (
@@ -137,6 +140,67 @@ class ReceiptWriter:
                 **self._shared,
             )
             return encode_receipt(receipt, self._generation)
+
+    def encode_all(
+        self, message: Message, ends: Sequence[TargetEnd], outcome: str, reason: str | None, ledger_prefix: bytes
+    ) -> list[tuple[bytes, bytes, Headers]] | None:
+        """Value, key and headers of the receipts of targets that ended alike: values as `encode` makes them, each with
+        the header of its entry in the ledger. None when one is too long for the fast way."""
+        targets, notes = message.targets, message.notes
+        notifications, delivery_ids, users, devices = (
+            *(targets.notification, targets.delivery_id),
+            *(targets.user, targets.device),
+        )
+        attempts, source_offsets, versions = targets.attempt, targets.source_offset, targets.app_version
+        notification_ids, created_at = message.notification_ids, message.created_at
+        labelled = versions is not None or (notes is not NO_NOTES and notes != NO_NOTES)
+        small, present, times, middles = _SMALL, _PRESENT, self._times, self._middles
+        frame, app, tail = self._frame, self._app, self._plain_tail
+        verdict = self._verdicts.get((outcome, reason)) or self._verdict(outcome, reason)
+        records: list[tuple[bytes, bytes, Headers]] = []
+        join = b"".join
+        try:
+            for target, provider_id, status, ended_at in ends:
+                notification, delivery_hex = notifications[target], hexlify(delivery_ids[target])
+                note, user = notification_ids[notification].encode(), users[target].encode()
+                device, answer = devices[target].encode(), b"" if provider_id is None else provider_id.encode()
+                created, offset, tried = created_at[notification], source_offsets[target], attempts[target]
+                if labelled:
+                    frame, tail = self._ending(
+                        notes.label(notification), None if versions is None else versions[target]
+                    )
+                value = join(
+                    (
+                        frame,
+                        delivery_hex,
+                        small[len(note)],
+                        note,
+                        small[len(user)],
+                        user,
+                        app,
+                        small[len(device)],
+                        device,
+                        verdict,
+                        NULL if provider_id is None else present[len(answer)],
+                        answer,
+                        middles.get((status, tried)) or self._middle(status, tried),
+                        small[offset] if 0 <= offset < 8192 else long_of(offset),
+                        times.get(created) or self._time(created),
+                        times.get(ended_at) or self._time(ended_at),
+                        tail,
+                    )
+                )
+                records.append((value, user, [(LEDGER, ledger_prefix + delivery_hex)]))
+        except IndexError:  # a text of more than 8191 bytes
+            return None
+        return records
+
+    def _ending(self, label: ReceiptLabel, app_version: str | None) -> tuple[bytes, bytes]:
+        """How a receipt begins and ends that says this."""
+        if app_version is None and label == NO_LABEL:
+            return self._frame, self._plain_tail
+        tail = self._labels.get((label, app_version)) or self._labelled(label, app_version)
+        return _NEWEST.frame + _HEX_BYTES, tail
 
     def _verdict(self, outcome: str, reason: str | None) -> bytes:
         made = self._lead + bytes_of(outcome.encode()) + optional_of(reason)
