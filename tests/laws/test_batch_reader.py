@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from fastavro import schemaless_reader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pushcast.model.batch import NO_NOTES, Message, Notes, SendBatch, Targets
 from pushcast.model.errors import InvalidInput
 from pushcast.model.notification import MAX_BADGE, Content, LiveActivity, LocalText, Options
-from pushcast.wire import batch_reader
+from pushcast.wire import batch_reader, many_columns
 from pushcast.wire.batch_reader import read_batch
 from pushcast.wire.batches import check_message, decode_batch, encode_batch
 from pushcast.wire.retries import picked
@@ -179,6 +180,110 @@ def test_one_odd_message_among_chats_is_read_by_avro_alone(odd: str, monkeypatch
     value = encode_batch(batch)
     monkeypatch.delattr(batch_reader, "decode_batch")
     assert read_batch(value) == batch
+
+
+#: Columns as they come: of one value, of one length, counted up, and of anything.
+SHAPES = ["one", "alike", "counted", "any"]
+
+
+@st.composite
+def many_targets(draw: st.DrawFn) -> Message:
+    """A message of many targets, each column of a shape of its own."""
+    count, notes = draw(st.sampled_from([(2, 1), (3, 3), (7, 2), (64, 64), (70, 1), (70, 70)]))
+
+    def column(size: int, any_: st.SearchStrategy[Any], *alike: list[Any], counts: bool = False) -> list[Any]:
+        shape = draw(st.sampled_from(SHAPES))
+        if shape == "one":
+            return [draw(any_)] * size
+        if shape == "counted" and counts:
+            return list(range(size))
+        if shape == "alike" and alike:
+            return [(pool := draw(st.sampled_from(alike)))[number % len(pool)] for number in range(size)]
+        return draw(st.lists(any_, min_size=size, max_size=size))
+
+    ids = [f"{number:012x}" * 2 for number in range(9)]  # their length is the character 0
+    others = ["abc", "dé", "xyz", "\x04ab"]
+    small, offsets, late = list(range(64)), [70_000, 66_000, 99_999], [1_800_000_000_000, 1_800_000_000_777]
+    delivery_ids = [bytes([number]) * 16 for number in range(9)]
+    names_ = (names, ids, others)
+    message = Message(
+        *("shop", "news", draw(contents), draw(options), b"c" * 16),
+        column(notes, *names_),
+        column(notes, times, late),
+        column(notes, st.sampled_from(["", "00-ab-cd-01"])),
+        Targets(
+            column(count, st.integers(0, notes - 1), counts=notes == count),
+            column(count, *names_),
+            column(count, *names_),
+            column(count, st.sampled_from(delivery_ids), delivery_ids),
+            column(count, st.integers(0, 3)),
+            column(count, st.sampled_from([b"", b"a" * 64, b"b" * 64, b"a" * 163]), [b"a" * 200, b"b" * 200]),
+            column(count, st.sampled_from(["", "key-1", "key-2"])),
+            column(count, st.sampled_from([b"h" * 16, b"i" * 16, b"h"])),
+            column(count, times, late),
+            column(
+                count, times | st.integers(-1, 70_000), small, offsets, [-5, -6], [2**61 - 1, 2**61 - 9], counts=True
+            ),
+            column(count, times, late),
+            column(count, st.sampled_from([0, 0, 1, 63, 64]), small),
+            draw(st.sampled_from([*MISSING, [None] * count, late[:1] * count])),
+            draw(st.sampled_from([*MISSING, ["2.0.1"] * count])),
+        ),
+        draw(st.sampled_from([NO_NOTES, Notes(campaign=["spring"] * notes), Notes(due_at=[5] * notes)])),
+    )
+    message.counted, message.removable = draw(st.booleans()), draw(st.booleans())
+    return message
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(many_targets(), min_size=1, max_size=2), st.booleans())
+def test_columns_of_many_targets_are_read_as_avro_reads_them(several: list[Message], with_chat: bool) -> None:
+    chats = [chat(1, WAYS[0])] * with_chat
+    assert_same(encode_batch(SendBatch("normal", "apns", [*chats, *several, *chats])))
+
+
+def news(count: int) -> Message:
+    message = chat(0, WAYS[0])
+    message.notification_ids = [f"n-{number}" for number in range(count)]
+    message.created_at, message.traces = message.created_at * count, message.traces * count
+    message.targets = message.targets.picked([0] * count)
+    message.targets.notification = list(range(count))
+    message.targets.user = [f"user-{number}" for number in range(count)]
+    message.targets.delivery_id = [bytes([number]) * 16 for number in range(count)]
+    message.targets.address = [b"%064x" % number for number in range(count)]
+    message.targets.source_offset = [70_000 + 7 * number for number in range(count)]
+    return message
+
+
+def test_a_message_of_many_that_is_broken_anywhere_is_refused_as_avro_refuses_it() -> None:
+    value = encode_batch(SendBatch("normal", "apns", [news(3), chat(1, WAYS[0])]))
+    for at in range(10, len(value)):
+        byte = value[at]
+        for other in (b"", *(bytes([byte ^ bits]) for bits in (1, 2, 4, 0x80, 0x81)), bytes([byte, 0])):
+            assert_same(value[:at] + other + value[at + 1 :])
+        assert_same(value[:at])
+
+
+def test_a_count_that_promises_more_than_there_is_costs_no_memory() -> None:
+    value = encode_batch(SendBatch("normal", "apns", [news(3)]))
+    at = value.index(b"\x06\x06n-0")
+    assert_same(value[:at] + b"\xfe\xff\xff\xff\xff\xff\x7f" + value[at + 1 :])
+
+
+@pytest.mark.parametrize("source", [0, 1])
+def test_a_message_of_many_does_not_need_avro(source: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = SendBatch("normal", "apns", [news(10), chat(1, WAYS[0]), news(100)], source=source)
+    value = encode_batch(batch)
+    monkeypatch.delattr(batch_reader, "decode_batch")
+    monkeypatch.delattr(batch_reader, "schemaless_reader")
+    monkeypatch.setattr(many_columns, "schemaless_reader", only_texts)
+    assert read_batch(value) == batch
+
+
+def only_texts(stream: Any, schema: Any, _: Any) -> Any:
+    """Ids of several lengths are read by Avro; nothing else is."""
+    assert schema == {"type": "array", "items": "string"}
+    return schemaless_reader(stream, schema, None)
 
 
 def of_app(number: int, app: str = "shop", klass: str = "chat", **how: Any) -> Message:

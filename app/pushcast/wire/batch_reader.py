@@ -20,9 +20,19 @@ from pushcast.model.notification import MAX_BADGE, Content, Options
 from pushcast.model.quiet import QuietTerms
 from pushcast.model.sealing import Sealing
 from pushcast.model.words import Source
-from pushcast.wire.avro_bytes import FALSE, NULL, SECOND, long_at
-from pushcast.wire.batches import MAX_COUNT, PLAIN_TYPE, SOURCES, TYPE, check_message, decode_batch, message_of
-from pushcast.wire.message_head import DEFAULT_OPTIONS, MANNERS
+from pushcast.wire.avro_bytes import NULL, ONE, SECOND, TRUE, long_at
+from pushcast.wire.batches import (
+    MAX_COUNT,
+    PLAIN_TYPE,
+    SOURCES,
+    TYPE,
+    check_message,
+    decode_batch,
+    message_of,
+    message_with,
+)
+from pushcast.wire.many_columns import ManyColumns
+from pushcast.wire.message_head import DEFAULT_OPTIONS, FLAGS, MANNERS
 from pushcast.wire.more import joined
 from pushcast.wire.schemas import FRAME_BYTES, AvroType, without_logical_types
 from pushcast.wire.single_columns import SingleColumns
@@ -32,7 +42,8 @@ _HASH_BYTES: Final = 16
 _SECOND: Final = SECOND[0]
 _DEFAULTS: Final = Options()
 _MANNERS: Final = {encoded + NULL: manners for manners, encoded in MANNERS.items()}  # without a live activity
-_NOT_COUNTED: Final = FALSE + FALSE
+#: Counted, removable.
+_FLAGS: Final = {one + other: (one == TRUE, other == TRUE) for one in FLAGS for other in FLAGS}
 #: What bytes that are no record of ours may raise here; Avro then says what is wrong with them.
 _BROKEN: Final = (IndexError, ValueError, struct.error, msgspec.MsgspecError, InvalidInput)
 
@@ -69,6 +80,9 @@ class _Reader:
         self._message = parse_schema(fields["messages"]["items"])
         self._extended = extended
         self._columns = SingleColumns(extended=extended)
+        columns = {field["name"]: field["type"] for field in fields["messages"]["items"]["fields"]}
+        self._notifications = ManyColumns(columns["notifications"])
+        self._targets = ManyColumns(columns["targets"])
 
     def read(self, value: bytes, mixes: Callable[[str], bool]) -> SendBatch | None:
         """None, or an error of `_BROKEN`: the record is to be decoded as a whole."""
@@ -84,12 +98,12 @@ class _Reader:
             return None
         gathered = SmallMessages(mixes)
         for _ in range(count):
-            single = self._single(value, at, gathered)
-            if single is None:
+            light = self._light(value, at, gathered)
+            if light is None:
                 message, at = self._any(value, at)
                 gathered.add(message)
             else:
-                at = single
+                at = light
         messages = gathered.whole()
         if at + 1 != len(value) or value[at]:
             return None
@@ -106,7 +120,7 @@ class _Reader:
         check_message(message)
         return message, stream.tell()
 
-    def _single(self, value: bytes, at: int, gathered: SmallMessages) -> int | None:
+    def _light(self, value: bytes, at: int, gathered: SmallMessages) -> int | None:
         """Adds the message at `at`. Returns where it ends; None when it is not one that is read here."""
         names_end = at + 1 + (value[at] >> 1)
         names_end += 1 + (value[names_end] >> 1)
@@ -129,19 +143,38 @@ class _Reader:
         at += 1 + _HASH_BYTES
         quiet: QuietTerms | None = None
         sealing: Sealing | None = None
+        counted = removable = False
         if self._extended:
             more, at = _optional(value, at)
-            if value[at : at + 2] != _NOT_COUNTED:
+            flags = value[at : at + 2]
+            if flags not in _FLAGS:
                 return None
+            counted, removable = _FLAGS[flags]
             at += 2
             if more is not None:
                 content, options, quiet, sealing = joined(content, options, more)
+        if value[at] != ONE[0] or counted or removable:
+            head = app, klass, content, options, content_hash
+            message, at = self._with_many(value, at, head)
+            message.counted, message.removable, message.quiet, message.sealing = counted, removable, quiet, sealing
+            gathered.add(message)
+            return at
         columns = self._columns.read(value, at)
         if columns is None:
             return None
         row, at = columns
         gathered.single(app, klass, content, options, content_hash, row, quiet, sealing)
         return at
+
+    def _with_many(self, value: bytes, at: int, head: tuple[str, str, Content, Options, bytes]) -> tuple[Message, int]:
+        try:
+            notes, at = self._notifications.read(value, at)
+            targets, at = self._targets.read(value, at)
+        except Exception as error:  # fastavro raises many things; the whole record will raise it again
+            raise ValueError("not the columns of a message") from error
+        message = message_with(head, notes, targets)
+        check_message(message)
+        return message, at
 
 
 @lru_cache(1024)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -165,24 +165,27 @@ def message_of(datum: dict[str, Any]) -> Message:
             read, how, quiet, sealing = joined(read, how, more)
         except msgspec.MsgspecError as error:
             raise InvalidInput(Reason.UNDECODABLE, "not a send_batch record: more is not what it should be") from error
+    message = message_with((datum["app"], datum["class"], read, how, datum["content_hash"]), notes, targets)
+    message.counted, message.removable = datum.get("counted", False), datum.get("removable", False)
+    message.quiet, message.sealing = quiet, sealing
+    return message
+
+
+def message_with(
+    head: tuple[str, str, Content, Options, bytes], notes: Mapping[str, Any], targets: Mapping[str, Any]
+) -> Message:
+    """A message with these columns of notifications and targets, by name. `head`: app, class, content, options and
+    content hash."""
     return Message(
-        datum["app"],
-        datum["class"],
-        read,
-        how,
-        datum["content_hash"],
+        *head,
         notes["id"],
         notes["created_at"],
         notes["trace"],
         Targets(*(targets[name] for name in _COLUMNS), *(targets.get(name) for name in _OPTIONAL_COLUMNS)),
         _notes(notes),
-        datum.get("counted", False),
-        datum.get("removable", False),
-        quiet,
-        sealing,
     )
 
 
-def _notes(datum: dict[str, Any]) -> Notes:
+def _notes(datum: Mapping[str, Any]) -> Notes:
     columns = [datum.get(name) for name in _NOTE_COLUMNS]
     return NO_NOTES if columns == _NO_COLUMNS else Notes(*columns)
