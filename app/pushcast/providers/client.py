@@ -77,6 +77,11 @@ class TemplateProvider(ABC):
         can have this message.
         """
 
+    def prepare_each(self, part: Part, shelf: Shelf) -> list[Result]:
+        """As `prepare` of each target by itself, for a message whose notifications have contents of their own. A
+        content that cannot be sent ends its own target."""
+        return [result for one in each_content(part) for result in self._prepared_or_refused(one, shelf)]
+
     @abstractmethod
     def template(self, key: Hashable, authorization: bytes) -> Template:
         """Of the requests that were put under this key; without an empty authorization."""
@@ -147,10 +152,8 @@ class TemplateProvider(ABC):
     def _prepared(self, parts: Sequence[Part]) -> list[Requests]:
         shelf = Shelf()
         for part in parts:
-            if part.message.wordings is None:
-                results = self._prepared_or_refused(part, shelf)
-            else:
-                results = [result for one in each_content(part) for result in self._prepared_or_refused(one, shelf)]
+            wordings = part.message.wordings
+            results = self._prepared_or_refused(part, shelf) if wordings is None else self.prepare_each(part, shelf)
             if results:
                 part.on_results(results)
         return shelf.all

@@ -17,6 +17,7 @@ from pushcast.providers.verdict import Remedy, Verdict
 _SLOW_DOWN: Final = frozenset((429, 503))
 _DISBELIEVED: Final[dict[str, Any]] = {"disposition": Disposition.CREDENTIAL, "reason": MASS_INVALID_TOKENS}
 _ACCEPTED: Final = Disposition.ACCEPTED
+_new: Final = tuple.__new__
 
 
 class Judge(Protocol):
@@ -55,7 +56,7 @@ class Exchange:
     def on_outcomes(self, outcomes: Outcomes) -> None:
         """Reports results, those of consecutive outcomes with one hearer in one list."""
         judge, requests, positions, sent_at = self._judge, self._requests, self._positions, self._sent_at
-        owners, targets, provider_id = requests.owners, requests.targets, judge.provider_id
+        owners, targets, names, provider_id = requests.owners, requests.targets, requests.names, judge.provider_id
         now = judge.clock.now_ms()
         runs: list[tuple[OnResults, list[Result]]] = []
         last: OnResults | None = None
@@ -70,8 +71,9 @@ class Exchange:
                 last, results = hearer, []
                 runs.append((hearer, results))
             if response.status == 200:
-                name = provider_id(requests, position, response)
-                results.append(Result(targets[position], _ACCEPTED, None, 200, name, None, None, sent_at, now))
+                name = names[position] if names else provider_id(requests, position, response)
+                # As the class makes it, for half the price: it is one for each push.
+                results.append(_new(Result, (targets[position], _ACCEPTED, None, 200, name, None, None, sent_at, now)))
                 continue
             verdict = judge.judge(response, now, requests.key)
             result = _result(targets[position], verdict, response, sent_at, now)

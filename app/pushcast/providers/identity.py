@@ -32,6 +32,9 @@ _ID: Final = orjson.Fragment(b'"\3"')
 def automatic_names(message: Message, indices: Sequence[int], by: CollapseBy) -> list[bytes]:
     """One for each of the targets: 32 hexadecimal digits, which fit every provider's field for it."""
     if by == "content":
+        wordings, notification = message.wordings, message.targets.notification
+        if wordings is not None:
+            return [hexlify(wordings[notification[index]].content_hash) for index in indices]
         return [hexlify(message.content_hash)] * len(indices)
     broadcasts = message.notes.broadcast
     if broadcasts is not None and broadcasts[0] is not None:  # a message of a broadcast has no other notification

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pushcast.model.words import Platform
-from pushcast.providers.apns.client import _expirations
+from pushcast.providers.apns.columns import _expirations
 from pushcast.providers.expiry import (
     MAX_EPOCH_SECONDS,
     MAX_TTL_SECONDS,

@@ -11,14 +11,16 @@ from pushcast.model.device import AddressKind
 from pushcast.model.own import OwnClass
 from pushcast.model.words import Platform, Reason
 from pushcast.providers.apns.channels import MAX_BROADCAST_BYTES
+from pushcast.providers.apns.columns import Alike, add_targets
 from pushcast.providers.apns.message import Headers, Rendered, apns_id, render, to_be_filtered
 from pushcast.providers.apns.verdicts import judge
 from pushcast.providers.client import Setup, TemplateProvider
+from pushcast.providers.contents import each_content
 from pushcast.providers.expiry import epoch_seconds, expiries, expiry_of
 from pushcast.providers.identity import automatic_names, with_ids
 from pushcast.providers.port import Disposition, Part, Result
 from pushcast.providers.requests import Requests, Shelf
-from pushcast.providers.unsendable import render_or_refuse
+from pushcast.providers.unsendable import Unsendable, render_or_refuse
 from pushcast.providers.verdict import Verdict
 
 _HEX: Final = b"0123456789abcdefABCDEF"
@@ -89,23 +91,53 @@ class ApnsProvider(TemplateProvider):
         if len(sound) == 1:
             self._add_one(requests, part, message, sound[0], rendered)
             return results
-        targets = message.targets
-        delivery_ids, attempts, addresses = targets.delivery_id, targets.attempt, targets.address
-        ids = [apns_id(delivery_ids[index], attempts[index]) for index in sound]
-        count = len(sound)
-        requests.owners += [part] * count
-        requests.targets += sound
-        requests.names += ids
-        columns = requests.columns
-        columns[0] += [addresses[index] for index in sound]
-        columns[1] += [name.encode() for name in ids]
-        columns[2] += _expirations(expiries(message), sound) if rendered.stored else [b"0"] * count
+        count, columns = len(sound), requests.columns
+        add_targets(requests, part, sound, expiries(message) if rendered.stored else None)
         if collapse_id is not None:
             columns[3] += [collapse_id] * count
         elif collapses:
             columns[3] += automatic_names(message, sound, self.collapse_by)
         columns[-1] += with_ids(rendered.body, message, sound) if rendered.has_ids else [rendered.body] * count
         return results
+
+    def prepare_each(self, part: Part, shelf: Shelf) -> list[Result]:
+        """As for each content by itself, but for what their requests share."""
+        message = part.message
+        if (
+            message.options.dry_run
+            or message.klass == OwnClass.REMOVE
+            or not _CHANNELS.isdisjoint(message.targets.kind)
+        ):
+            return super().prepare_each(part, shelf)
+        addresses, kinds = message.targets.address, message.targets.kind
+        runs: list[Alike] = []
+        results: list[Result] = []
+        for one in each_content(part):
+            (index,) = one.indices
+            try:
+                rendered = render_or_refuse(render, one.message, self._topic)
+            except Unsendable as refusal:
+                results.append(Result(index, Disposition.REJECTED, refusal.reason))
+                continue
+            if not _is_sound(addresses[index], kinds[index]):
+                results.append(Result(index, Disposition.INVALID, str(Reason.TOKEN_MALFORMED)))
+                continue
+            if not runs or not runs[-1].takes(rendered):
+                runs.append(Alike(rendered.headers, rendered.collapses, rendered.stored))
+            (body,) = with_ids(rendered.body, one.message, one.indices) if rendered.has_ids else (rendered.body,)
+            runs[-1].add(index, rendered, body)
+        for run in runs:
+            self._add_alike(part, run, shelf)
+        return results
+
+    def _add_alike(self, part: Part, run: Alike, shelf: Shelf) -> None:
+        message, indices = part.message, run.indices
+        requests = shelf.requests(_Key(run.headers, run.collapses), 5 if run.collapses else 4, len(indices))
+        add_targets(requests, part, indices, expiries(message) if run.stored else None)
+        if run.collapses:
+            names = automatic_names(message, indices, self.collapse_by)
+            requests.columns[3] += [own or name for own, name in zip(run.collapse_ids, names, strict=True)]
+        requests.columns[-1] += run.bodies
 
     def _add_one(self, requests: Requests, part: Part, message: Message, index: int, rendered: Rendered) -> None:
         """As for many targets, without their lists: a third of the cost where each has a content of its own."""
@@ -176,14 +208,6 @@ class ApnsProvider(TemplateProvider):
             )
         varying = [_APNS_ID, _EXPIRATION, *([_COLLAPSE_ID] if key.collapses else [])]
         return Template(path=_PATH, headers=headers, varying=varying, body=_WHOLE_BODY, authority=self._authority)
-
-
-def _expirations(expires_at: Sequence[int], indices: list[int]) -> list[bytes]:
-    """Seconds since the epoch; 0, "do not store", only for what is now or never."""
-    times = [expires_at[index] for index in indices]
-    if times and times.count(times[0]) == len(times):
-        return [b"%d" % epoch_seconds(times[0])] * len(times)
-    return [b"%d" % epoch_seconds(at) for at in times]
 
 
 def _sound_tokens(message: Message, indices: Sequence[int]) -> tuple[list[int], list[Result]]:
