@@ -13,8 +13,8 @@ from faults.scenarios.providers import tried_unknown
 
 NAME = "overload"
 TITLE = "Providers that queue, answer in waves or have no CPU; senders without CPU; answers beyond the deadline"
-#: What is allowed at a provider remembers the backlog of the scenario before for some seconds. From that rate to the one
-#: below is more than the fall to a twentieth that the limit answers for (docs/decisions/0010).
+#: What is allowed at a provider remembers the backlog of the scenario before for some seconds. From that rate to the
+#: one below is more than the fall to a twentieth that the limit answers for (docs/decisions/0010).
 CALM_SECONDS = 12.0
 #: Of the events' rate, per provider: each event is more than one push, so the queue grows all the time.
 SERVED_SHARE = 0.15

@@ -29,7 +29,7 @@ from pushcast.wire.control import Halt, Kind, Name, Rate, encode
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import encode_row
 from pushcast.wire.held import held_of
-from pushcast.wire.legs import decode_leg, Leg, rows_of
+from pushcast.wire.legs import Leg, decode_leg, rows_of
 from pushcast.wire.orders import Order, encode_order, next_step, sampled
 from twins.handover import Log, Process
 from twins.kafka import OPEN, ManualTimers, TwinTable, record, settled
