@@ -1,4 +1,4 @@
-"""`pushcast device import|export|activate|show|why|unregister|forget|sweep`."""
+"""`pushcast device import|export|release|show|why|unregister|forget|sweep`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pushcast.cli.session import connect_by_user
 app = typer.Typer(name="device", help="Devices of users.", no_args_is_help=True)
 app.command("import")(device_files.import_)
 for command in (
-    *(device_out.export, device_out.activate),
+    *(device_out.export, device_out.release),
     *(device_ends.unregister, device_ends.forget, device_ends.sweep),
 ):
     app.command()(command)

@@ -54,7 +54,7 @@ def import_(
         typer.Option(help="When devices were last active that say no time: RFC 3339, best when the file was made."),
     ] = None,
     held: Annotated[
-        bool, typer.Option("--held", help="Devices that are new are not pushed to before `device activate`.")
+        bool, typer.Option("--held", help="Devices that are new are not pushed to before `device release`.")
     ] = False,
     check: Annotated[bool, typer.Option("--check/--no-check", help="Refuse what would become a dead letter.")] = True,
     new_only: Annotated[
@@ -160,7 +160,7 @@ def _own_csv(table: CsvTable) -> Iterator[NumberedLine]:
 
 
 def _staged(line: NumberedLine) -> NumberedLine:
-    """A registration that waits for `device activate`. What cannot be read is left to the decoder."""
+    """A registration that waits for `device release`. What cannot be read is left to the decoder."""
     number, value = line
     if isinstance(value, InvalidInput):
         return line

@@ -1,4 +1,4 @@
-"""`pushcast device export|activate`: what reads every device of an app."""
+"""`pushcast device export|release`: what reads every device of an app."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def _devices(settings: Settings, progress: ExportProgress, keys: Any) -> Iterato
         yield partition, lines(rows)
 
 
-def activate(
+def release(
     app: Annotated[str, typer.Option(help="The app.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, and write nothing.")] = False,
     output: OutputOption = Output.text,
@@ -165,9 +165,9 @@ def activate(
                 producer.put(topics.DEVICE_CHANGED, found.user, orjson.dumps(event))
                 written += 1
     if output is Output.json:
-        print_json({"app": app, "activated": written})
+        print_json({"app": app, "released": written})
     else:
-        typer.echo(f"{counted(written, 'device')} {'would be ' if dry_run else ''}activated")
+        typer.echo(f"{counted(written, 'device')} {'would be ' if dry_run else ''}released")
 
 
 def _line(user: str, row: Any, keys: Any) -> tuple[dict[str, Any], bool]:

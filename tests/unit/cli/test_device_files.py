@@ -205,9 +205,9 @@ def test_an_activation_is_written_for_each_staged_device_of_the_app(
 ) -> None:
     others = [row_of("u-2", "d", 5, app="chat", state="staged"), row_of("u-3", "d", 5), Found(0, "u-4", None)]
     there(monkeypatch, row_of("u-1", "d", 5, state="staged"), *others)
-    assert orjson.loads(run("activate", "--app", "news", "--dry-run", "--output", "json"))["activated"] == 1
+    assert orjson.loads(run("release", "--app", "news", "--dry-run", "--output", "json"))["released"] == 1
     assert written == []
-    assert "1 device activated" in run("activate", "--app", "news")
+    assert "1 device released" in run("release", "--app", "news")
     [(_, user, value)] = written
     assert (user, orjson.loads(value)) == (b"u-1", {"op": "activate", "app": "news", "device": "d"})
 
