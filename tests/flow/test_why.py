@@ -13,9 +13,10 @@ from flow.kafka_tools import ensure_topics
 from flow.settle_tools import PARTITIONS
 from flow.test_audit import Writer
 from pushcast.audit.case import BOOKS, WAITING
-from pushcast.audit.kept_reading import waits_of
+from pushcast.audit.kept import deliveries_of
+from pushcast.audit.kept_reading import kept_of, waits_of
 from pushcast.audit.overview import overview
-from pushcast.audit.why import why
+from pushcast.audit.why import deliveries_waiting, why
 from pushcast.config.settings import Settings
 from pushcast.kafka.positions import Positions
 from pushcast.model.ids import broadcast_delivery_id, device_row_key
@@ -103,7 +104,7 @@ def test_positions_of_what_is_not_there_are_left_out(kafka: str, unique: Callabl
 
 def test_what_the_keeper_holds_is_found_before_and_after_it_was_read(kafka: str, unique: Callable[[str], str]) -> None:
     keeps = [topics.keep(lane) for lane in Lane]
-    ensure_topics(kafka, (*BOOKS, topics.USER, *keeps), PARTITIONS)
+    ensure_topics(kafka, (*BOOKS, *WAITING, topics.USER, *keeps), PARTITIONS)
     settings = Settings.model_validate({"kafka": {"bootstrap_servers": kafka, "partitions": PARTITIONS}})
     writer, name, due = Writer(kafka, unique("user")), unique("b"), 1_900_000_000_000
     phone = KnownDevice(writer.user, "news", "phone")
@@ -113,6 +114,8 @@ def test_what_the_keeper_holds_is_found_before_and_after_it_was_read(kafka: str,
     offset = writer.write(topics.keep(LANE), value, writer.user.encode(), headers)
     [wait] = waits_of(settings, [phone])
     assert (wait.id, wait.because, wait.due_at) == (name, "quiet_hours", due)
+    assert list(deliveries_of(kept_of(settings, writer.user), name)) == [delivery.hex()]
+    assert deliveries_waiting(settings, writer.user, name) == {}
     row = Timer(LANE, offset, due + 1, due - 9, event=value)
     key = held_broadcast_key(writer.user, name, LANE, "7:", 0)
     writer.write(topics.USER, encode_timer(row), key)
