@@ -82,6 +82,8 @@ def import_(
     skipped = {name.removeprefix("skipped "): count for name, count in told.items() if name.startswith("skipped ")}
     answer: dict[str, Any] = {"sent": sent, "refused": intake.refused}
     if new_only or source is not From.pushcast:
+        left = told["unchanged"] + told["outdated"] + sum(skipped.values())
+        answer = {"read": sent + intake.refused + left, **answer}
         answer |= {"unchanged": told["unchanged"], "outdated": told["outdated"], "skipped": skipped}
     if output is Output.json:
         print_json(answer)

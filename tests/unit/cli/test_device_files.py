@@ -74,6 +74,7 @@ def test_fact_50_a_file_imported_twice_writes_nothing_and_a_newer_registration_s
     arguments = ("import", file, "--from", "onesignal", "--app", "news", "--output", "json")
     there(monkeypatch, row_of("u-1", "live", ACTIVE_MS + 1))
     assert orjson.loads(run(*arguments)) == {
+        "read": 4,
         "sent": 2,
         "refused": 0,
         "unchanged": 0,
