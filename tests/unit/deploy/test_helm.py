@@ -178,6 +178,18 @@ def test_o6_every_process_finds_a_configuration_that_it_starts_with(
             assert "sharing" not in ports
 
 
+def test_o6_gateways_that_would_ask_each_other_without_a_token_are_refused(values: Path, tmp_path: Path) -> None:
+    """Their pods reach each other beyond loopback; with `{}` each would take itself for the others."""
+    helm = shutil.which("helm")
+    if helm is None:
+        pytest.skip("helm is not here: the chart is not rendered")
+    more = tmp_path / "more.yaml"
+    more.write_text("config: {gateway: {sharing: {token_file: null}}}\nroles: {gateway: {enabled: true}}\n")
+    command = [helm, "template", "push", str(CHART), "--values", str(values), "--values", str(more)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "config.gateway.sharing.token_file is needed" in done.stderr
+
+
 def test_o6_where_the_network_is_closed_those_who_ask_each_other_are_let_through(
     rendered: list[dict[str, Any]], values: Path, settings: Settings
 ) -> None:

@@ -24,8 +24,9 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 
 {{/* "true" where gateways keep the quotas of keys together. */}}
 {{- define "pushcast.sharing" -}}
-{{- with (.Values.config.gateway | default dict).sharing }}
-{{- $_ := required "config.gateway.sharing.token_file is needed: the pods of gateways ask each other" .token_file }}true
+{{- $gateway := .Values.config.gateway | default dict }}
+{{- if kindIs "map" $gateway.sharing }}
+{{- $_ := required "config.gateway.sharing.token_file is needed: the pods of gateways ask each other" $gateway.sharing.token_file }}true
 {{- end }}
 {{- end }}
 
