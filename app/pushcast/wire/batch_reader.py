@@ -125,9 +125,12 @@ class _Reader:
         names_end = at + 1 + (value[at] >> 1)
         names_end += 1 + (value[names_end] >> 1)
         app, klass = _names(value[at:names_end])
-        title, at = _optional(value, names_end)
-        body, at = _optional(value, at)
-        data, at = _texts(value, at)
+        title, at = _text(value, names_end + 1) if value[names_end] == _SECOND else _optional(value, names_end)
+        body, at = _text(value, at + 1) if value[at] == _SECOND else _optional(value, at)
+        if value[at]:
+            data, at = _texts(value, at)
+        else:
+            data, at = {}, at + 1
         if value[at]:  # there are locales
             return None
         at += 1
@@ -190,14 +193,16 @@ def _text(value: bytes, at: int) -> tuple[str, int]:
     size = value[at]
     at += 1
     if size > 0x7F:
-        size, at = long_at(value, at - 1)
-    elif size & 1:
-        raise ValueError("a negative length")
-    else:
-        size >>= 1
-    end = at + size
-    if size < 0 or end > len(value):
-        raise ValueError("a text that is cut off")
+        high = value[at]
+        if high > 0x7F:
+            size, at = long_at(value, at - 1)
+            size <<= 1
+        else:  # a length of two bytes, as most texts have that have more than one
+            size = size & 0x7F | high << 7
+            at += 1
+    end = at + (size >> 1)
+    if size & 1 or size < 0 or end > len(value):
+        raise ValueError("a text that is cut off, or of a negative length")
     return value[at:end].decode(), end
 
 
@@ -227,6 +232,12 @@ def _texts(value: bytes, at: int) -> tuple[dict[str, str], int]:
     if count & 0x81:
         raise ValueError("more texts than one writes, or in blocks with a size")
     for _ in range(count >> 1):
+        size = value[at]
+        end = at + 1 + (size >> 1)
+        if not size & 0x81 and not value[end] & 0x81:  # both are short, as they mostly are
+            at = end + 1 + (value[end] >> 1)
+            texts[value[end - (size >> 1) : end].decode()] = value[end + 1 : at].decode()
+            continue
         key, at = _text(value, at)
         texts[key], at = _text(value, at)
     if value[at]:

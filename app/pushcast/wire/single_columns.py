@@ -60,7 +60,12 @@ class SingleColumns:
         user = value[user_at]
         device_at = user_at + 3 + (user >> 1)
         device = value[device_at]
-        address, key_at = long_at(value, device_at + _BEFORE_ADDRESS + (device >> 1))
+        address_at = device_at + _BEFORE_ADDRESS + (device >> 1)
+        low, high = value[address_at], value[address_at + 1]
+        if low > 0x7F >= high and not low & 1:  # of 64 to 8,191 bytes
+            address, key_at = (low & 0x7F | high << 7) >> 1, address_at + 2
+        else:
+            address, key_at = long_at(value, address_at)
         key_at += 2 + address
         key = value[key_at]
         source_at = key_at + _BEFORE_SOURCE + (key >> 1)
