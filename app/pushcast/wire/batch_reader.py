@@ -1,4 +1,5 @@
-"""Send records as SEND takes them. A message with one target, as a chat has it, costs a third of what Avro takes.
+"""Send records as SEND takes them. A message with one target, as a chat has it, costs a third of what Avro takes, and
+one with many (`many_columns`) a quarter.
 
 Whatever is in any way unusual goes through Avro: same answer (tests/laws/test_batch_reader.py).
 """

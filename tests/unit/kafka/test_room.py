@@ -75,3 +75,16 @@ async def test_nobody_waits_for_an_outbox_that_has_failed() -> None:
     failed.append(True)
     found.wake()
     await waiting
+
+
+async def test_it_says_beforehand_whether_many_can_be_put_at_once() -> None:
+    found = room(max_records=2, max_bytes=50)
+    found.put(10, 2)
+    assert [found.takes(count, 2) for count in (1, 2, 3)] == [True, True, False]
+    assert [found.takes(1, size) for size in (90, 91)] == [True, False]
+    found.put(20, 2)
+    with pytest.raises(Full):
+        found.put(1)
+    found.take_back(20, 2)
+    found.acked(5)
+    assert (found.unacknowledged, found.takes(3, 95), found.takes(4, 1)) == (1, True, False)
