@@ -63,7 +63,8 @@ class Sealing(Strict):
 class Settle(Strict):
     """What is asked before work that has waited is passed on."""
 
-    # Whether the device is still there, with its token, and wanted: a copy of the devices table for each settler.
+    # Whether the device is still there, with its token, and its user wants it and wants it now: a copy of the devices
+    # table for each settler.
     recheck: bool = False
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+
+import msgspec
 
 from pushcast.model.batch import Message, SendBatch
 from pushcast.model.errors import InvalidInput
@@ -91,13 +93,14 @@ def settle(
     cancelled: Callable[[Message], list[int]] = lambda message: [],
     quiet_spread_ms: int = 0,
     gone: Callable[[Message], Mapping[int, End]] = lambda message: {},
+    quiet_terms: Callable[[Message], Sequence[QuietTerms | None] | None] = lambda message: None,
 ) -> Settled:
     """Parts what is cancelled, what is past its expiry, what has still to wait, and what is sent again. Order is kept
     within each.
 
     `held`: whether a message must not be sent now; what has expired ends all the same. `cancelled`: targets of a
     message that must not be sent at all; `gone`: others, each with its end. `quiet_spread_ms`: see
-    `quiet.spread_after`.
+    `quiet.spread_after`. `quiet_terms`: the quiet hours of each target as they are now; None: as they were planned.
     """
     again: list[Message] = []
     waiting: list[Message] = []
@@ -118,11 +121,11 @@ def settle(
         if late:
             expired.append(pick(left, late))
             left = pick(left, [index for index, at in enumerate(expires_at) if at > now_ms])
-        if left.quiet is not None and left.targets.delivery_id:
-            left = calm.passing(left, left.quiet)
+        if left.targets.delivery_id:
+            left = calm.passing(left, quiet_terms(left))
         if left.targets.delivery_id:
             (waiting if held(left) else again).append(left)
-    if not expired and not stopped and not ended_else and not calm.stopped and not (again and waiting):
+    if not expired and not stopped and not ended_else and not calm.changed and not (again and waiting):
         return Settled(batch if again else None, [], [], batch if waiting else None)
     return Settled(
         replace(batch, messages=again) if again else None,
@@ -148,22 +151,27 @@ class _Calm:
         self.waiting: list[Message] = []
         self.ended: list[tuple[End, Message]] = []
         self.until_ms = 0
+        self.changed = False  # something of the batch is not as it came
 
-    @property
-    def stopped(self) -> bool:
-        return bool(self.waiting or self.ended)
-
-    def passing(self, message: Message, terms: QuietTerms) -> Message:
-        """What of a message may be sent now."""
+    def passing(self, message: Message, terms: Sequence[QuietTerms | None] | None) -> Message:
+        """What of a message may be sent now. `terms`: of each target as they are now, which its sender does not know;
+        None: the message's own."""
+        if terms is not None and message.quiet is not None and message.quiet.first_try:
+            message = replace(message, quiet=msgspec.structs.replace(message.quiet, first_try=False))
+            self.changed = True
+        elif terms is None and message.quiet is None:
+            return message
         targets = message.targets
         by_verdict: dict[Verdict, list[int]] = {}
-        for index, (user, expires_at) in enumerate(zip(targets.user, targets.expires_at, strict=True)):
-            until = terms.until(user, self._spread_ms, self._now_ms)
-            verdict = None if until is None else in_quiet_hours(terms.policy, until, expires_at)
+        each_terms = terms or [message.quiet] * len(targets)
+        for index, (user, expires_at, its) in enumerate(zip(targets.user, targets.expires_at, each_terms, strict=True)):
+            until = None if its is None else its.until(user, self._spread_ms, self._now_ms)
+            verdict = None if its is None or until is None else in_quiet_hours(its.policy, until, expires_at)
             by_verdict.setdefault(verdict, []).append(index)
         passing = by_verdict.pop(None, [])
         if not by_verdict:
             return message
+        self.changed = True
         for verdict, indices in by_verdict.items():
             stopped = pick(message, indices)
             if isinstance(verdict, Ends):

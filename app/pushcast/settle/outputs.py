@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
 from pushcast.model.batch import Message, SendBatch
 from pushcast.model.clock import Clock
+from pushcast.model.quiet import QuietTerms
 from pushcast.model.words import Lane, Outcome, Platform, Reason
 from pushcast.settle.decide import CANCELLED, EXPIRED, End, end_of, left_of, settle
-from pushcast.settle.recheck import LEAST_WAIT_MS, Recheck
+from pushcast.settle.recheck import Recheck
 from pushcast.stream.batch import Record
 from pushcast.stream.ports import Barrier, Outbox
 from pushcast.stream.receipts import Receipts, ReceiptWriters, SentFrom
@@ -98,6 +99,7 @@ class SettleOutputs:
             lambda message: self._cancels.among(record.partition, message, range(len(message.targets)), now_ms),
             self._quiet_spread_ms,
             partial(self._gone, record, now_ms),
+            partial(self._quiet_terms, record),
         )
         puts = 0
         ended = [(EXPIRED, each) for each in settled.expired] + [(CANCELLED, each) for each in settled.cancelled]
@@ -123,9 +125,10 @@ class SettleOutputs:
 
     def _gone(self, record: Record, now_ms: int, message: Message) -> Mapping[int, End]:
         """Targets whose device has gone, has another token, or whose user wants it no more, while the record waited."""
-        if self._recheck is None or now_ms - record.timestamp < LEAST_WAIT_MS:
-            return {}
-        return self._recheck.ended(record.partition, message, now_ms)
+        return {} if self._recheck is None else self._recheck.ended(record.partition, message, now_ms, record.timestamp)
+
+    def _quiet_terms(self, record: Record, message: Message) -> Sequence[QuietTerms | None] | None:
+        return None if self._recheck is None else self._recheck.quiet_terms(record.partition, message)
 
     def _park_quiet(self, barrier: Barrier, record: Record, batch: SendBatch, until_ms: int, own: Headers) -> int:
         """Keeps what quiet hours stop aside until they are over, by app; returns how many records."""

@@ -34,7 +34,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             counters=counters,
             control=host.control,
             cancels=host.cancels,
-            recheck=Recheck(tables[0], settings.classes) if tables else None,
+            recheck=Recheck(tables[0], settings) if tables else None,
         )
 
     return [
