@@ -26,7 +26,7 @@ def report_of(note: Note, now_ms: int, missing: Sequence[int] = ()) -> dict[str,
     `planned` is the sum of all outcomes and of what is open, in every answer.
     """
     accepted = sum(note.latency.values())
-    p50, p90, p99 = percentiles(note.latency, SHARES)
+    p50, p90, p99, most = percentiles(note.latency, (*SHARES, 1.0))
     planned, ended = note.planned_count, note.ended_count
     return {
         "id": note.id,
@@ -47,7 +47,7 @@ def report_of(note: Note, now_ms: int, missing: Sequence[int] = ()) -> dict[str,
         "platforms": _platforms(note),
         "not_planned": note.not_planned,
         **({"matched": note.matched, "held_out": note.held_out} if note.kind == "broadcast" else {}),
-        "latency_ms": {"p50": p50, "p90": p90, "p99": p99, "relative_error": round(RELATIVE_ERROR, 4)},
+        "latency_ms": {"p50": p50, "p90": p90, "p99": p99, "max": most, "relative_error": round(RELATIVE_ERROR, 4)},
         "within_seconds": _shares(note.within, accepted),
         "engagement": {
             "received": note.received,

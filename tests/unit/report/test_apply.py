@@ -42,6 +42,17 @@ def test_planned_and_ended_deliveries_are_counted_by_platform_outcome_and_reason
     assert note.within == [1, 1, 1]
 
 
+def test_the_slowest_delivery_is_told_as_exactly_as_the_percentiles_are() -> None:
+    store = Rows()
+    times = (100, 200, 118_004)
+    store.apply(topics.RECEIPT, entries(*(receipt("n", f"u{ms}", "a", ended_at=CREATED_MS + ms) for ms in times)))
+    latency = report_of(store.note("n"), CREATED_MS)["latency_ms"]
+    assert latency["max"] == pytest.approx(118_004, rel=latency["relative_error"])
+    assert latency["p50"] == pytest.approx(200, rel=latency["relative_error"])
+    store.apply(topics.RECEIPT, entries(receipt("m", "u", "a", "dead"), first=3))
+    assert report_of(store.note("m"), CREATED_MS)["latency_ms"]["max"] is None
+
+
 def test_r3_copies_of_receipts_are_told_and_not_counted() -> None:
     store = Rows()
     both = [receipt("n", "u", "a"), receipt("n", "u", "b", "dead")]
