@@ -183,6 +183,10 @@ def test_an_audience_is_counted_and_then_reached(door: Door) -> None:
     assert (done["planned"], done["receipts"]) == (len(FOLLOWERS), {"accepted": len(FOLLOWERS)})
     report = door.until("/v1/reports/derby", lambda said: said["state"] == "settled" and said["planned"] > 0)
     assert (report["kind"], report["matched"], report["outcomes"]["accepted"]) == ("broadcast", 24, 24)
+    found = door.get("/v1/examples", report="derby", outcome="accepted", limit="100")
+    assert {each["user"] for each in found["examples"]} == set(FOLLOWERS)
+    assert (found["whole"], found["complete"]) == (True, True)
+    assert door.get("/v1/examples", app="news", reason="device_unregistered")["examples"] == []
 
 
 def test_r5_reports_name_what_is_missing_until_a_lost_store_is_built_anew_and_say_the_same_then(
