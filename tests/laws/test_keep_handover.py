@@ -25,6 +25,7 @@ from pushcast.keep.flushing import Flushes
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.caps import CapRule
+from pushcast.model.recalls import RemovalScope, scope_of
 from pushcast.model.words import Lane
 from pushcast.stream.ports import Barrier
 from pushcast.wire.digests import Head, closed_by
@@ -196,6 +197,7 @@ def judge(world: World, *, void: bool) -> None:
     found: Counter[str] = Counter()
     counted: dict[str, int] = {}
     left: Counter[str] = Counter()
+    halves: dict[RemovalScope, Counter[str]] = {each: Counter() for each in (RemovalScope.APPLE, RemovalScope.OTHERS)}
     for sent in world.due(void=void):
         name = (first(sent.headers(), TIMER) or b"").decode()
         if closed_by(name) is not None:
@@ -204,10 +206,14 @@ def judge(world: World, *, void: bool) -> None:
             counted[push["id"]] = push["data"]["digest_count"]
             continue
         if name.startswith("remove|"):
-            found.update(orjson.loads(sent.value() or b"")["data"]["ids"])
+            push = orjson.loads(sent.value() or b"")
+            for half in halves:
+                halves[half].update(push["data"]["ids"] if scope_of(push["id"]).covers(half) else ())
         else:
             found["|".join(name.split("|")[:2])] += 1
             left[(first(sent.headers(), LEFT_AS) or b"").decode()] += 1
+    assert halves[RemovalScope.APPLE] == halves[RemovalScope.OTHERS], "what some devices take back others show"
+    found.update(halves[RemovalScope.APPLE])
     assert found.keys() == world.names | world.shown, f"lost: {(world.names | world.shown) - found.keys()}"
     twice = [name for name, count in found.items() if count > 1]
     assert not twice, f"let go twice: {twice}"
@@ -270,7 +276,7 @@ async def test_without_the_lag_of_the_topic_compaction_eats_a_timer() -> None:
 async def test_without_a_look_at_what_was_taken_before_a_removal_goes_out_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(removals, "is_taken", lambda *_: False)
+    monkeypatch.setattr(removals, "taken", lambda *_: set())
     assert await violation(range(MOST_WORLDS_TO_A_VIOLATION)) is not None
 
 

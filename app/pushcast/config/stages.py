@@ -139,7 +139,7 @@ class Keep(Strict):
     # Partitions whose broker's clock is more than 2 s ahead of another one's let nothing go until they agree.
     hold_on_disagreement: bool = False
     removal_wait_seconds: float = Field(default=30.0, ge=0, le=3600)  # for more that is to be taken back with it
-    removals_per_hour: int = Field(default=2, ge=1, le=60)  # of a user in an app: Apple lets no more through
+    removals_per_hour: int = Field(default=2, ge=1, le=60)  # of an app to a device: Apple lets no more through
     badge_wait_seconds: float = Field(default=30.0, ge=0, le=3600)  # for a push that takes the new number along
     badges_per_hour: int = Field(default=2, ge=1, le=60)  # pushes for the number alone, of a user in an app
 

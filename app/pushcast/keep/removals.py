@@ -1,12 +1,13 @@
 """Which shown notifications are taken back, and when: one push for all that was asked for lately. Pure.
 
 A removal is a notification of class `remove` that KEEP writes itself. It waits as a timer, so that cancels that come
-meanwhile join it, and it is released, planned and accounted for as any other.
+meanwhile join it, and it is released, planned and accounted for as any other. Where Apple's devices have had as many as
+Apple lets through, theirs waits, and one for the other devices does not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
@@ -14,7 +15,7 @@ import msgspec
 import orjson
 
 from pushcast.model.own import OWN_TTL_SECONDS, OwnClass
-from pushcast.model.recalls import recalled_of, recalling
+from pushcast.model.recalls import RemovalScope, recalled_of, recalling, scope_of, scoped_id
 from pushcast.model.words import Lane
 from pushcast.wire.recallable import Push
 from pushcast.wire.timers import Timer
@@ -28,10 +29,12 @@ MAX_THREADS: Final = 20
 MAX_RECALLED: Final = 32
 HOUR_MS: Final = 3_600_000
 _ID_HASH_BYTES: Final = 12
+_HALVES: Final = (RemovalScope.APPLE, RemovalScope.OTHERS)
 
 
 class RemovalRules(NamedTuple):
-    """`wait_ms`: for more to join. `per_hour`: pushes of a user and app in any hour, as Apple's budget asks."""
+    """`wait_ms`: for more to join. `per_hour`: pushes that a device of Apple's gets in any hour, as Apple's budget
+    asks. All devices of a user and app get each: what is counted of these is what each of them has had, or more."""
 
     wait_ms: int
     per_hour: int
@@ -53,10 +56,10 @@ class RemovalAsked(NamedTuple):
     recall: tuple[Push, ...] = ()  # what push services may still have of it
 
 
-def removal_id(asked: RemovalAsked) -> str:
+def removal_id(asked: RemovalAsked, scope: RemovalScope = RemovalScope.ALL) -> str:
     """Its notification id: the same whenever that cancel is read again."""
     name = f"{asked.app or ''}\0{asked.offset}\0{asked.at_ms}".encode()
-    return f"{OwnClass.REMOVE}:{blake2b(name, digest_size=_ID_HASH_BYTES).hexdigest()}"
+    return scoped_id(OwnClass.REMOVE, scope, blake2b(name, digest_size=_ID_HASH_BYTES).hexdigest())
 
 
 def has_left(rows: Iterable[Timer]) -> bool:
@@ -65,20 +68,37 @@ def has_left(rows: Iterable[Timer]) -> bool:
     return not known or any(not row.waits and not row.closes for row in known)
 
 
-def is_taken(removals: Iterable[Timer], offset: int) -> bool:
-    """Whether this cancel is in a removal already: it is being read again."""
-    return any(row.keep_offset >= offset for row in removals)
+def taken(removals: Mapping[str, Timer], offset: int) -> set[RemovalScope]:
+    """For which devices this cancel is in a removal already: it is being read again. `removals`: by notification id."""
+    scopes = {scope_of(note_id) for note_id, row in removals.items() if row.keep_offset >= offset}
+    return {each for each in _HALVES if any(scope.covers(each) for scope in scopes)}
 
 
-def opened(asked: RemovalAsked, removals: Iterable[Timer], rules: RemovalRules) -> Timer:
-    """A new removal. `removals`: the user's others, released ones too."""
+class OtherRemoval(NamedTuple):
+    """Another one of the user. `at_ms`: when it left, or is to leave. `app` empty: for all apps."""
+
+    app: str
+    scope: RemovalScope
+    at_ms: int
+
+
+def apple_waits_until(app: str | None, others: Iterable[OtherRemoval], per_hour: int) -> int:
+    """From when on Apple's devices of an app may get one more; of all apps together, when the app is None."""
+    mine = [each for each in others if each.scope.covers(RemovalScope.APPLE)]
+    until = 0
+    # One for all apps is one in each of them.
+    for name in {each.app for each in mine} | {""} if app is None else {app}:
+        times = sorted(each.at_ms for each in mine if each.app in (name, ""))
+        if len(times) >= per_hour:
+            until = max(until, times[-per_hour] + HOUR_MS)
+    return until
+
+
+def opened(asked: RemovalAsked, due_at: int, scope: RemovalScope = RemovalScope.ALL) -> Timer:
+    """A new removal."""
     app = asked.app or ""
-    due_at = asked.at_ms + rules.wait_ms
-    released = sorted(row.closed_at for row in removals if row.closed_at is not None and row.app == app)
-    if len(released) >= rules.per_hour:
-        due_at = max(due_at, released[-rules.per_hour] + HOUR_MS)
     timer = Timer(str(Lane.NORMAL), asked.offset, due_at, asked.at_ms, kind=OwnClass.REMOVE.value, app=app, event=b"{}")
-    return merged(timer, asked, removal_id(asked))
+    return merged(timer, asked, removal_id(asked, scope))
 
 
 def merged(timer: Timer, asked: RemovalAsked, note_id: str) -> Timer:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from pushcast.keep import removals
-from pushcast.keep.removals import RemovalAsked, RemovalRules
+from pushcast.keep.removals import OtherRemoval, RemovalAsked, RemovalRules
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.own import OwnClass
+from pushcast.model.recalls import RemovalScope, scope_of
 from pushcast.model.words import Lane
 from pushcast.stream.edge import Count
 from pushcast.stream.ports import Barrier
@@ -23,6 +24,8 @@ from pushcast.wire.timers import Timer, note_id_of, part_key, user_key
 
 #: In place of the offset of a cancel: the record of a campaign's has none in this partition.
 _OF_A_CAMPAIGN: Final = -1
+#: Apple's first: theirs waits the longest.
+_HALVES: Final = (RemovalScope.APPLE, RemovalScope.OTHERS)
 
 
 class Removing:
@@ -119,7 +122,8 @@ class Removing:
         """Takes what a cancel names off the devices, but for what never left. `offset`, `written_at`: of its record."""
         timers = self._rows.timers_of(tenure, cancel.user)
         mine = {key: row for key, row in timers.items() if row.kind == OwnClass.REMOVE}
-        if removals.is_taken(mine.values(), offset):
+        known = removals.taken({note_id_of(key): row for key, row in mine.items()}, offset)
+        if len(known) == len(_HALVES):
             return
         held: dict[str, list[Timer]] = {}
         for key, row in timers.items():
@@ -129,18 +133,62 @@ class Removing:
             return
         recall = self._recall(tenure, cancel, left)
         asked = RemovalAsked(cancel.app, left, cancel.thread, offset, written_at, recall)
-        self._join_or_open(tenure, barrier, cancel.user, asked, mine)
+        if known:  # whoever read it before was killed between the two
+            (half,) = set(_HALVES) - known
+            self._put(tenure, barrier, cancel.user, asked, mine, half, self._apple_at(asked, mine))
+        else:
+            self._join_or_open(tenure, barrier, cancel.user, asked, mine)
 
     def _join_or_open(
         self, tenure: KeepTenure, barrier: Barrier, user: str, asked: RemovalAsked, mine: Mapping[bytes, Timer]
     ) -> None:
         """`mine`: the user's removals."""
-        for key, row in mine.items():
-            if row.waits and row.app == (asked.app or "") and key not in tenure.firing:
-                self._rows.put(tenure, barrier, key, removals.merged(row, asked, note_id_of(key)))
-                self._count("removal_pushes", "merged", 1)
-                return
-        key = part_key(user, removals.removal_id(asked), 0)
-        self._rows.put(tenure, barrier, key, removals.opened(asked, mine.values(), self._rules))
+        soon, at = asked.at_ms + self._rules.wait_ms, self._apple_at(asked, mine)
+        apple_waits = self._waiting(tenure, asked, mine, RemovalScope.APPLE) is not None
+        if self._waiting(tenure, asked, mine, RemovalScope.ALL) is not None or (at <= soon and not apple_waits):
+            self._put(tenure, barrier, user, asked, mine, RemovalScope.ALL, at)
+            return
+        for half in _HALVES:
+            self._put(tenure, barrier, user, asked, mine, half, at)
+
+    def _put(
+        self,
+        tenure: KeepTenure,
+        barrier: Barrier,
+        user: str,
+        asked: RemovalAsked,
+        mine: Mapping[bytes, Timer],
+        scope: RemovalScope,
+        apple_at: int,
+    ) -> None:
+        """Joins the removal of these devices that waits, or opens one."""
+        key = self._waiting(tenure, asked, mine, scope)
+        if key is not None:
+            self._rows.put(tenure, barrier, key, removals.merged(mine[key], asked, note_id_of(key)))
+            self._count("removal_pushes", "merged", 1)
+            return
+        due_at = asked.at_ms + self._rules.wait_ms
+        due_at = due_at if scope is RemovalScope.OTHERS else max(due_at, apple_at)
+        key = part_key(user, removals.removal_id(asked, scope), 0)
+        self._rows.put(tenure, barrier, key, removals.opened(asked, due_at, scope))
         self._count("opened", str(Lane.NORMAL), 1)
         self._count("removal_pushes", "opened", 1)
+
+    @staticmethod
+    def _waiting(
+        tenure: KeepTenure, asked: RemovalAsked, mine: Mapping[bytes, Timer], scope: RemovalScope
+    ) -> bytes | None:
+        """The key of the removal that this one joins."""
+        for key, row in mine.items():
+            is_same = row.app == (asked.app or "") and scope_of(note_id_of(key)) is scope
+            if row.waits and is_same and key not in tenure.firing:
+                return key
+        return None
+
+    def _apple_at(self, asked: RemovalAsked, mine: Mapping[bytes, Timer]) -> int:
+        """From when on Apple's devices may get one more."""
+        others = []
+        for key, row in mine.items():
+            at_ms = row.due_at if row.closed_at is None else row.closed_at
+            others.append(OtherRemoval(row.app, scope_of(note_id_of(key)), at_ms))
+        return removals.apple_waits_until(asked.app, others, self._rules.per_hour)

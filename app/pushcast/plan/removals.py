@@ -8,7 +8,7 @@ from pushcast.config.providers import App
 from pushcast.model.ids import split_device_row_key
 from pushcast.model.notification import Notification
 from pushcast.model.own import OwnClass
-from pushcast.model.recalls import messages_of
+from pushcast.model.recalls import messages_of, scope_of
 from pushcast.model.words import Platform
 from pushcast.wire.row_reader import Device
 
@@ -21,6 +21,8 @@ def takers_of(apps: Mapping[str, App]) -> dict[str, frozenset[tuple[str, str]]]:
 
 def takes(note: Notification, device: Device, takers: Container[tuple[str, str]]) -> bool:
     """Whether a device gets what Pushcast made itself: one of which a push service may have something, always."""
+    if note.klass == OwnClass.REMOVE and not scope_of(note.id).reaches(device.platform):
+        return False
     if (device.app, device.platform) in takers:
         return True
     platforms = note.content.platforms

@@ -8,16 +8,17 @@ import orjson
 import pytest
 
 from pushcast.keep.removals import (
-    HOUR_MS,
     MAX_ID_BYTES,
+    OtherRemoval,
     RemovalAsked,
-    RemovalRules,
+    apple_waits_until,
     has_left,
     merged,
     opened,
     removal_id,
 )
 from pushcast.keep.rules import released
+from pushcast.model.recalls import RemovalScope, scope_of
 from pushcast.model.words import Lane
 from pushcast.wire import topics
 from pushcast.wire.recallable import (
@@ -35,7 +36,6 @@ from pushcast.wire.timers import Timer
 from twins.keep import T0, USERS, KeepWorld, keeper_of, told
 
 ANN = USERS[0]
-RULES = RemovalRules(wait_ms=30_000, per_hour=2)
 
 
 def pushes(world: KeepWorld) -> list[dict[str, Any]]:
@@ -59,7 +59,12 @@ async def test_r1_a_cancel_with_remove_becomes_one_push_with_the_newest_200_ids(
     assert keeper.cancels.state.count == 250, "all of them must not leave any more"
 
 
-async def test_r2_three_removals_in_ten_seconds_are_one_push_and_the_next_ones_wait_for_their_hour() -> None:
+def of_scope(world: KeepWorld, scope: RemovalScope) -> list[list[str]]:
+    """The ids of each removal that these devices have got."""
+    return [push["data"]["ids"] for push in pushes(world) if scope_of(push["id"]).covers(scope)]
+
+
+async def test_r2_three_removals_in_ten_seconds_are_one_push_and_apples_next_ones_wait_for_their_hour() -> None:
     world = KeepWorld()
     keeper = await keeper_of(world)
     for name in "abc":
@@ -73,9 +78,55 @@ async def test_r2_three_removals_in_ten_seconds_are_one_push_and_the_next_ones_w
     for name in "ef":
         world.cancel(name, remove=True)
         await told(keeper, 600)
-    assert len(pushes(world)) == 2, "two in this hour"
+    assert of_scope(world, RemovalScope.APPLE) == [["a", "b", "c"], ["d"]], "two in this hour"
+    assert of_scope(world, RemovalScope.OTHERS) == [["a", "b", "c"], ["d"], ["e"], ["f"]], "nobody else has a budget"
     await told(keeper, 3600)
-    assert [push["data"]["ids"] for push in pushes(world)] == [["a", "b", "c"], ["d"], ["e", "f"]]
+    assert of_scope(world, RemovalScope.APPLE) == [["a", "b", "c"], ["d"], ["e", "f"]]
+    assert of_scope(world, RemovalScope.OTHERS) == [["a", "b", "c"], ["d"], ["e"], ["f"]]
+    world.cancel("g", remove=True)
+    await told(keeper, 3600)
+    assert [push["data"]["ids"] for push in pushes(world)][-1] == ["g"], "one for all again"
+
+
+async def test_r2_no_device_of_apples_gets_a_third_within_an_hour_by_cancels_for_one_and_for_all_apps() -> None:
+    world = KeepWorld()
+    keeper = await keeper_of(world)
+    left: list[tuple[int, str, str | None]] = []
+    for number in range(24):
+        app = ("news", None, "chat", "news")[number % 4]
+        world.cancel(f"n{number}", app=app, remove=True)
+        before = len(pushes(world))
+        await told(keeper, 300)
+        minute = 5 * (number + 1)
+        left += [(minute, push["id"], push["app"]) for push in pushes(world)[before:]]
+    for app in ("news", "chat"):
+        minutes = [
+            minute
+            for minute, note_id, its in left
+            if its in (app, None) and scope_of(note_id).covers(RemovalScope.APPLE)
+        ]
+        assert all(later - earlier > 54 for earlier, later in zip(minutes, minutes[2:], strict=False)), minutes
+        others = [note_id for _, note_id, its in left if its in (app, None)]
+        assert len(others) > len(minutes), "the others waited for none of it"
+
+
+async def test_a_keeper_that_is_killed_between_the_two_halves_of_a_removal_writes_the_other_one() -> None:
+    world = KeepWorld()
+    keeper = await keeper_of(world)
+    for name in "ab":
+        world.cancel(name, remove=True)
+        await told(keeper, 60)
+    world.cancel("c", remove=True)
+    await keeper.feed()
+    waiting = [key for key, value in keeper.table.rows.items() if b"remove:" in key and b"others" in key]
+    assert waiting == []
+    [at] = [n for n, (_, put) in enumerate(keeper.outbox.pending) if b":apple:" in (put.key or b"")]
+    keeper.outbox.acknowledge(at)
+    keeper.die()
+    second = await keeper_of(world)
+    await told(second, 7200)
+    assert of_scope(world, RemovalScope.OTHERS) == [["a"], ["b"], ["c"]]
+    assert of_scope(world, RemovalScope.APPLE) == [["a"], ["b"], ["c"]]
 
 
 async def test_removals_of_two_apps_are_two_pushes() -> None:
@@ -252,7 +303,7 @@ def test_the_id_of_a_removal_is_that_of_its_first_cancel() -> None:
     asked = RemovalAsked("news", ("a",), None, 7, T0)
     later = RemovalAsked("news", ("b",), None, 8, T0 + 5)
     assert removal_id(asked) == removal_id(asked) != removal_id(later)
-    timer = merged(opened(asked, [], RULES), later, removal_id(asked))
+    timer = merged(opened(asked, T0 + 30_000), later, removal_id(asked))
     event = orjson.loads(timer.event)
     assert (event["id"], event["data"]["ids"], event["data"]["seq"]) == (removal_id(asked), ["a", "b"], T0 + 5)
     assert (timer.keep_offset, timer.due_at) == (8, T0 + 30_000), "when it is due does not move"
@@ -260,18 +311,28 @@ def test_the_id_of_a_removal_is_that_of_its_first_cancel() -> None:
 
 def test_what_is_named_again_counts_as_new_and_long_ids_are_fewer() -> None:
     asked = RemovalAsked(None, ("a", "b", "a"), None, 7, T0)
-    assert orjson.loads(opened(asked, [], RULES).event)["data"]["ids"] == ["b", "a"]
+    assert orjson.loads(opened(asked, T0).event)["data"]["ids"] == ["b", "a"]
     long = tuple(f"{number:0256}" for number in range(100))
-    ids = orjson.loads(opened(RemovalAsked(None, long, None, 7, T0), [], RULES).event)["data"]["ids"]
+    ids = orjson.loads(opened(RemovalAsked(None, long, None, 7, T0), T0).event)["data"]["ids"]
     assert ids == list(long[-len(ids) :])
     assert len(orjson.dumps(ids)) <= MAX_ID_BYTES + 2
 
 
-@pytest.mark.parametrize(("minutes_ago", "waits_minutes"), [((50, 10), 10), ((70, 10), 0.5), ((10,), 0.5), ((), 0.5)])
-def test_r2_no_hour_has_more_than_two(minutes_ago: tuple[int, ...], waits_minutes: float) -> None:
-    others = [released(Timer("normal", 1, 0, 0), T0 - minutes * 60_000) for minutes in minutes_ago]
-    assert opened(RemovalAsked(None, ("a",), None, 7, T0), others, RULES).due_at == T0 + waits_minutes * 60_000
-    assert HOUR_MS == 3_600_000
+@pytest.mark.parametrize(("minutes_ago", "waits_minutes"), [((50, 10), 10), ((70, 10), -10), ((10,), None), ((), None)])
+def test_r2_no_hour_has_more_than_two(minutes_ago: tuple[int, ...], waits_minutes: float | None) -> None:
+    others = [OtherRemoval("news", RemovalScope.ALL, T0 - minutes * 60_000) for minutes in minutes_ago]
+    expected = 0 if waits_minutes is None else T0 + waits_minutes * 60_000
+    assert apple_waits_until("news", others, 2) == expected
+    assert apple_waits_until(None, others, 2) == expected, "one for all apps is one in each"
+    assert apple_waits_until("chat", others, 2) == 0
+    assert apple_waits_until("news", [each._replace(scope=RemovalScope.OTHERS) for each in others], 2) == 0
+
+
+def test_the_id_of_a_removal_says_which_devices_get_it() -> None:
+    asked = RemovalAsked(None, ("a",), None, 7, T0)
+    ids = {scope: removal_id(asked, scope) for scope in RemovalScope}
+    assert {scope: scope_of(note_id) for scope, note_id in ids.items()} == {scope: scope for scope in RemovalScope}
+    assert all(note_id.startswith("remove:") for note_id in ids.values())
 
 
 def test_a_notification_has_left_unless_all_of_it_is_held_or_called_off() -> None:

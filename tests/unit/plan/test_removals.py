@@ -9,7 +9,8 @@ import pytest
 from pushcast.config.classes import Class
 from pushcast.config.providers import App
 from pushcast.config.settings import Settings
-from pushcast.keep.removals import RemovalAsked, RemovalRules, opened
+from pushcast.keep.removals import RemovalAsked, opened
+from pushcast.model.recalls import RemovalScope
 from pushcast.model.words import Lane, Platform
 from pushcast.plan.removals import removals_of
 from pushcast.stream.batch import TP, Batch
@@ -26,9 +27,9 @@ DUE = TP(topics.due(Lane.NORMAL), 3)
 VAPID: dict[str, Any] = {"vapid_key_file": "key.pem", "subject": "mailto:ops@example.com"}
 
 
-async def release(harness: PlanHarness, recall: tuple[Push, ...] = ()) -> None:
+async def release(harness: PlanHarness, recall: tuple[Push, ...] = (), scope: RemovalScope = RemovalScope.ALL) -> None:
     """The keeper lets a removal of two ids go."""
-    event = opened(RemovalAsked(None, ("n-1", "n-2"), None, 0, T0, recall), [], RemovalRules(0, 2)).event
+    event = opened(RemovalAsked(None, ("n-1", "n-2"), None, 0, T0, recall), T0, scope).event
     headers = released_headers(origin("keep", 3, 1), "remove|0|k", Released(T0, None, due_at=T0), "", None)
     tracker = Tracker(0, OPEN)
     due = record(DUE.topic, 3, 0, ANN.encode(), event, headers, T0)
@@ -50,6 +51,20 @@ async def test_r1_a_removal_goes_to_phones_and_to_no_browser() -> None:
     assert message.content.data == {"event": "remove", "ids": ["n-1", "n-2"], "seq": T0}
     [(_, _, planned, _)] = harness.planned()
     assert planned == 3
+
+
+@pytest.mark.parametrize(
+    ("scope", "platforms"), [(RemovalScope.APPLE, ["apns", "expo"]), (RemovalScope.OTHERS, ["fcm", "webpush"])]
+)
+async def test_r2_one_for_apples_devices_goes_to_no_other_and_the_other_way_round(
+    scope: RemovalScope, platforms: list[str]
+) -> None:
+    """Nobody knows whose devices Expo's are: they count as Apple's."""
+    harness = PlanHarness()
+    for platform in Platform:
+        harness.device(ANN, device=f"d-{platform}", platform=platform)
+    await release(harness, (Push("n-1", "d-webpush", "m-1"),), scope)
+    assert sorted(batch.platform for batch in harness.batches()) == platforms
 
 
 async def test_r1_a_user_with_browsers_alone_has_no_device_for_it() -> None:
