@@ -262,6 +262,39 @@ async def test_s23_by_other_zones_it_is_due_at_another_instant_and_by_the_same_o
     assert set(world.twice.values()) == {1}
 
 
+async def test_a_zone_that_is_in_tzdata_no_more_is_none_for_a_device_and_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    world.device("phone", "Europe/Berlin")
+    world.device("tablet", "Asia/Tokyo")
+    await world.send_locally()
+    for module in (timings, device_zones):
+        monkeypatch.setattr(module, "zone_of", lambda name: None if name == "Europe/Berlin" else zone_of(name))
+    world.harness.stage = world.harness.new_stage()
+    await world.release_all()
+    assert world.arrived == {"tablet": "24T00:00Z", "phone": "24T00:00Z"}, "where the user's other device is"
+    assert set(world.twice.values()) == {1}
+
+
+async def test_an_event_for_a_zone_that_is_in_tzdata_no_more_is_a_dead_letter_that_says_so_and_the_others_leave(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    world.device("phone", "Europe/Berlin")
+    await world.send_locally(time_zone="Europe/Berlin")
+    await world.send(2, deliver_at="2026-12-24T18:00:00Z")
+    for module in (timings, device_zones):
+        monkeypatch.setattr(module, "zone_of", lambda name: None if name == "Europe/Berlin" else zone_of(name))
+    world.harness.stage = world.harness.new_stage()
+    await world.release_all()
+    [letter] = [each for each in world.harness.outbox.log if each.topic == topics.dead_letter(DUE)]
+    said = dict(letter.headers)
+    assert (said["push.errors.reason"], said["push.errors.field"]) == (b"invalid_field", b"time_zone")
+    assert b"n-1" in (letter.value or b""), "it can be redriven, for another zone"
+    assert world.arrived == {"phone": "24T18:00Z"}
+
+
 async def test_s23_an_instant_depends_on_no_zone() -> None:
     world = World()
     world.device("berlin", "Europe/Berlin")
