@@ -127,7 +127,9 @@ def left_over(queue: bytes, entries: Iterable[bytes], firing: Container[bytes], 
 
 def place_of(entry: bytes) -> IndexPlace:
     """What an entry says."""
-    start = entry.index(b"\0") + 1 if entry[:1] == _PACED else 1
+    if entry[:1] != _PACED:
+        return IndexPlace(_NUMBERS_AT(entry, 1)[0], entry[_KEY_AT:], entry)
+    start = entry.index(b"\0") + 1
     at_ms = int.from_bytes(entry[start : start + _NUMBER_BYTES], "big")
     return IndexPlace(at_ms, entry[start + 2 * _NUMBER_BYTES :], entry)
 

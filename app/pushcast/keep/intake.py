@@ -131,12 +131,15 @@ class KeepIntake:
         key = record.key or b""
         if not record.value or not self._rows.has_none(tenure, key):
             return False
-        note_id, read = plain.note_id.decode(), tenure.read
-        if read and (read.has_threads or read.covers(mark_of(user, note_id), self._clock.now_ms())):
+        read = tenure.read
+        if read and (read.has_threads or read.covers(mark_of(user, plain.note_id.decode()), self._clock.now_ms())):
             return False
         if tenure.forgotten and tenure.forgotten.covers(key, plain.written_at):
             return False
-        return not self._is_cancelled(tenure, user, note_id, plain.written_at)
+        # Mostly nobody has cancelled anything.
+        return not self._cancels.state.any(tenure.number) or not self._is_cancelled(
+            tenure, user, plain.note_id.decode(), plain.written_at
+        )
 
     def _open(self, lane: Lane, tenure: KeepTenure, barrier: Barrier, record: Record, plain: PlainHold) -> None:
         """The timer of a usual record, as `hold` would open it."""

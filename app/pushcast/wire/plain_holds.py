@@ -34,9 +34,11 @@ def plain_hold(headers: Headers) -> PlainHold | None:
     if (first, second, third, fourth, fifth) != _NAMES or not (origin and epoch and due and written and event):
         return None
     offset, separator, note_id = event.partition(b"|")
-    if not (separator and offset.isdigit() and epoch.isdigit() and due.isdigit() and written.isdigit()):
+    if not (separator and offset and (offset + epoch + due + written).isdigit()):
         return None
-    if not (origin.isascii() and note_id.isascii()) or max(len(epoch), len(due), len(written)) > _DIGITS:
+    if len(epoch) > _DIGITS or len(due) > _DIGITS or len(written) > _DIGITS:
+        return None
+    if not (origin.isascii() and note_id.isascii()):
         return None
     due_at, written_at = int(due), int(written)
     return PlainHold(origin, epoch, due_at, written_at, note_id) if max(due_at, written_at) <= LAST_MS else None

@@ -7,6 +7,7 @@ to `timers`.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from pushcast.wire.avro_bytes import NULL, bytes_of, long_of, time_at
@@ -19,6 +20,7 @@ _REST_BYTES: Final = len(_REST)
 _LANE_AT: Final = FRAME_BYTES + 1
 #: No word of how it ends; then null, or when it was let go.
 _WAITS: Final = b"\0" + NULL
+_WAITING: Final = _WAITS + NULL  # and no trace
 _CLOSED: Final = b"\0\2"
 #: No trace and no event, which a timer that was let go has no more.
 _WITHOUT_EVENT: Final = NULL + b"\0" + _REST
@@ -33,10 +35,15 @@ class PlainTimer(NamedTuple):
     event: bytes
 
 
+@lru_cache(maxsize=16)
+def _begin(lane: bytes) -> bytes:
+    return _FRAME + bytes_of(lane)
+
+
 def waiting_row(lane: bytes, keep_offset: int, due_at: int, written_at: int, event: bytes) -> bytes:
     """The row of one that waits. Raises ValueError for a number beyond 64 bits."""
     numbers = long_of(keep_offset) + long_of(due_at) + long_of(written_at)
-    return _FRAME + bytes_of(lane) + numbers + _WAITS + NULL + bytes_of(event) + _REST
+    return _begin(lane) + numbers + _WAITING + bytes_of(event) + _REST
 
 
 def released_row(head: bytes, closed_at: int) -> bytes:
@@ -47,12 +54,12 @@ def released_row(head: bytes, closed_at: int) -> bytes:
 def plain_timer(value: bytes, lane: bytes, keep_offset: int, due_at: int) -> PlainTimer | None:
     """None: of anything but the usual timer that waits with this lane and these numbers, which its entry in the index
     says. So they are compared as bytes."""
-    begins = _FRAME + bytes_of(lane) + long_of(keep_offset) + long_of(due_at)
+    begins = _begin(lane) + long_of(keep_offset) + long_of(due_at)
     if not value.startswith(begins) or not value.endswith(_REST):
         return None
     try:
         written_at, head = time_at(value, len(begins))
-        if value[head : head + 3] != _WAITS + NULL:
+        if value[head : head + 3] != _WAITING:
             return None
         size, begin = time_at(value, head + 3)
     except (IndexError, ValueError):
