@@ -39,8 +39,8 @@ _DECIDED: Final = "="
 
 
 class BadgeRules(NamedTuple):
-    """`wait_ms`: for another push that takes the number along. `per_hour`: pushes for the badge alone, of a user and
-    app in any hour."""
+    """`wait_ms`: for another push that takes the number along. `per_hour`: pushes for the badge alone that a device
+    gets of an app in any hour: all devices of a user get each."""
 
     wait_ms: int
     per_hour: int
@@ -202,7 +202,8 @@ class Badging:
         mine = {key: row for key, row in timers.items() if row.kind == OwnClass.BADGE and row.app == app}
         if any(row.waits and number_of(row) is None and key not in tenure.firing for key, row in mine.items()):
             return
-        done = sorted(row.closed_at for row in mine.values() if row.closed_at is not None)
+        # Those that still wait are just leaving.
+        done = sorted(row.due_at if row.closed_at is None else row.closed_at for row in mine.values())
         due_at = now_ms + self._rules.wait_ms
         if len(done) >= self._rules.per_hour:
             due_at = max(due_at, done[-self._rules.per_hour] + HOUR_MS)

@@ -181,6 +181,25 @@ async def test_no_hour_has_more_than_two_pushes_for_the_number_alone() -> None:
     assert [push["options"]["badge"] for push in alone(world)] == [4, 3, 1]
 
 
+async def test_one_that_is_just_leaving_counts_among_the_two_of_the_hour() -> None:
+    world = KeepWorld()
+    for name in "abcde":
+        world.hold(name, badge="+1")
+    keeper = await keeper_of(world)
+    world.engage("read", ids=["a"])
+    await told(keeper, 60)
+    world.engage("read", ids=["b"])
+    await told(keeper)
+    world.clock.advance(60)
+    await keeper.pass_time(60)  # nothing is acknowledged yet
+    world.engage("read", ids=["c"])
+    await keeper.feed()
+    await told(keeper, 600)
+    assert [push["options"]["badge"] for push in alone(world)] == [4, 3]
+    await told(keeper, 3_600)
+    assert [push["options"]["badge"] for push in alone(world)] == [4, 3, 2]
+
+
 async def test_b2_the_number_that_was_counted_last_leaves_last_whoever_lets_it_go() -> None:
     """Timers of one time leave in the order of their names, which is not the order in which they were counted."""
     world = KeepWorld()
