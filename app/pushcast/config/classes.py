@@ -35,7 +35,7 @@ class Class(Strict):
     digest: Digest | None = None  # its notifications leave together (docs/time.md)
     # In quiet hours. None: ignore where lane is urgent, otherwise hold.
     quiet: Literal["hold", "digest", "drop", "passive", "ignore"] | None = None
-    may_override: tuple[Literal["quiet_hours"], ...] = ()  # what an event may pass with options.override
+    may_override: tuple[Literal["quiet_hours", "frequency_cap"], ...] = ()  # what options.override may pass
     unless_read_seconds: int = Field(default=0, ge=0, le=3600)  # so long it waits, and is sent if it was not read
     # active: only while the app tells that it is in front of its user; who is not there gets it at once.
     unless_read_when: Literal["always", "active"] = "always"

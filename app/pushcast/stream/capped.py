@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import tzinfo
 
 from pushcast.config.settings import Settings
+from pushcast.model.gates import Override
 from pushcast.model.notification import Notification
 from pushcast.model.words import Reason
 from pushcast.wire.facts import Facts
@@ -19,8 +20,9 @@ class Limited:
         self.classes = frozenset(name for name in settings.counted_classes if settings.classes[name].is_capped)
 
     def takes(self, note: Notification, released: Released | None) -> bool:
-        """Whether the keeper has to be asked. Dry runs count in no cap."""
-        if note.klass not in self.classes or note.options.dry_run:
+        """Whether the keeper has to be asked. Dry runs count in no cap; what passes by its own word takes its slot when
+        it is accepted."""
+        if note.klass not in self.classes or note.options.dry_run or Override.FREQUENCY_CAP in note.override:
             return False
         if released is not None and has_passed(released.passed, Reason.FREQUENCY_CAP):
             return False

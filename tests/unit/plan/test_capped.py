@@ -29,6 +29,7 @@ CLASSES = {
     "promo": Class(window_seconds=0),
     "alarm": Class(window_seconds=0, lane=Lane.URGENT),
     "asked": Class(window_seconds=0, lane=Lane.URGENT, caps="apply"),
+    "may": Class(window_seconds=0, may_override=("frequency_cap",)),
     "free": Class(window_seconds=0, caps="ignore"),
     "silent": Class(window_seconds=0, caps="ignore", counted=False),
 }
@@ -157,6 +158,19 @@ async def test_one_too_many_says_so(closes: str, outcome: str) -> None:
     await harness.let_go(ANN, note(1, **{"class": "promo"}), closes=closes)
     [receipt] = harness.receipts()
     assert (receipt["outcome"], receipt["reason"]) == (outcome, "frequency_cap")
+
+
+async def test_a0_an_event_of_a_class_that_allows_it_passes_caps_by_its_own_word_and_is_counted_when_accepted() -> None:
+    harness = harness_of()
+    await fed(harness, note(1, **{"class": "may", "options": {"override": ["frequency_cap"]}}))
+    await harness.pass_time(2.5)
+    await harness.acknowledge()
+    assert kept(harness) == []
+    [batch] = harness.batches()
+    assert batch.messages[0].counted
+    await fed(harness, note(2, **{"class": "promo", "options": {"override": ["frequency_cap"]}}))
+    [letter] = [each for each in harness.outbox.log if each.topic.endswith(".dlq")]
+    assert dict(letter.headers)["push.errors.field"] == b"options.override"
 
 
 async def test_in_quiet_hours_no_slot_is_taken() -> None:
