@@ -15,7 +15,7 @@ class Platform(StrEnum):
 
 
 class Lane(StrEnum):
-    """Answered class with topics and consumer groups of its own, because a Kafka consumer has no priorities."""
+    """Urgency class with topics and consumer groups of its own, because a Kafka consumer has no priorities."""
 
     URGENT = "urgent"
     NORMAL = "normal"

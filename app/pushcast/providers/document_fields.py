@@ -127,11 +127,11 @@ FIELDS: Final = (
         "`options.priority`",
         Cell("`apns-priority`", _HEADERS),
         Cell(
-            "`android.priority`; `apns.headers`: `apns-priority`; `webpush.headers`: `Answered`",
+            "`android.priority`; `apns.headers`: `apns-priority`; `webpush.headers`: `Urgency`",
             f"{_FCM}AndroidMessagePriority",
         ),
         Cell("`priority`", _EXPO),
-        Cell("`Answered`", f"{_RFC}3"),
+        Cell("`Urgency`", f"{_RFC}3"),
     ),
     Field(
         "`options.interruption_level`",
@@ -185,7 +185,7 @@ _HEAD: Final = """
 
 What a platform cannot show is left out. Each cell links to the page that tells of what stands in it. Names of FCM are \
 those of its discovery document (`simulators/fcm/v1.json`), by which the simulator refuses all others. Web Push has \
-`title` and `options`, the arguments of `showNotification`; `Topic`, `Answered` and `TTL` are headers.
+`title` and `options`, the arguments of `showNotification`; `Topic`, `Urgency` and `TTL` are headers.
 
 | ours | APNs | FCM | Expo | Web Push |
 |---|---|---|---|---|

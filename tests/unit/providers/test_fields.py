@@ -79,6 +79,21 @@ def test_every_field_alone_and_all_together_are_rendered_as_the_golden_file_says
     assert made == json.loads(file.read_text())
 
 
+#: Headers that a service reads; a misspelt one would be passed over in silence. Apple, "Sending notification requests to
+#: APNs"; RFC 8030, section 5.
+APNS_HEADERS = {"apns-topic", "apns-push-type", "apns-priority", "apns-expiration", "apns-collapse-id"}
+WEBPUSH_HEADERS = {"TTL", "Urgency", "Topic"}
+
+
+def test_every_header_that_is_sent_is_one_that_the_service_reads() -> None:
+    for case in json.loads((GOLDEN / "apns.json").read_text()).values():
+        assert case["headers"].keys() <= APNS_HEADERS
+    for case in json.loads((GOLDEN / "fcm.json").read_text()).values():
+        message = case["message"]
+        assert message["apns"]["headers"].keys() <= APNS_HEADERS
+        assert message["webpush"]["headers"].keys() == WEBPUSH_HEADERS - {"Topic"}
+
+
 def write() -> None:
     """Makes the golden files anew."""
     for platform in RENDERERS:

@@ -135,7 +135,7 @@ def _blocks(content: Content, options: Options) -> dict[str, Any]:
     fields["android"] = android
     aps = _aps(content, options)
     fields["apns"] = {"headers": {"apns-expiration": _EXPIRATION_HEADER}, "payload": {"aps": aps}}
-    fields["webpush"] = {"headers": {"TTL": _TTL_HEADER, "Answered": "high" if urgent else "normal"}}
+    fields["webpush"] = {"headers": {"TTL": _TTL_HEADER, "Urgency": "high" if urgent else "normal"}}
     if content.link and content.link.startswith("https://"):  # FCM takes no other
         fields["webpush"]["fcm_options"] = {"link": content.link}
     if options.analytics_label:

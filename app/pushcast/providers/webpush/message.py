@@ -1,6 +1,6 @@
 """A message as a service worker gets it: JSON of title and options, the arguments of `showNotification`.
 
-Push API: https://www.w3.org/TR/push-api/; headers: RFC 8030 §5.2 (TTL), §5.3 (Answered), §5.4 (Topic).
+Push API: https://www.w3.org/TR/push-api/; headers: RFC 8030 §5.2 (TTL), §5.3 (Urgency), §5.4 (Topic).
 """
 
 from __future__ import annotations

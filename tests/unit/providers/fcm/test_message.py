@@ -38,7 +38,7 @@ def test_a_notification_carries_text_data_tag_and_the_same_expiry_for_all_platfo
                 },
                 "payload": {"aps": {"sound": "default", "badge": 2, "thread-id": "cup"}},
             },
-            "webpush": {"headers": {"TTL": "3600", "Answered": "high"}},
+            "webpush": {"headers": {"TTL": "3600", "Urgency": "high"}},
             "token": "tok:en_1",
         }
     }
@@ -90,7 +90,7 @@ def test_a_badge_or_a_sound_alone_is_an_alert_on_ios_and_no_empty_notification_o
 
 def test_a_background_push_has_normal_priority() -> None:
     sent = body(title=None, body=None, data={"k": "v"}, push_type="background")["message"]
-    assert (sent["android"]["priority"], sent["webpush"]["headers"]["Answered"]) == ("normal", "normal")
+    assert (sent["android"]["priority"], sent["webpush"]["headers"]["Urgency"]) == ("normal", "normal")
 
 
 @pytest.mark.parametrize(
