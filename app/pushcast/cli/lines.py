@@ -11,6 +11,7 @@ from pushcast.config.settings import Settings
 from pushcast.kafka.intake import IntakeProducer, event_of
 from pushcast.model.errors import InvalidInput
 from pushcast.wire.class_rules import class_rules
+from pushcast.wire.content_sizes import check_size
 from pushcast.wire.devices import DeviceChangeDecoder
 from pushcast.wire.notifications import NotificationDecoder
 
@@ -23,7 +24,12 @@ NumberedLine = tuple[int, bytes | InvalidInput]
 def notification_check(settings: Settings) -> Check:
     """What PLAN says of a notification."""
     rules = class_rules(settings.classes)
-    return NotificationDecoder(settings.apps, rules, max_ahead_ms=settings.keep.max_ahead_ms).decode
+    decode = NotificationDecoder(settings.apps, rules, max_ahead_ms=settings.keep.max_ahead_ms).decode
+
+    def check(user: str, value: bytes, now_ms: int) -> None:
+        check_size(decode(user, value, now_ms))
+
+    return check
 
 
 def device_check(settings: Settings) -> Check:

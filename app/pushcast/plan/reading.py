@@ -22,6 +22,7 @@ from pushcast.stream.edge import Count
 from pushcast.wire import groups, topics
 from pushcast.wire import headers as h
 from pushcast.wire.class_rules import OWN_RULES, class_rules
+from pushcast.wire.content_sizes import check_size
 from pushcast.wire.held import released_of
 from pushcast.wire.held_broadcasts import is_held_broadcast
 from pushcast.wire.keys import user_of
@@ -96,8 +97,10 @@ class PlanReading:
                     note = decode(user_of(record.key), record.value, written_at, trace)
                 if is_event and note.id.startswith(RESERVED_ID_PREFIXES) and not is_canary(note.id, note.user):
                     raise InvalidInput(Reason.INVALID_FIELD, f"id: {', '.join(RESERVED_ID_PREFIXES)} are ours", "id")
-                if is_event and note.timing is not None:
-                    check_spread(note.timing, self._lane)
+                if is_event:
+                    check_size(note)
+                    if note.timing is not None:
+                        check_spread(note.timing, self._lane)
                 if note.options.badge is not None:
                     note = self._numbered(tenure, record, note)
                 notes.append(note)

@@ -28,7 +28,7 @@ INVALID = frozenset(
     {
         *(Reason.KEY_MISSING, Reason.KEY_NOT_UTF8, Reason.KEY_INVALID, Reason.TOMBSTONE, Reason.NOT_JSON),
         *(Reason.UNKNOWN_FRAME, Reason.UNDECODABLE, Reason.UNKNOWN_FIELD, Reason.INVALID_FIELD),
-        *(Reason.RESERVED_DATA_KEY, Reason.TOO_LARGE),
+        *(Reason.RESERVED_DATA_KEY, Reason.TOO_LARGE, Reason.PAYLOAD_TOO_LARGE),
     }
 )
 CONNECT = "__connect.errors."

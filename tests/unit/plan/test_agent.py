@@ -250,7 +250,8 @@ BAD = [
     (b"u", b'{"id": "n", "title": "t", "created_at": 2, "expires_at": 1}', "invalid_field"),
     (b"u", b'{"id": "n", "title": "t", "app": "nope"}', "unknown_app"),
     (b"u", b'{"id": "n", "title": "t", "class": "nope"}', "unknown_class"),
-    (b"u", b'{"id": "n", "title": "' + b"t" * 70_000 + b'"}', "too_large"),
+    (b"u", b'{"id": "n", "title": "' + b"t" * 5_000 + b'"}', "payload_too_large"),
+    (b"u", b'{"id": "n", "title": "t", "platforms": {"expo": {"x": "' + b"t" * 70_000 + b'"}}}', "too_large"),
 ]
 
 

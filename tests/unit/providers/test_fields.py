@@ -79,7 +79,7 @@ def test_every_field_alone_and_all_together_are_rendered_as_the_golden_file_says
     assert made == json.loads(file.read_text())
 
 
-#: Headers that a service reads; a misspelt one would be passed over in silence. Apple, "Sending notification requests to
+#: Headers that a service reads; a misspelt one is passed over in silence. Apple, "Sending notification requests to
 #: APNs"; RFC 8030, section 5.
 APNS_HEADERS = {"apns-topic", "apns-push-type", "apns-priority", "apns-expiration", "apns-collapse-id"}
 WEBPUSH_HEADERS = {"TTL", "Urgency", "Topic"}
