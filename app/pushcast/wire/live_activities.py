@@ -51,7 +51,7 @@ def _object(value: dict[str, Any] | str | None, name: str) -> str | None:
     else:
         parsed = value
     _check(parsed, name)
-    return text_of(value)
+    return text_of(parsed)  # one spelling: texts that differ in spaces share a message
 
 
 def _check(parsed: dict[str, Any] | None, name: str) -> None:

@@ -51,7 +51,7 @@ def seen(platform: str, case: str) -> Look:
 def test_an_app_shows_every_field_that_its_platform_can_show(platform: str, expected: dict[str, Any]) -> None:
     look = seen(platform, "all")
     assert look.notification == {**expected, "image": IMAGE, "link": LINK, "actions": CASES["all"]["actions"]}
-    assert (look.tag, look.badge) == ("0" * 32, 3)
+    assert (look.tag, look.badge) == ("match-4711", 3)
     assert look.sound == ("goal.caf" if platform == "fcm" else {"critical": True, "name": "goal.caf", "volume": 0.5})
 
 
@@ -64,7 +64,7 @@ def test_a_browser_shows_the_subtitle_as_a_line_of_the_text_and_names_actions_it
         "link": LINK,
         "actions": [{"action": "open", "title": "Open"}, {"action": "mute", "title": "Mute"}],
     }
-    assert (look.tag, look.badge) == ("0" * 32, 3)
+    assert (look.tag, look.badge) == ("match-4711", 3)
 
 
 @pytest.mark.parametrize(

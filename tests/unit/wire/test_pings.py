@@ -67,7 +67,7 @@ def test_no_provider_gets_a_word_of_it(form: str) -> None:
         "id": "n-1",
         "class": "secret",
     }
-    assert (note.options.collapse_id, note.expires_at) == ("secret", NOW_MS + 3_600_000)
+    assert (note.options.collapse_id, note.expires_at) == ("secret", NOW_MS + 600_000)
 
 
 def test_data_alone_stays_silent_and_says_nothing() -> None:
