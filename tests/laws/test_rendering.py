@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -13,24 +14,19 @@ from hypothesis import strategies as st
 from pushcast.model.batch import Message, SendBatch
 from pushcast.model.errors import InvalidInput
 from pushcast.providers.apns.message import render as render_apns
-from pushcast.providers.expo.message import render as render_expo
-from pushcast.providers.identity import HOLE, NAME_CHARS
 from pushcast.providers.unsendable import Unsendable
 from pushcast.providers.webpush.encryption import MAX_PLAINTEXT_BYTES
-from pushcast.providers.webpush.message import render as render_webpush
+from pushcast.simulators.apns.validation import LIMIT_BYTES, refuse_payload
+from pushcast.simulators.fcm.errors import TOO_LARGE
+from pushcast.simulators.fcm.messages import parse as parse_fcm
 from pushcast.wire.batches import decode_batch, encode_batch
-from unit.providers.fields import message_of
-from unit.providers.messages import fcm_bodies
+from pushcast.wire.content_sizes import check_size
+from unit.providers.fields import message_of, note_of
+from unit.providers.rendering import RENDERERS
 
-NAME = b"0" * NAME_CHARS
-RENDERERS: dict[str, Callable[[Message], bytes]] = {
-    "apns": lambda message: render_apns(message, "com.example.news").body,
-    "fcm": lambda message: fcm_bodies(message)[0],
-    "expo": lambda message: render_expo(message).replace(HOLE, NAME),
-    "webpush": lambda message: render_webpush(message).plaintext.replace(HOLE, NAME),
-}
+EXPO_BYTES = 4096
 
-texts = st.text(max_size=30) | st.sampled_from(["", "\0", '"%s"\\', "x" * 3000, "ü" * 1500, "\ud800"])
+texts = st.text(max_size=30) | st.sampled_from(["", "\0\1\3", '"%s"\\', "x" * 2000, "x" * 3900, "ü" * 1500, "\ud800"])
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
@@ -48,6 +44,18 @@ patches = st.dictionaries(
     st.recursive(values, lambda inner: st.dictionaries(keys, inner, max_size=3), max_leaves=5),
     max_size=3,
 )
+live_activities = st.fixed_dictionaries(
+    {
+        "push_type": st.just("liveactivity"),
+        "live_activity": st.fixed_dictionaries(
+            {"event": st.sampled_from(["update", "end"]), "content_state": st.dictionaries(texts, values, max_size=2)},
+            optional={"timestamp": st.just(1), "relevance_score": st.floats(0, 1)},
+        ),
+    }
+)
+variants = st.fixed_dictionaries(
+    {}, optional={"title": texts, "body": texts, "subtitle": texts, "actions": st.just({"open": "Öffnen"})}
+)
 events = st.fixed_dictionaries(
     {"title": st.none() | texts},
     optional={
@@ -58,8 +66,10 @@ events = st.fixed_dictionaries(
         "link": st.just("app://match/1"),
         "category": texts,
         "actions": st.just([{"id": "open", "title": "Open"}]),
+        "locales": st.dictionaries(st.sampled_from(["de", "zh-Hant"]), variants, max_size=2),
         "platforms": st.dictionaries(st.sampled_from(list(RENDERERS)), patches, max_size=2),
-        "options": st.fixed_dictionaries(
+        "options": live_activities
+        | st.fixed_dictionaries(
             {},
             optional={
                 "collapse_id": texts,
@@ -67,6 +77,11 @@ events = st.fixed_dictionaries(
                 "sound": texts | st.just({"name": "bell", "critical": True}),
                 "badge": st.integers(0, 2**31 - 1),
                 "push_type": st.sampled_from(["alert", "background", "voip", "widgets"]),
+                "priority": st.sampled_from(["high", "normal"]),
+                "interruption_level": st.sampled_from(["passive", "critical"]),
+                "mutable_content": st.booleans(),
+                "analytics_label": st.just("goals"),
+                "ttl_seconds": st.sampled_from([0, 1, 2_419_200]),
                 "channel_id": texts,
                 "relevance_score": st.floats(0, 1),
                 "dry_run": st.booleans(),
@@ -74,7 +89,45 @@ events = st.fixed_dictionaries(
         ),
     },
 )
-_BYTES = {"webpush": MAX_PLAINTEXT_BYTES, "apns": 5120}
+
+
+def apns_is_within(message: Message, body: bytes) -> bool:
+    headers = dict(render_apns(message, "com.example.news").headers)
+    return refuse_payload(body, LIMIT_BYTES.get(headers[b"apns-push-type"], 4096)) != "PayloadTooLarge"
+
+
+def expo_is_within(message: Message, body: bytes) -> bool:
+    """Expo says of the whole payload what it does not say how it counts: texts and data are what nobody leaves out."""
+    made = orjson.loads(body)
+    own = message.content.platforms.get("expo") or {}
+    counted = {name: made[name] for name in ("title", "subtitle", "body", "data") if name in made and name not in own}
+    return len(orjson.dumps(counted)) <= EXPO_BYTES
+
+
+#: As the provider counts, which its simulator knows by itself.
+WITHIN: dict[str, Callable[[Message, bytes], bool]] = {
+    "apns": apns_is_within,
+    "fcm": lambda _, body: parse_fcm(body).fault is not TOO_LARGE,
+    "expo": expo_is_within,
+    "webpush": lambda _, body: len(body) <= MAX_PLAINTEXT_BYTES,
+}
+
+
+def is_refused_at_intake(event: dict[str, Any]) -> bool:
+    """As what no platform could take."""
+    try:
+        check_size(note_of(event))
+    except InvalidInput:
+        return True
+    return False
+
+
+def as_sent(message: Message, variant: str | None) -> Message:
+    """What a sender reads of the message in one of its languages."""
+    one = replace(message, content=message.content.of_variant(variant))
+    [again] = decode_batch(encode_batch(SendBatch("normal", "apns", [one]))).messages
+    assert again == one
+    return again
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -82,16 +135,20 @@ _BYTES = {"webpush": MAX_PLAINTEXT_BYTES, "apns": 5120}
 @pytest.mark.parametrize("platform", RENDERERS)
 def test_a_valid_notification_is_rendered_or_refused_by_name(platform: str, event: dict[str, Any]) -> None:
     try:
-        message = message_of(event)
+        message = message_of(event, b"token-of-sixteen:APA91b")
     except InvalidInput:
         return  # a dead letter: nothing is rendered
-    [again] = decode_batch(encode_batch(SendBatch("normal", platform, [message]))).messages
-    assert again == message
-    made, refusal = b"{}", None
-    try:
-        made = RENDERERS[platform](again)
-    except Unsendable as refused:
-        refusal = refused
-    assert refusal is None or (refusal.reason and refusal.field)
-    assert len(made) <= _BYTES.get(platform, 2**20)
-    orjson.loads(made)
+    impossible = is_refused_at_intake(event)
+    for variant in (None, *message.content.locales):
+        sent = as_sent(message, variant)
+        body, refusal = b"", None
+        try:
+            body = RENDERERS[platform](sent)
+        except Unsendable as refused:
+            refusal = refused
+        if refusal is None:
+            assert not impossible
+            assert isinstance(orjson.loads(body), dict)
+            assert WITHIN[platform](sent, body)
+        else:
+            assert (bool(refusal.reason), bool(refusal.field)) == (True, True), refusal
