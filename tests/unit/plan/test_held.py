@@ -250,3 +250,14 @@ async def test_ii15_what_the_keeper_let_go_gives_way_to_events_of_its_partition_
     assert round(sum(paused), 6) == 0.09
     await harness.acknowledge()
     assert len(harness.batches()) == 2
+
+
+async def test_a1_a_class_that_is_configured_no_more_when_it_is_due_is_a_dead_letter_that_says_so() -> None:
+    harness = PlanHarness()
+    harness.device(ANN)
+    due = Due(harness)
+    await due.feed(due.record(0, note(1, **{"class": "gone"})), due.record(1, note(2)))
+    [letter] = [each for each in harness.outbox.log if each.topic == topics.dead_letter(DUE)]
+    said = dict(letter.headers)
+    assert (said["push.errors.reason"], said["push.errors.field"]) == (b"unknown_class", b"class")
+    assert [each[1] for each in harness.targets()] == ["n-2"], "the others leave"
