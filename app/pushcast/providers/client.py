@@ -25,6 +25,7 @@ from pushcast.providers.identity import CollapseBy
 from pushcast.providers.paced import send_paced
 from pushcast.providers.pacing import Pace
 from pushcast.providers.port import Disposition, OnResults, Part, Result
+from pushcast.providers.refusals import MessageRefusals
 from pushcast.providers.requests import Requests, Shelf
 from pushcast.providers.suspicion import Suspicion
 from pushcast.providers.unsendable import Unsendable
@@ -62,6 +63,7 @@ class TemplateProvider(ABC):
         self.app = setup.app
         self.engine = setup.engine_name
         self.clock = setup.clock
+        self.refusals = MessageRefusals(setup.clock)
         self.pace = setup.pace
         self.collapse_by = setup.collapse_by
         self._engine = setup.engine
@@ -162,7 +164,7 @@ class TemplateProvider(ABC):
         try:
             return self.prepare(part, shelf)
         except Unsendable as refusal:
-            return [Result(index, Disposition.REJECTED, refusal.reason) for index in part.indices]
+            return self.refusals.results(refusal, part.message, part.indices)
 
     async def _answered(self, requests: Requests, may_leave: MayLeave) -> None:
         again = await self._exchange(requests, None, may_leave)

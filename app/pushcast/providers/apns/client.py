@@ -117,7 +117,7 @@ class ApnsProvider(TemplateProvider):
             try:
                 rendered = render_or_refuse(render, one.message, self._topic)
             except Unsendable as refusal:
-                results.append(Result(index, Disposition.REJECTED, refusal.reason))
+                results += self.refusals.results(refusal, one.message, (index,))
                 continue
             if not _is_sound(addresses[index], kinds[index]):
                 results.append(Result(index, Disposition.INVALID, str(Reason.TOKEN_MALFORMED)))

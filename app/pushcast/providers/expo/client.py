@@ -24,6 +24,7 @@ from pushcast.providers.expo.receipts import MAX_IDS_PER_REQUEST, Polled
 from pushcast.providers.expo.verdicts import OTHER_PROJECT, read_receipts
 from pushcast.providers.identity import CollapseBy, filled
 from pushcast.providers.port import Disposition, OnResults, Result
+from pushcast.providers.refusals import MessageRefusals
 from pushcast.providers.suspicion import Suspicion
 from pushcast.providers.unsendable import Unsendable, render_or_refuse
 from pushcast.providers.verdict import Row, Verdict, verdict_of
@@ -59,6 +60,7 @@ class ExpoProvider:
         self.engine = engine_name
         self._api = api
         self._clock = clock
+        self._refusals = MessageRefusals(clock)
         reasons = frozenset((OTHER_PROJECT.reason,))
         self._doubt = Doubt(app, self.platform, suspicion or Suspicion(), reasons, clock)
         self._collapse_by = collapse_by
@@ -101,7 +103,7 @@ class ExpoProvider:
         try:
             content = render_or_refuse(render, message)
         except Unsendable as refusal:
-            on_results([Result(index, Disposition.REJECTED, refusal.reason) for index in indices])
+            on_results(self._refusals.results(refusal, message, indices))
             return
         targets = message.targets
         addresses, kinds, expires_at = targets.address, targets.kind, expiries(message)

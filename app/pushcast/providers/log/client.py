@@ -12,6 +12,7 @@ from pushcast.providers.log.credentials import LogFile
 from pushcast.providers.log.message import render
 from pushcast.providers.log.verdicts import judge
 from pushcast.providers.port import Disposition, OnResults, Result
+from pushcast.providers.refusals import MessageRefusals
 from pushcast.providers.unsendable import Unsendable, render_or_refuse
 from pushcast.providers.verdict import NOT_SENT_IN_TIME
 
@@ -27,6 +28,7 @@ class LogProvider:
         self.platform = platform
         self._file = file
         self._clock = clock
+        self._refusals = MessageRefusals(clock)
 
     @property
     def slow(self) -> bool:
@@ -44,7 +46,7 @@ class LogProvider:
         try:
             line = render_or_refuse(render, message)
         except Unsendable as refusal:
-            on_results([Result(index, Disposition.REJECTED, refusal.reason) for index in indices])
+            on_results(self._refusals.results(refusal, message, indices))
             return
         deliveries = message.targets.delivery_id
         names = [deliveries[index].hex() for index in indices]

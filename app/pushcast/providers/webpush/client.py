@@ -22,6 +22,7 @@ from pushcast.providers.engines.engine import Columns, Engine
 from pushcast.providers.expiry import ttl_seconds
 from pushcast.providers.identity import CollapseBy
 from pushcast.providers.port import Disposition, OnResults, Result
+from pushcast.providers.refusals import MessageRefusals
 from pushcast.providers.suspicion import Suspicion
 from pushcast.providers.unsendable import Unsendable, render_or_refuse
 from pushcast.providers.verdict import Remedy
@@ -84,6 +85,7 @@ class WebpushProvider:
         self._resolve = resolver
         self._timeout_seconds = timeout_seconds
         self._clock = clock
+        self._refusals = MessageRefusals(clock)
         self._encryptor = encryptor or Encryptor()
         # With another VAPID key in the file every subscription is refused, and none is at fault.
         reasons = frozenset((KEY_MISMATCH.reason,))
@@ -135,7 +137,7 @@ class WebpushProvider:
         try:
             rendered = render_or_refuse(render, message)
         except Unsendable as refusal:
-            on_results([Result(index, Disposition.REJECTED, refusal.reason) for index in indices])
+            on_results(self._refusals.results(refusal, message, indices))
             return
         plaintext = rendered.plaintext
         by_origin, results = sorted_by_service(message, indices, plaintext, self._policy, self._collapse_by)
