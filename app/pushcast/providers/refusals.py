@@ -9,6 +9,7 @@ import structlog
 
 from pushcast.model.batch import Message
 from pushcast.model.clock import Clock
+from pushcast.model.words import Reason
 from pushcast.providers.port import Disposition, Result
 from pushcast.providers.unsendable import Unsendable
 
@@ -31,7 +32,7 @@ class MessageRefusals:
     def results(self, refusal: Unsendable, message: Message, indices: Iterable[int]) -> list[Result]:
         """Each of these targets is rejected."""
         results = [Result(index, Disposition.REJECTED, refusal.reason) for index in indices]
-        if results:
+        if results and refusal.reason != Reason.NOTHING_TO_SHOW:  # a badge for a browser is no mistake
             self._tell(refusal, message, results[0].target, len(results))
         return results
 

@@ -55,9 +55,11 @@ def test_a_reason_is_told_once_a_minute_and_another_reason_at_once() -> None:
     assert line["untold_targets"] == 4
 
 
-def test_nothing_is_told_of_nobody() -> None:
+def test_nothing_is_told_of_nobody_nor_of_what_a_browser_has_no_place_for() -> None:
+    refusals = MessageRefusals(ManualClock())
+    assert told(refusals, Unsendable("nothing_to_show", "no badge", "title")) == []
     with capture_logs() as lines:
-        assert MessageRefusals(ManualClock()).results(LARGE, MESSAGE, []) == []
+        assert refusals.results(LARGE, MESSAGE, []) == []
     assert lines == []
 
 

@@ -42,6 +42,7 @@ def verdict(
         (Disposition.INVALID, None, End(Outcome.INVALID, "device_unregistered", True)),
         (Disposition.REJECTED, "payload_too_large", End(Outcome.REJECTED, "payload_too_large")),
         (Disposition.REJECTED, None, End(Outcome.REJECTED, "bad_request")),
+        (Disposition.REJECTED, "nothing_to_show", End(Outcome.SUPPRESSED, "nothing_to_show")),
     ],
 )
 def test_a_final_answer_ends_the_delivery_at_its_first_try(
