@@ -29,6 +29,7 @@ _TOKEN: Final = re.compile(
 )
 
 
+#: And what the producer's own part has: Expo does not say what it leaves out.
 _COUNTED: Final = ("title", "subtitle", "body", "data")
 _ALERTING: Final = ("title", "subtitle", "body", "sound", "badge")
 
@@ -57,10 +58,9 @@ def render(message: Message) -> bytes:
     if options.push_type not in PUSH_TYPES:
         raise Unsendable("push_type_unsupported", f"push_type {options.push_type} cannot be sent by Expo", "push_type")
     refuse_background_with_something(message)
-    fields = _fields(message)
-    size = filled_size(orjson.dumps({name: fields[name] for name in _COUNTED if name in fields}), message)
-    fields = overridden(fields, message, Platform.EXPO)
-    size += len(orjson.dumps(content.platforms.get(Platform.EXPO) or {})) - len(b"{}")
+    fields = overridden(_fields(message), message, Platform.EXPO)
+    counted = (*_COUNTED, *(content.platforms.get(Platform.EXPO) or ())) if content.platforms else _COUNTED
+    size = filled_size(orjson.dumps({name: fields[name] for name in counted if name in fields}), message)
     if size > MAX_PAYLOAD_BYTES:
         raise too_large("Expo payload", size, MAX_PAYLOAD_BYTES)
     alert = any(fields.get(name) is not None for name in _ALERTING)

@@ -8,6 +8,7 @@ import pytest
 from pushcast.providers.expo.message import GZIP_ABOVE_BYTES, Recipient, encoded, is_token, render, request_body
 from pushcast.providers.identity import HOLE
 from pushcast.providers.unsendable import Unsendable
+from unit.providers.fields import message_of
 from unit.providers.messages import message
 
 UUID = b"3f0c1a52-8d9e-4a6b-9c1d-2e3f4a5b6c7d"
@@ -25,6 +26,27 @@ def test_a_shown_message_has_expos_fields_and_a_hole_for_each_deliverys_name() -
         "badge": 2,
         "priority": "high",
     }
+
+
+@pytest.mark.parametrize(
+    ("own", "taken"),
+    [
+        ({"body": "short"}, True),
+        ({"body": None, "data": {"k": "v"}}, True),
+        ({"icon": "i"}, False),
+        ({"body": "short", "icon": "x" * 4000}, True),
+        ({"body": "short", "icon": "x" * 4097}, False),
+    ],
+)
+def test_the_size_is_that_of_the_message_with_the_producers_own_part(own: dict[str, object], taken: bool) -> None:
+    """Rulings I.28: after overrides."""
+    long = message_of({"title": "Goal!", "body": "x" * 4096, "platforms": {"expo": own}})
+    if taken:
+        assert len(render(long)) < 5000
+        return
+    with pytest.raises(Unsendable, match="at most 4096") as refused:
+        render(long)
+    assert refused.value.reason == "payload_too_large"
 
 
 def test_what_has_no_collapse_id_takes_none_of_the_four_that_android_keeps() -> None:
