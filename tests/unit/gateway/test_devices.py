@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import json
+
+import pytest
 
 from pushcast.wire.api_keys import Scope
 from twins.gateway import gateway
 
 DEVICE = {"platform": "apns", "token": "ab" * 32, "locale": "de-DE", "topics": ["team/arsenal"]}
+ENDPOINT = "https://updates.push.services.mozilla.com/wpush/v2/x"
+KEYS = {
+    name: base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    for name, raw in (("p256dh", b"\4" + bytes(64)), ("auth", bytes(16)))
+}
 PATH = "/v1/users/user-42/devices/news/d-1"
 
 
@@ -21,6 +29,25 @@ async def test_a_device_is_registered_and_its_topics_are_answered() -> None:
     written = json.loads(rig.producer.puts[0].value or b"")
     assert written == {"op": "register", "app": "news", "device": "d-1"} | DEVICE
     assert rig.producer.puts[0].key == b"user-42"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        {"platform": "webpush", "subscription": {"endpoint": ENDPOINT, "expirationTime": None, "keys": KEYS, "new": 1}},
+        {"platform": "webpush", "subscription": {"endpoint": ENDPOINT, **KEYS}},
+        {"platform": "apns", "token": base64.b64encode(bytes(32)).decode(), "purpose": "voip"},
+        {"platform": "expo", "token": "ExpoPushToken[xxxxxxxxxxxxxxxxxxxxxx]"},
+        {"platform": "fcm", "fid": "cFid-of-an-installation"},
+    ],
+    ids=["toJSON()", "flat", "base64", "Expo's other spelling", "fid"],
+)
+async def test_an_address_is_taken_as_the_client_hands_it_out(address: dict[str, object]) -> None:
+    """Reproduction 5.17."""
+    async with gateway() as rig, rig.client(rig.key(Scope.DEVICES_WRITE)) as client:
+        answer = await client.put(PATH, json=address)
+    assert answer.status_code == 202, answer.text
+    assert json.loads(rig.producer.puts[0].value or b"").items() >= address.items()
 
 
 async def test_g29_more_topics_than_a_device_may_follow_are_refused() -> None:
