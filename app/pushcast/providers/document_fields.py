@@ -12,6 +12,7 @@ _HEADERS: Final = f"{_APPLE}usernotifications/sending-notification-requests-to-a
 _RELEVANCE: Final = f"{_APPLE}usernotifications/unnotificationcontent/relevancescore"
 _CRITICAL: Final = f"{_APPLE}usernotifications/unnotificationsound"
 _EXTENSION: Final = f"{_APPLE}usernotifications/modifying-content-in-newly-delivered-notifications"
+_ACTIVITY: Final = f"{_APPLE}activitykit/starting-and-updating-live-activities-with-activitykit-push-notifications"
 _FCM: Final = "https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages#"
 _EXPO: Final = "https://docs.expo.dev/push-notifications/sending-notifications/#message-request-format"
 _WEB: Final = "https://developer.mozilla.org/docs/Web/API/ServiceWorkerRegistration/showNotification#"
@@ -174,6 +175,23 @@ FIELDS: Final = (
         Cell("`android.ttl`; `apns.headers`: `apns-expiration`; `webpush.headers`: `TTL`", f"{_FCM}AndroidConfig"),
         Cell("`expiration`", _EXPO),
         Cell("`TTL`", f"{_RFC}2"),
+    ),
+    Field(
+        "`options.push_type`",
+        Cell("`apns-push-type`, suffix of `apns-topic`", _HEADERS),
+        Cell(
+            "background: `apns.headers`: `apns-push-type`; others than alert, background, voip: refused",
+            f"{_FCM}ApnsConfig",
+        ),
+        Cell("background: `contentAvailable`; others than alert and background: refused", _EXPO),
+        Cell("background: `Urgency` is `low`; others than alert and background: refused", f"{_RFC}3"),
+    ),
+    Field(
+        "`options.live_activity`",
+        Cell("`aps.event`, `aps.content-state` and its other fields", _ACTIVITY),
+        Cell("refused", f"{_FCM}ApnsConfig"),
+        Cell("refused", _EXPO),
+        Cell("refused", f"{_WEB}parameters"),
     ),
 )
 

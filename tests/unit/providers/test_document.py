@@ -4,6 +4,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import fields
+
+from pushcast.model.notification import Content, Options
 from pushcast.providers.document import document
 from pushcast.providers.document_fields import FIELDS, Cell
 from pushcast.simulators.fcm.schema import FIELDS as FCM_FIELDS
@@ -37,6 +40,16 @@ def is_known(path: list[str], kind: Any = "Message") -> bool:
     if below is None:
         return False
     return is_known(path[1:], below["message"]) if isinstance(below, dict) and "message" in below else len(path) == 1
+
+
+def test_every_field_that_a_provider_hears_of_has_its_row() -> None:
+    rows = " ".join(field.ours for field in FIELDS)
+    ours = [field.name for field in fields(Content)] + [f"options.{field.name}" for field in fields(Options)]
+    assert [name for name in ours if f"`{name}`" not in rows] == [
+        "locales",  # a device gets one of them
+        "platforms",  # below the table
+        *("options.dry_run", "options.at_most_once", "options.override"),  # whether and when it is sent
+    ]
 
 
 def test_every_cell_of_the_fields_names_its_page() -> None:
