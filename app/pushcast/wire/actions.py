@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import msgspec
 
 from pushcast.model.errors import InvalidInput
-from pushcast.wire.json_errors import from_msgspec
+from pushcast.wire.json_errors import decoded
 
 logger = logging.getLogger(__name__)
 
@@ -48,10 +48,7 @@ def encode(action: OperatorAction) -> bytes:
 
 def decode(value: bytes) -> OperatorAction:
     """Fields that a later release adds are left out. Raises InvalidInput (not_json, invalid_field)."""
-    try:
-        return _DECODER.decode(value)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise from_msgspec(error) from None
+    return decoded(_DECODER, value)
 
 
 class Actions:

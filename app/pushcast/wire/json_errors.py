@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import json
 import re
+from typing import TypeVar
 
 import msgspec
 
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
 
+_T = TypeVar("_T")
 _UNKNOWN = re.compile(r"unknown field `([^`]{1,100})")
 #: Of objects and arrays within each other; APNs' and Google's own stay far below it.
 MAX_DEPTH = 64
 MAX_PATH_CHARS = 200
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PATH = re.compile(r"at `\$\.?([^`]*)`")
+
+
+def decoded(decoder: msgspec.json.Decoder[_T], value: bytes) -> _T:
+    """A record of our own. Raises InvalidInput as `from_msgspec` makes it."""
+    try:
+        return decoder.decode(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise from_msgspec(error) from None
 
 
 def from_msgspec(error: Exception, value: bytes | None = None) -> InvalidInput:

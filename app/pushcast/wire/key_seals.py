@@ -14,7 +14,7 @@ from typing import Annotated, Final
 import msgspec
 
 from pushcast.model.errors import InvalidInput
-from pushcast.wire.json_errors import from_msgspec
+from pushcast.wire.json_errors import decoded
 
 #: Who has said nothing for so long is gone.
 GONE_SECONDS: Final = 3_600.0
@@ -44,10 +44,7 @@ def encode(counts: SealCounts) -> bytes:
 
 def decode(value: bytes) -> SealCounts:
     """Fields that a later release adds are left out. Raises InvalidInput."""
-    try:
-        return _DECODER.decode(value)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise from_msgspec(error) from None
+    return decoded(_DECODER, value)
 
 
 def told(records: Iterable[tuple[bytes | None, bytes | None]]) -> dict[bytes, SealCounts]:

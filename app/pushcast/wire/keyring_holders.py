@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import msgspec
 
 from pushcast.model.errors import InvalidInput
-from pushcast.wire.json_errors import from_msgspec
+from pushcast.wire.json_errors import decoded
 from pushcast.wire.keyring import KeyringRole
 
 HEARTBEAT_SECONDS: Final = 10.0
@@ -52,10 +52,7 @@ def encode(holder: Holder) -> bytes:
 
 def decode(value: bytes) -> Holder:
     """Raises InvalidInput."""
-    try:
-        return _DECODER.decode(value)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise from_msgspec(error) from None
+    return decoded(_DECODER, value)
 
 
 def live(records: Iterable[tuple[bytes | None, bytes | None]], now_ms: int) -> list[Holder]:

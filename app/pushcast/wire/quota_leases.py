@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from pushcast.model.errors import InvalidInput
-from pushcast.wire.json_errors import from_msgspec
+from pushcast.wire.json_errors import decoded
 
 #: https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/ (revision 11)
 REQUESTS: Final = "requests"
@@ -47,18 +47,12 @@ encode: Final = msgspec.json.encode
 
 def decode_ask(body: bytes) -> LeaseAsk:
     """Raises InvalidInput."""
-    try:
-        return _ASKS.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise from_msgspec(error) from None
+    return decoded(_ASKS, body)
 
 
 def decode_grants(body: bytes, count: int) -> list[QuotaGrant]:
     """As many as were asked for, in their order. Raises InvalidInput."""
-    try:
-        found = _GRANTS.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise from_msgspec(error) from None
+    found = decoded(_GRANTS, body)
     if len(found) != count:
         raise InvalidInput("invalid_field", f"{len(found)} grants for {count} quotas")
     return found

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from pushcast.wire.json_errors import from_msgspec
+from pushcast.wire.json_errors import decoded
 
 #: A process that has written nothing since this many records of ours is not alive.
 LIVE_REFRESHES: Final = 3
@@ -49,10 +49,7 @@ def encode(entry: Where) -> bytes:
 
 def decode(value: bytes) -> Where:
     """Fields that a later release adds are left out. Raises InvalidInput (not_json, invalid_field)."""
-    try:
-        return _decoder.decode(value)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise from_msgspec(error) from None
+    return decoded(_decoder, value)
 
 
 def older_owner(mine: Where, log: Sequence[Where]) -> Where | None:
