@@ -1,4 +1,4 @@
-"""`bench isolation`: what an app notices of another one whose provider is dead."""
+"""`bench isolation`: what an app notices of another one whose provider is dead, and users of odd ones of their app."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from confluent_kafka import Producer
 
-from pushcast.bench import campaigns
+from pushcast.bench import campaigns, odd_targets
 from pushcast.bench.base import Options, Result, Row
 from pushcast.bench.cluster import BenchCluster, ProcessUnderTest, bench_cluster, role
 from pushcast.bench.messages import messages
@@ -34,6 +34,12 @@ POLL_SECONDS: Final = 0.1
 
 
 def run(options: Options) -> Result:
+    """Rows `app/*` of two apps, and rows `user/*` of one (`odd_targets.py`)."""
+    apps = _two_apps(options) if options.wants(UNDISTURBED) or options.wants(OTHER_DEAD) else Result([], {})
+    return Result([*apps.rows, *odd_targets.rows(options)], apps.setup)
+
+
+def _two_apps(options: Options) -> Result:
     """Both apps in every record, offered at a steady rate; the rows are of the app that is well.
 
     Its throughput is from the first record until its last push is answered. In `app/other_dead` the other app's
