@@ -17,10 +17,12 @@ from pushcast.model.words import Lane
 class Class(Strict):
     """A kind of notification: its default lane, its window and its time to live."""
 
-    lane: Lane = Lane.NORMAL
+    lane: Lane = Lane.NORMAL  # where PLAN sends what came by no topic of a lane: urgent, normal or bulk
+    # How long the first one waits for others to leave with it; None: 0.05.
     window_seconds: float | None = Field(default=None, ge=0, le=3600)
+    # Instead of window_seconds: a window of random length, at least so long.
     window_min_seconds: float | None = Field(default=None, ge=0, le=3600)
-    window_max_seconds: float | None = Field(default=None, gt=0, le=3600)
+    window_max_seconds: float | None = Field(default=None, gt=0, le=3600)  # and at most so long
     # At most 28 days, the longest that FCM keeps; 0: now or never.
     ttl_seconds: int = Field(default=86_400, ge=0, le=2_419_200)
     # ping: the provider learns that there is something, and not what; the app fetches it. sealed: the content goes

@@ -23,6 +23,7 @@ class Digest(BaseModel):
     first: Literal["wait", "send"] = "wait"  # send: the first leaves at once, and opens a digest for the rest
     # {count}, {first_title}, {last_title} and {app} are filled in.
     title: Annotated[str, Field(min_length=1, max_length=200)] = "{last_title}"
+    # Shown when several leave together; {count} is their number.
     body: Annotated[str, Field(max_length=500)] = "{count} new"
 
     @field_validator("at")

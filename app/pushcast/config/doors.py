@@ -20,9 +20,9 @@ _HOST = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a
 class Observe(Strict):
     """Metrics, health and logs of each role."""
 
-    host: str = "127.0.0.1"
+    host: str = "127.0.0.1"  # where metrics and health of each role are served
     port: int = Field(default=0, ge=0, le=65535)  # 0: a free one, shown in the log
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"  # lines below it are left out
     tracing: bool = False  # spans of pushes whose events are sampled, to OTEL_EXPORTER_OTLP_…; needs pushcast[otel]
     log_json: bool | None = None  # None: JSON lines, text where stderr is a terminal
 
@@ -51,18 +51,18 @@ class Sharing(Strict):
 class Gateway(Strict):
     """The HTTP door. `run all` opens it where this section stands in the configuration."""
 
-    host: str = "127.0.0.1"
+    host: str = "127.0.0.1"  # where it listens
     port: int = Field(default=8080, ge=0, le=65535)  # 0: a free one, shown in the log
     certificate_file: Path | None = None  # PEM; without it the connection is plain: for loopback, or behind a balancer
-    key_file: Path | None = None
+    key_file: Path | None = None  # PEM, the key of certificate_file
     keys_file: Path | None = None  # API keys as JSON, for the first one: {"<key id>": {…}}
     identity: dict[Name, Identity] = Field(default_factory=dict)  # by app
     device_key_file: Path | None = None  # at least 32 random bytes: devices without a user may register, too
     ack_seconds: float = Field(default=10.0, gt=0, le=60)  # how long an answer waits for Kafka
     request_seconds: float = Field(default=10.0, gt=0, le=300)  # in which the head, and the body, must have come
     sharing: Sharing | None = None  # absent: each process counts the quotas of keys by itself
-    max_connections: int = Field(default=2048, ge=1, le=100_000)
-    max_connections_per_address: int = Field(default=256, ge=1, le=100_000)
+    max_connections: int = Field(default=2048, ge=1, le=100_000)  # open at once; more are closed at once
+    max_connections_per_address: int = Field(default=256, ge=1, le=100_000)  # open at once from one address
 
     @model_validator(mode="after")
     def _certificate_with_its_key(self) -> Self:
@@ -74,10 +74,10 @@ class Gateway(Strict):
 class Console(Strict):
     """Pages for people. `run all` serves them where this section stands in the configuration."""
 
-    host: str = "127.0.0.1"
+    host: str = "127.0.0.1"  # where it listens
     port: int = Field(default=8081, ge=0, le=65535)  # 0: a free one, shown in the log
     certificate_file: Path | None = None  # PEM; without it for this machine alone, or with behind_tls
-    key_file: Path | None = None
+    key_file: Path | None = None  # PEM, the key of certificate_file
     behind_tls: bool = False  # something in front ends TLS, so browsers reach it by https
     session_seconds: float = Field(default=28_800.0, gt=0, le=2_592_000)  # how long somebody stays signed in
     secret_file: Path | None = None  # 32 bytes or more that sign cookies, for several consoles; absent: one in data_dir
@@ -122,14 +122,14 @@ class Webhook(Strict):
 
     url: str  # https, with a host of allowed_hosts
     secret_file: Path  # whsec_…, one a line: all of them sign; read again when it changes
-    events: tuple[
+    events: tuple[  # what it is told
         Literal["deliveries.ended", "tokens.invalid", "report.settled", "breaker.changed", "canary.failed"], ...
     ] = Field(min_length=1)
-    allowed_hosts: tuple[str, ...] = Field(min_length=1)
+    allowed_hosts: tuple[str, ...] = Field(min_length=1)  # hosts that url may name; a redirect is never followed
     apps: tuple[Name, ...] | None = None  # only these; absent: every app
-    classes: tuple[Name, ...] | None = None
+    classes: tuple[Name, ...] | None = None  # only these; absent: every class
     outcomes: tuple[Outcome, ...] | None = None  # of deliveries
-    reasons: tuple[str, ...] | None = None
+    reasons: tuple[str, ...] | None = None  # of deliveries; absent: every reason
     timeout_seconds: float = Field(default=15.0, gt=0, le=30)  # of a request and its answer
 
     @model_validator(mode="after")

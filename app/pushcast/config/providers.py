@@ -19,9 +19,9 @@ class Proxy(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    url: str
-    username: str | None = Field(default=None, min_length=1, pattern=r"^[^:]+$")
-    password_file: Path | None = None
+    url: str  # http://host:port
+    username: str | None = Field(default=None, min_length=1, pattern=r"^[^:]+$")  # where the proxy asks for one
+    password_file: Path | None = None  # a file with the password alone; goes with username
 
     @field_validator("url")
     @classmethod
@@ -45,7 +45,7 @@ class CanarySettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     token_file: Path  # the device's token; for Web Push its subscription as JSON
-    every_seconds: float = Field(default=3600, ge=60, le=3600)
+    every_seconds: float = Field(default=3600, ge=60, le=3600)  # between two of them
     mode: Literal["dry", "real"] = "dry"  # dry: as options.dry_run; FCM validates, others are not asked
 
 
@@ -57,29 +57,30 @@ class ProviderSettings(BaseModel):
     ca_file: Path | None = None  # None: the system's certificates
     canary: CanarySettings | None = None
     proxy: Proxy | None = None
-    request_timeout_seconds: float | None = Field(default=None, gt=0, le=60)
-    max_connections: int = Field(default=16, ge=1, le=1000)
+    request_timeout_seconds: float | None = Field(default=None, gt=0, le=60)  # None: send.request_timeout_seconds
+    max_connections: int = Field(default=16, ge=1, le=1000)  # to the provider, of each sender process, for this app
 
 
 class _Guarded(ProviderSettings):
     """When half of 100 tokens are refused as another app's within a minute, the configuration is wrong, not they."""
 
-    suspicion_answers: int = Field(default=100, ge=1)
+    suspicion_answers: int = Field(default=100, ge=1)  # about tokens, before their share is looked at
+    # Of them, that were refused as another app's, from which on no token is called invalid.
     suspicion_share: float = Field(default=0.5, gt=0, le=1)
-    suspicion_window_seconds: float = Field(default=60.0, gt=0, le=3600)
+    suspicion_window_seconds: float = Field(default=60.0, gt=0, le=3600)  # in which they are counted
 
 
 class Apns(_Guarded):
     """Token (key_file, key_id, team_id) or certificate (certificate_file) authentication."""
 
-    engine: Literal["multicast", "aioapns", "httpx"] = "multicast"
-    environment: Literal["production", "sandbox"] = "production"
-    endpoint: str | None = None
-    topic: str
-    key_file: Path | None = None
-    key_id: str | None = Field(default=None, min_length=10, max_length=10)
-    team_id: str | None = Field(default=None, min_length=10, max_length=10)
-    certificate_file: Path | None = None
+    engine: Literal["multicast", "aioapns", "httpx"] = "multicast"  # multicast is ours; the others are for comparison
+    environment: Literal["production", "sandbox"] = "production"  # of Apple's hosts; an endpoint stands above it
+    endpoint: str | None = None  # an https URL in place of Apple's host
+    topic: str  # the app's bundle id
+    key_file: Path | None = None  # PEM (.p8), the key that Apple gave out
+    key_id: str | None = Field(default=None, min_length=10, max_length=10)  # of that key, ten characters
+    team_id: str | None = Field(default=None, min_length=10, max_length=10)  # of the developer account, ten characters
+    certificate_file: Path | None = None  # PEM with its key, instead of key_file, key_id and team_id
     channels_endpoint: str | None = None  # of channel management
     broadcast_endpoint: str | None = None  # of publishing; None: the endpoint
     # How what is shown is taken back. alert_filtered: an alert for apps whose service extension may hide one, which
@@ -126,9 +127,9 @@ class LaneWeights(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    urgent: float = Field(default=0.3, gt=0)
-    normal: float = Field(default=0.3, gt=0)
-    bulk: float = Field(default=0.4, gt=0)
+    urgent: float = Field(default=0.3, gt=0)  # of the urgent lane's senders
+    normal: float = Field(default=0.3, gt=0)  # of the normal lane's
+    bulk: float = Field(default=0.4, gt=0)  # of the bulk lane's
 
     def by_lane(self) -> dict[Lane, float]:
         return {Lane.URGENT: self.urgent, Lane.NORMAL: self.normal, Lane.BULK: self.bulk}
@@ -137,15 +138,15 @@ class LaneWeights(BaseModel):
 class Fcm(_Guarded):
     """Service account of the Firebase project."""
 
-    engine: Literal["multicast", "httpx"] = "multicast"
+    engine: Literal["multicast", "httpx"] = "multicast"  # multicast is ours; httpx is for comparison
     # 100 streams each: at 50 ms, 16 connections carry 30,000 pushes a second at twice the CPU that 64 need.
     max_connections: int = Field(default=64, ge=1, le=1000)
-    endpoint: str = FCM_ENDPOINT
+    endpoint: str = FCM_ENDPOINT  # an https URL in place of Google's
     quota_per_minute: int | None = Field(default=None, ge=60)  # None: 600,000 at Google, unpaced at another endpoint
     ramp_up_seconds: float = Field(default=60.0, ge=0, le=3600)  # from nothing to the full rate; Google: at least 60
     lane_weights: LaneWeights = LaneWeights()
-    service_account_file: Path
-    project_id: str
+    service_account_file: Path  # JSON, as the Firebase console gives it out
+    project_id: str  # of the Firebase project
     token_endpoint: str = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
 
     @property
@@ -159,9 +160,9 @@ class Fcm(_Guarded):
 class Expo(ProviderSettings):
     """Expo push service; an access token where the project enforces one."""
 
-    engine: Literal["httpx"] = "httpx"
-    endpoint: str = "https://exp.host"
-    access_token_file: Path | None = None
+    engine: Literal["httpx"] = "httpx"  # the only one
+    endpoint: str = "https://exp.host"  # an https URL in place of Expo's
+    access_token_file: Path | None = None  # where the project asks for one: a file with the token alone
 
 
 class Webpush(ProviderSettings):
@@ -171,9 +172,10 @@ class Webpush(ProviderSettings):
     hosts that clients choose to public addresses.
     """
 
-    engine: Literal["multicast"] = "multicast"
-    vapid_key_file: Path
+    engine: Literal["multicast"] = "multicast"  # the only one
+    vapid_key_file: Path  # PEM, the private key whose public half the browsers were given
     subject: str = Field(pattern=r"^(mailto:[^\s<>]+@[^\s<>]+|https://\S+)$")  # Apple refuses others (§4)
+    # Push services known by name; *.domain is any host below it. At others, all addresses of the host must be public.
     allowed_hosts: tuple[str, ...] = (
         "fcm.googleapis.com",
         "*.push.services.mozilla.com",

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from textwrap import dedent
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -99,18 +100,32 @@ def _kind(annotation: Any) -> str:
 
 
 def _comments(model: type[BaseModel]) -> dict[str, str]:
-    """By field: the comment at the end of its line, or those right above it."""
+    """By field, inherited ones too: the comment in its lines, or those right above it."""
+    found: dict[str, str] = {}
+    for each in reversed(model.__mro__):
+        if issubclass(each, BaseModel) and each is not BaseModel:
+            found |= _own_comments(dedent(inspect.getsource(each)).splitlines())
+    return found
+
+
+def _own_comments(lines: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     above: list[str] = []
-    for line in inspect.getsource(model).splitlines():
+    name, depth = "", 0  # of a field whose default goes over several lines
+    for line in lines:
         text = line.strip()
-        if text.startswith("#"):
+        if text.startswith("#") and not depth:
             above.append(text.lstrip("#: "))
             continue
-        if match := re.match(r"(\w+): ", text):
-            _, mark, end = line.partition("  # ")
+        code, mark, end = line.partition("  # ")
+        if not depth:
+            match = re.match(r"    (\w+): ", line)
+            name = match[1] if match else ""
+        if name:
             told = end if mark else " ".join(above)
-            found[match[1]] = (told[:1].upper() + told[1:]).replace("|", "\\|")
+            if told and name not in found:
+                found[name] = (told[:1].upper() + told[1:]).replace("|", "\\|")
+            depth += sum(code.count(each) for each in "([{") - sum(code.count(each) for each in ")]}")
         above = []
     return found
 

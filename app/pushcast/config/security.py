@@ -23,13 +23,13 @@ class KafkaSecurity(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    protocol: Protocol = "PLAINTEXT"
-    sasl_mechanism: SaslMechanism | None = None
-    username: str | None = None
-    password_file: Path | None = None
-    ca_file: Path | None = None
-    certificate_file: Path | None = None
-    key_file: Path | None = None
+    protocol: Protocol = "PLAINTEXT"  # as the brokers' listener has it
+    sasl_mechanism: SaslMechanism | None = None  # of a SASL protocol
+    username: str | None = None  # of a SASL protocol
+    password_file: Path | None = None  # of a SASL protocol: a file with the password alone
+    ca_file: Path | None = None  # PEM, who may sign the brokers' certificates; None: the system's
+    certificate_file: Path | None = None  # PEM, of this client, where brokers ask for one
+    key_file: Path | None = None  # PEM, the key of certificate_file
 
     @property
     def uses_tls(self) -> bool:

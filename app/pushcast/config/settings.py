@@ -35,11 +35,14 @@ OTHER_VARIABLES = frozenset(
 class Kafka(Strict):
     """Where the cluster is and how its topics are laid out."""
 
-    bootstrap_servers: str = "127.0.0.1:9092"
+    bootstrap_servers: str = "127.0.0.1:9092"  # host:port of some brokers, with commas between them
     partitions: int = Field(default=8, ge=1, le=1024)  # of every topic of the way; never changed in place
+    # Of every topic; a cluster that must survive a lost broker needs 3.
     replication_factor: int = Field(default=1, ge=1, le=7)
     security: KafkaSecurity = KafkaSecurity()
+    # Between commits of offsets; a kill makes at most so much be read again.
     commit_interval_seconds: float = Field(default=0.25, gt=0, le=60)
+    # Without a heartbeat, after which the partitions of a process go to others.
     session_timeout_seconds: float = Field(default=10, ge=6, le=300)
 
 
@@ -49,14 +52,14 @@ class Schemas(Strict):
     1 while roles of the release before still run: they cannot read what it did not know (docs/operations.md).
     """
 
-    registry_url: str | None = None
-    write: Literal[1, 2] = 2
+    registry_url: str | None = None  # of a Confluent Schema Registry; None: Confluent frames are dead letters
+    write: Literal[1, 2] = 2  # the generation that the stages write
 
 
 class Sealing(Strict):
     """Tokens under keys (docs/sealing.md). Registrars seal and senders open; each host's file holds its roles' part."""
 
-    keyring_file: Path | None = None
+    keyring_file: Path | None = None  # made by `pushcast seal init`; None: nothing is sealed
     require: bool = False  # device changes with an address in clear are refused; the file then needs intake keys
 
 
@@ -97,6 +100,7 @@ class Settings(BaseSettings):
     settle: Settle = Settle()
     flood: Flood = Flood()
     classes: dict[Name, Class] = {}
+    # At most so many notifications of some classes in a time, for each user (docs/time.md).
     caps: tuple[Cap, ...] = Field(default=(), max_length=MAX_CAPS)
     apps: dict[Name, App] = {}
     campaigns: dict[Label, Campaign] = {}
@@ -106,7 +110,7 @@ class Settings(BaseSettings):
     reports: Reports | None = None
     slo: Slo = Slo()
     webhooks: dict[EndpointName, Webhook] = Field(default={}, max_length=20)
-    data_dir: Path = Path(".pushcast")
+    data_dir: Path = Path(".pushcast")  # tables, stores, locks and whereabouts of the processes of this machine
 
     @model_validator(mode="before")
     @classmethod

@@ -23,8 +23,8 @@ class Devices(Strict):
 class Sweep(Strict):
     """Registrars look through their rows and remove devices that were not seen for long, and old markers."""
 
-    every_seconds: float = Field(default=86_400, ge=60, le=2_592_000)
-    rows_per_second: int = Field(default=2_000, ge=100, le=1_000_000)
+    every_seconds: float = Field(default=86_400, ge=60, le=2_592_000)  # between two looks through all rows
+    rows_per_second: int = Field(default=2_000, ge=100, le=1_000_000)  # that a look reads at most, in each registrar
     # Days without a registration or refresh, by platform. FCM's own tokens expire after 270.
     stale_days: dict[Platform | Literal["default"], Annotated[int, Field(ge=30, le=3_650)]] = Field(
         default={Platform.FCM: 270, "default": 300}, validate_default=True
@@ -45,10 +45,11 @@ class Sweep(Strict):
 class Plan(Strict):
     """Bounds of multicast batches and of what one partition may hold open."""
 
-    max_targets: int = Field(default=500, ge=1, le=1000)
-    max_batch_bytes: int = Field(default=524_288, ge=16_384, le=524_288)
+    max_targets: int = Field(default=500, ge=1, le=1000)  # of one message; a multicast of more devices becomes several
+    max_batch_bytes: int = Field(default=524_288, ge=16_384, le=524_288)  # of one send record
     max_open_records: int = Field(default=50_000, ge=100)  # per partition, before it is paused
     lookup_again_seconds: float = Field(default=2.0, ge=0, le=60)  # for a user without devices, once
+    # Only for events younger than this: their device may be on its way.
     lookup_again_younger_than_seconds: float = Field(default=5.0, ge=0, le=3600)
     window_seed: int | None = None  # of random windows; None: the system's randomness
 
@@ -76,7 +77,7 @@ class Breaker(Strict):
     least_tokens: int = Field(default=50, ge=1)  # so many of them at least, within a minute
     invalid_in_a_row: int = Field(default=20, ge=1)  # or so many without a good answer between, however long it takes
     open_seconds: float = Field(default=5.0, gt=0, le=3600)  # until the first probes; doubled while they fail
-    max_open_seconds: float = Field(default=60.0, gt=0, le=3600)
+    max_open_seconds: float = Field(default=60.0, gt=0, le=3600)  # the longest wait between two rounds of probes
     probes: int = Field(default=20, ge=1, le=1000)  # targets of one round
 
 
@@ -97,7 +98,7 @@ class Send(Strict):
 class Retry(Strict):
     """The retry ladder: one delay for each of its topics (10s, 1m, 5m, 30m), whose names stay when delays differ."""
 
-    rungs_seconds: tuple[float, float, float, float] = (10.0, 60.0, 300.0, 1800.0)
+    rungs_seconds: tuple[float, float, float, float] = (10.0, 60.0, 300.0, 1800.0)  # the delay of each rung, rising
     attempts: int = Field(default=5, ge=1, le=100)  # rounds of sending, the first included
     jitter: float = Field(default=0.1, ge=0, le=1)  # share of the delay that is added at most
 
@@ -120,7 +121,7 @@ class Park(Strict):
 class Flood(Strict):
     """When a consumer stops because its input is abnormally bad, instead of making all of it dead letters."""
 
-    enabled: bool = True
+    enabled: bool = True  # false: every bad record becomes a dead letter, however many they are
     share: float = Field(default=0.5, gt=0, lt=1)  # of a partition's records that must be invalid,
     least_records: int = Field(default=200, ge=1)  # and so many of them,
     window_seconds: float = Field(default=600.0, gt=0, le=86_400)  # within this time

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pushcast.config.reference import render
+from pydantic import BaseModel
+
+from pushcast.config.reference import _comments, render
 
 PAGE = Path(__file__).parents[3] / "docs" / "configuration.md"
 
@@ -23,3 +25,24 @@ def test_a_key_stands_with_default_limit_and_what_is_said_beside_it() -> None:
     )
     assert "| `apps.<name>.apns.topic` | required |" in page
     assert "| `observe.port` | `0` |" in page
+
+
+def test_each_key_is_described() -> None:
+    rows = [line.split(" | ") for line in render().splitlines() if line.startswith("| `")]
+    assert rows
+    assert [row[0] for row in rows if not row[-1].removesuffix("|").strip()] == []
+
+
+def test_what_is_said_beside_a_key_is_found_where_its_default_goes_over_several_lines_or_is_inherited() -> None:
+    class Base(BaseModel):
+        shared: int = 1  # of all
+
+    class Own(Base):
+        # Not this one.
+        hosts: tuple[str, ...] = (  # the list
+            "a",
+            "b",  # not this one
+        )
+        plain: int = 2
+
+    assert _comments(Own) == {"shared": "Of all", "hosts": "The list"}
