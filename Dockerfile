@@ -8,6 +8,9 @@ COPY requirements/ requirements/
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv venv /opt/pushcast && uv pip sync --python /opt/pushcast/bin/python --require-hashes requirements/base.txt
 COPY pyproject.toml README.md LICENSE CHANGELOG.md ./
+# Git is not in the image: `--build-arg VERSION=$(git describe --tags)` says which version this is.
+ARG VERSION=0.1.0
+ENV SETUPTOOLS_SCM_PRETEND_VERSION_FOR_PUSHCAST=$VERSION
 COPY app/ app/
 COPY schemas/ schemas/
 COPY topology/ topology/

@@ -1,3 +1,5 @@
-"""Pushcast: push notifications as a Kafka stream."""
+"""Push notifications as a Kafka stream. `__version__` is that of the git tag this was built from (pyproject.toml)."""
 
-__version__ = "0.1.0"
+from pushcast._version import __version__
+
+__all__ = ["__version__"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from pushcast.cli import build, noun_of
 def test_the_version_is_told_without_a_command() -> None:
     result = CliRunner().invoke(build(["audit"]), ["--version"])
     assert (result.exit_code, result.stdout) == (0, f"pushcast {__version__}\n")
+    assert version("pushcast") == __version__
 
 
 @pytest.mark.parametrize("arguments", [["-h"], ["audit", "-h"], ["config", "check", "-h"]])
