@@ -59,7 +59,7 @@ class Schemas(Strict):
 class Sealing(Strict):
     """Tokens under keys (docs/sealing.md). Registrars seal and senders open; each host's file holds its roles' part."""
 
-    keyring_file: Path | None = None  # made by `pushcast seal init`; None: nothing is sealed
+    keyring_file: Path | None = None  # made by `pushcast seal add`; None: nothing is sealed
     require: bool = False  # device changes with an address in clear are refused; the file then needs intake keys
 
 
