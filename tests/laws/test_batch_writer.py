@@ -26,7 +26,7 @@ from pushcast.wire.batch_writer import MessageWriter, batch_of
 from pushcast.wire.batches import encode_batch
 from pushcast.wire.devices import encode_row
 from pushcast.wire.message_head import message_head
-from pushcast.wire.more import more_of, text_of
+from pushcast.wire.more import more_of
 from pushcast.wire.planned_writer import PlannedRow, planned_facts, planned_of
 from pushcast.wire.receipts import PLATFORMS, Planned, PlannedFacts, decode_planned, encode_planned
 from pushcast.wire.row_reader import active_device
@@ -112,7 +112,7 @@ def test_a_batch_from_encoded_parts_has_the_bytes_of_the_schema(
         sealing = Sealing("New message") if keyed else None
         content_hash = blake2b(repr(content).encode(), digest_size=16).digest()
         head = message_head(app, klass, content, option, content_hash)
-        writer = MessageWriter(head, text_of(more_of(content, option, None, sealing)), keyed=keyed)
+        writer = MessageWriter(head, more_of(content, option, None, sealing), keyed=keyed)
         plain = Message(app, klass, content, option, content_hash, [], [], [], Targets(), sealing=sealing)
         keys: list[bytes | None] = []
         versions: list[str | None] = []

@@ -78,6 +78,7 @@ class MessageWriter:
         "_traces",
         "_versions",
         "counted",
+        "labelled",
         "more",
         "removable",
         "versioned",
@@ -106,6 +107,7 @@ class MessageWriter:
         self._created_at: list[int] = []
         self._traces: list[str] = []
         self._labels: list[ReceiptLabel] = []
+        self.labelled = False  # whether a notification has what only the newest schema has columns for
         self._targets: list[Target] = []
         self._versions: list[bytes] = []  # of the app, one for each target
         self.versioned = False  # whether any of them is known
@@ -120,24 +122,22 @@ class MessageWriter:
         )
 
     @property
-    def labelled(self) -> bool:
-        """Whether a notification has what only the newest schema has columns for."""
-        return any(label != NO_LABEL for label in self._labels)
-
-    @property
     def traces(self) -> Sequence[str]:
         """Traceparents of its notifications; empty where one has none."""
         return self._traces
 
     def index_of(self, notification_id: bytes, created_at: int, trace: str, label: ReceiptLabel = NO_LABEL) -> bytes:
         """Encoded index of a notification for its targets. The same one as before keeps its index."""
-        same = self.holds(notification_id, created_at, trace)
+        ids = self._ids
+        same = ids and self.holds(notification_id, created_at, trace)
         if not same or (self._labels[-1] is not label and self._labels[-1] != label):
-            self._ids.append(notification_id)
+            ids.append(notification_id)
             self._created_at.append(created_at)
             self._traces.append(trace)
             self._labels.append(label)
-        return long_of(len(self._ids) - 1)
+            if label is not NO_LABEL and label != NO_LABEL:
+                self.labelled = True
+        return long_of(len(ids) - 1)
 
     def add(
         self, index: bytes, user: bytes, device: Device, delivery_id: bytes, source_offset: bytes, expires_at: bytes
@@ -169,19 +169,20 @@ class MessageWriter:
     def encode(self, *, extended: bool, versions: bool = True) -> bytes:
         """The message, without what a batch adds. `extended`: in the newest schema, not the plain one, and there with
         the versions of the targets' apps or without."""
-        rows = self._targets
-        if extended:
-            told = FLAGS[self.counted] + FLAGS[self.removable]
-            head = self._head + optional_of(self.more) + told
-            notes = self._note_columns()
-            known = SECOND + array_of(self._versions) if versions and self.versioned else NULL
-            end = NULL + known + (NULL if self._keys is None else _column(self._keys, self._keys, NULL))  # no not_after
-            return b"".join((head, *notes, self._label_columns(), *self._target_columns(), end))
-        if len(rows) == 1:  # a chat: every column is a block of one
+        if len(self._targets) == 1:  # a chat: every column is a block of one
             trace = self._traces[0]
             note = (self._ids[0], long_of(self._created_at[0]), bytes_of(trace.encode()) if trace else _NO_TEXT)
-            return self._head + ONE + _BETWEEN_SINGLES.join(note + rows[0]) + END
-        return b"".join((self._head, *self._note_columns(), *self._target_columns()))
+            if not extended:
+                return self._head + ONE + _BETWEEN_SINGLES.join(note + self._targets[0]) + END
+            notes, targets = _singles(note), _singles(self._targets[0])
+        else:
+            notes, targets = b"".join(self._note_columns()), b"".join(self._target_columns())
+            if not extended:
+                return self._head + notes + targets
+        told = optional_of(self.more) + FLAGS[self.counted] + FLAGS[self.removable]
+        known = SECOND + array_of(self._versions) if versions and self.versioned else NULL
+        end = NULL + known + (NULL if self._keys is None else _column(self._keys, self._keys, NULL))  # no not_after
+        return b"".join((self._head, told, notes, self._label_columns(), targets, end))
 
     def _note_columns(self) -> list[bytes]:
         return [
@@ -210,6 +211,11 @@ class MessageWriter:
         for column in zip(*self._targets, strict=True):
             parts += (count, b"".join(column), END)
         return parts
+
+
+def _singles(values: Sequence[bytes]) -> bytes:
+    """Columns of one value each."""
+    return ONE + _BETWEEN_SINGLES.join(values) + END
 
 
 def _column(encoded: Sequence[bytes], values: Sequence[object], nothing: object = None) -> bytes:

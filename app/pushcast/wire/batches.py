@@ -12,7 +12,7 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import DELIVERY_ID_BYTES
 from pushcast.model.notification import MAX_BADGE, Content, LiveActivity, LocalText, Options, Sound
 from pushcast.model.words import Reason, Source
-from pushcast.wire.more import joined, more_of, text_of, texts_only
+from pushcast.wire.more import joined, more_of, texts_only
 from pushcast.wire.schemas import FRAME_BYTES, avro_type, written_type
 
 TYPE: Final = avro_type("send_batch")
@@ -124,7 +124,7 @@ def _message(message: Message) -> dict[str, Any]:
         },
         "options": _options(options),
         "content_hash": message.content_hash,
-        "more": text_of(more_of(content, options, message.quiet, message.sealing)),
+        "more": more_of(content, options, message.quiet, message.sealing),
         "counted": message.counted,
         "removable": message.removable,
         "notifications": {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
@@ -24,6 +25,9 @@ RESERVED_DATA_KEY: Final = "pc"
 # FCM, FcmOptions.analytics_label.
 _LABEL: Final = re.compile(r"[a-zA-Z0-9\-_.~%]{1,50}")
 _INTEGERS: Final = range(-(2**63), 2**64)
+#: Options that are texts, of which an empty one is absent.
+_TEXTS: Final = ("collapse_id", "thread_id", "sound", "channel_id", "analytics_label")
+_texts_of: Final = attrgetter(*_TEXTS)
 
 
 def check_content(content: Content) -> None:
@@ -119,5 +123,5 @@ def _refuse(field: str, problem: str) -> NoReturn:
 
 def without_empty(options: Options) -> Mapping[str, None]:
     """The texts of options that are empty, which is absent: as arguments of `structs.replace`."""
-    names = ("collapse_id", "thread_id", "sound", "channel_id", "analytics_label")
-    return {name: None for name in names if getattr(options, name) == ""}
+    texts = _texts_of(options)
+    return {name: None for name, text in zip(_TEXTS, texts, strict=True) if text == ""} if "" in texts else {}

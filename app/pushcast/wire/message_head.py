@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import product
 from typing import get_args
@@ -31,7 +32,6 @@ from pushcast.wire.avro_bytes import (
 )
 from pushcast.wire.live_activities import text_of
 from pushcast.wire.more import more_of, texts_only
-from pushcast.wire.more import text_of as more_text_of
 
 CONTENT_HASH_BYTES = 16
 _HASH_SIZE = long_of(CONTENT_HASH_BYTES)
@@ -48,13 +48,13 @@ MANNERS = {
 
 def message_head(app: str, klass: str, content: Content, options: Options, content_hash: bytes) -> bytes:
     """The part of a message that its targets share."""
-    data, locales = texts_only(content.data), content.locales
+    data, locales = content.data and texts_only(content.data), content.locales
+    title, body = content.title, content.body
     return b"".join(
         (
-            bytes_of(app.encode()),
-            bytes_of(klass.encode()),
-            optional_of(content.title),
-            optional_of(content.body),
+            *app_and_class(app, klass),
+            NULL if title is None else SECOND + bytes_of(title.encode()),
+            NULL if body is None else SECOND + bytes_of(body.encode()),
             _texts(data) if data else END,
             _local_texts(locales) if locales else END,
             DEFAULT_OPTIONS if options == _DEFAULTS else _options(options),
@@ -64,12 +64,18 @@ def message_head(app: str, klass: str, content: Content, options: Options, conte
     )
 
 
+@lru_cache(maxsize=4096)
+def app_and_class(app: str, klass: str) -> tuple[bytes, bytes]:
+    """Both as texts; there are few pairs."""
+    return bytes_of(app.encode()), bytes_of(klass.encode())
+
+
 def head_of(note: Notification, app: str, variant: str | None) -> tuple[bytes, str | None]:
     """`message_head` of a notification's text for one locale, and what has no place in it (`wire.more`)."""
     content = note.content.of_variant(variant) if note.content.locales else note.content
     hashed = note.content_key if variant is None else note.content_key + b"\0" + variant.encode()
     content_hash = blake2b(hashed, digest_size=CONTENT_HASH_BYTES).digest()
-    more = more_text_of(more_of(content, note.options, note.quiet, note.sealing))
+    more = more_of(content, note.options, note.quiet, note.sealing)
     return message_head(app, note.klass, content, note.options, content_hash), more
 
 
@@ -90,12 +96,13 @@ def _local_texts(texts: Mapping[str, LocalText]) -> bytes:
 
 
 def _options(options: Options) -> bytes:
+    collapse_id, thread_id, sound, badge = options.collapse_id, options.thread_id, options.sound, options.badge
     return b"".join(
         (
-            optional_of(options.collapse_id),
-            optional_of(options.thread_id),
-            optional_of(None if isinstance(options.sound, Sound) else options.sound),
-            optional_long_of(options.number),
+            NULL if collapse_id is None else optional_of(collapse_id),
+            NULL if thread_id is None else optional_of(thread_id),
+            NULL if sound is None or isinstance(sound, Sound) else optional_of(sound),
+            NULL if badge is None else optional_long_of(options.number),
             MANNERS[options.priority, options.push_type, options.dry_run, options.at_most_once],
             NULL if options.live_activity is None else SECOND + _live_activity(options.live_activity),
         )

@@ -6,6 +6,7 @@ A sender of an earlier release does not know the schema that holds it: the batch
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -35,17 +36,28 @@ class More(msgspec.Struct, frozen=True, omit_defaults=True):
     sealing: Sealing | None = None
 
 
-NOTHING = More()
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder(More).decode
 _OF_OPTIONS = ("interruption_level", "relevance_score", "mutable_content", "channel_id", "analytics_label")
+_parts_of_content = attrgetter("subtitle", "image", "link", "category", "actions", "platforms")
+_parts_of_options = attrgetter(*_OF_OPTIONS)
+_NO_PARTS = _parts_of_content(Content(None, None, {})), _parts_of_options(Options())
+_TEXT = {str}
 
 
 def more_of(
     content: Content, options: Options, quiet: QuietTerms | None = None, sealing: Sealing | None = None
-) -> More:
-    """What of these the columns have no place for."""
-    return More(
+) -> str | None:
+    """What of these the columns have no place for; None: there is nothing, as of nearly all messages."""
+    if (
+        quiet is None
+        and sealing is None
+        and (_parts_of_content(content), _parts_of_options(options)) == _NO_PARTS
+        and not isinstance(options.sound, Sound)
+        and is_texts(content.data)
+    ):
+        return None
+    more = More(
         {key: value for key, value in content.data.items() if type(value) is not str},
         content.subtitle,
         content.image,
@@ -62,11 +74,12 @@ def more_of(
         quiet,
         sealing,
     )
+    return _encode(more).decode()
 
 
-def text_of(more: More) -> str | None:
-    """None: there is nothing."""
-    return None if more == NOTHING else _encode(more).decode()
+def is_texts(data: dict[str, Any]) -> bool:
+    """Whether all of it are texts, as nearly all data are."""
+    return not data or set(map(type, data.values())) == _TEXT
 
 
 def texts_only(data: dict[str, Any]) -> dict[str, str]:
@@ -75,7 +88,7 @@ def texts_only(data: dict[str, Any]) -> dict[str, str]:
 
 
 def joined(content: Content, options: Options, text: str) -> tuple[Content, Options, QuietTerms | None, Sealing | None]:
-    """Content and options with what `text_of` gave, quiet hours and privacy.
+    """Content and options with what `more_of` gave, quiet hours and privacy.
 
     Raises msgspec.MsgspecError for a text that it never gave.
     """

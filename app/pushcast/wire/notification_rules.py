@@ -18,7 +18,7 @@ from pushcast.wire.configured import unknown_class
 from pushcast.wire.content_rules import RESERVED_DATA_KEY, check_content, check_options, without_empty
 from pushcast.wire.keys import check_id
 from pushcast.wire.live_activities import normalized
-from pushcast.wire.more import more_of, text_of
+from pushcast.wire.more import is_texts, more_of
 from pushcast.wire.pings import ping_content, ping_key, ping_options, refuse_unpingable
 from pushcast.wire.timings import (
     campaign_of,
@@ -35,7 +35,6 @@ MAX_QUOTED_TAG_CHARS = 64
 MAX_TRACE_CHARS = 128  # a W3C traceparent of version 00 has 55
 NO_OPTIONS = Options()
 _AT_ONCE = (None,) * 5
-_TEXT = {str}
 _PACK = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
@@ -136,7 +135,9 @@ def shared_of(raw: RawNotification, classes: Mapping[str, ClassRule]) -> SharedN
         raw.actions,
         raw.platforms,
     )
-    plain = content == Content(title, body, content.data, content.locales) and (data is None or _is_texts(data))
+    # As nearly all are: nothing in them needs a check.
+    plain = not (content.image or content.link or content.category or content.actions or content.platforms or subtitle)
+    plain = plain and (data is None or (RESERVED_DATA_KEY not in data and is_texts(data)))
     if not plain or locales is not None:
         check_content(content)
     if options is not NO_OPTIONS:
@@ -166,7 +167,7 @@ def shared_of(raw: RawNotification, classes: Mapping[str, ClassRule]) -> SharedN
             Reason.INVALID_FIELD, f"locales has {first!r} and {second!r}, which are one language tag", "locales"
         )
     key = _PACK((klass, title, body, data, locales, None if options == NO_OPTIONS else options))
-    more = None if plain and options == NO_OPTIONS else text_of(more_of(content, options))
+    more = None if plain and options == NO_OPTIONS else more_of(content, options)
     if more is not None:
         key += more.encode()
     if len(key) > MAX_CONTENT_BYTES:
@@ -184,7 +185,9 @@ def shared_of(raw: RawNotification, classes: Mapping[str, ClassRule]) -> SharedN
     if rule.sealing is not None:
         refuse_unpingable(klass, options)
     content_of = klass, ttl_ms, content, options, key, *times, raw.trace
-    return SharedNotification(*content_of, timing, campaign, ping, digest_key, override, rule.sealing, revision)
+    rest = timing, campaign, ping, digest_key, override, rule.sealing, revision
+    # Without the call of the class, which costs as much again: one for each chat.
+    return tuple.__new__(SharedNotification, (*content_of, *rest))
 
 
 def _ping(title: str, klass: str, content: Content, options: Options) -> _Ping:
@@ -197,11 +200,6 @@ def _without_empty(options: Options) -> Options:
     """An empty text is an absent one."""
     empty = without_empty(options)
     return msgspec.structs.replace(options, **empty) if empty else options
-
-
-def _is_texts(data: dict[str, Any]) -> bool:
-    """As nearly all data are: nothing in them needs a check."""
-    return RESERVED_DATA_KEY not in data and set(map(type, data.values())) == _TEXT
 
 
 def _acts(options: Options) -> bool:

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 from pushcast.model.notification import Notification
 from pushcast.model.words import Source
 from pushcast.wire.avro_bytes import END, FALSE, TRUE, array_of, bytes_of, long_of
+from pushcast.wire.message_head import app_and_class
 from pushcast.wire.receipts import PLATFORMS
 from pushcast.wire.schemas import NEWEST_GENERATION, avro_type, released_type, written_type
 
@@ -43,7 +43,7 @@ _HELD: Final = long_of(1)
 def planned_facts(note: Notification) -> EncodedFacts:
     """Of a notification that nobody holds."""
     created_at = long_of(note.created_at)
-    app, klass = _texts(note.app or "", note.klass)
+    app, klass = app_and_class(note.app or "", note.klass)
     flag = _FLAGS[note.options.dry_run]
     due_at = created_at if note.timing is None else long_of(note.due_at)
     campaign = _NO_TEXT if note.campaign is None else bytes_of(note.campaign.encode())
@@ -60,11 +60,6 @@ def held(facts: EncodedFacts) -> EncodedFacts:
 def is_held(facts: EncodedFacts) -> bool:
     """Whether they say so."""
     return facts.held == _HELD
-
-
-@lru_cache(maxsize=4096)
-def _texts(app: str, klass: str) -> tuple[bytes, bytes]:
-    return bytes_of(app.encode()), bytes_of(klass.encode())
 
 
 class PlannedRow(NamedTuple):
