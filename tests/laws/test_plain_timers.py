@@ -13,7 +13,7 @@ from pushcast.keep.index import entry_of, released_entry, waiting_entry, waiting
 from pushcast.model.words import Lane
 from pushcast.wire.headers import TRACEPARENT, origin
 from pushcast.wire.held import Held, Released, held_headers, held_of, plain_released_headers, released_headers
-from pushcast.wire.plain_holds import PlainHold, plain_hold
+from pushcast.wire.plain_holds import plain_hold
 from pushcast.wire.plain_timers import PlainTimer, plain_timer, released_row, waiting_row
 from pushcast.wire.timers import Timer, decode_timer, encode_timer, timer_key
 
@@ -58,14 +58,16 @@ def test_a_usual_row_is_written_and_read_as_its_columns_are(timer: Timer) -> Non
     assert waiting_row(lane, timer.keep_offset, timer.due_at, timer.written_at, timer.event) == value
     found = read(value, timer)
     assert found is not None
-    assert (found.written_at, found.event) == (timer.written_at, timer.event)
+    written_at, _, event = found
+    assert (written_at, event) == (timer.written_at, timer.event)
 
 
 @given(usual, times)
 def test_a_usual_row_is_closed_as_its_columns_are(timer: Timer, now_ms: int) -> None:
     found = read(encode_timer(timer), timer)
     assert found is not None
-    row = released_row(found.head, now_ms)
+    _, head, _ = found
+    row = released_row(head, now_ms)
     assert row == encode_timer(rules.released(timer, now_ms))
     assert read(row, timer) is None
 
@@ -96,7 +98,8 @@ def test_a_row_that_is_cut_or_goes_on_is_not_usual_or_is_read_as_its_columns_are
     found = read(value, timer)
     if found is not None:
         columns = decode_timer(value)
-        assert (columns.written_at, columns.event) == (found.written_at, found.event)
+        written_at, _, event = found
+        assert (columns.written_at, columns.event) == (written_at, event)
 
 
 @given(usual, ids)
@@ -122,7 +125,7 @@ def test_the_headers_of_a_usual_keep_record_are_read_in_one_look(
 ) -> None:
     headers = held_headers(origin("plan-normal", 3, epoch), offset, Held(note_id, due_at, written_at), None)
     found = plain_hold(headers)
-    assert found == PlainHold(b"plan-normal/3", b"%d" % epoch, due_at, written_at, note_id.encode())
+    assert found == (b"plan-normal/3", b"%d" % epoch, due_at, written_at, note_id.encode())
     assert held_of(headers) == Held(note_id, due_at, written_at)
 
 

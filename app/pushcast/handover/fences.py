@@ -73,6 +73,11 @@ class Fences:
         self.void += 1
         return False
 
+    def admits_all(self, author: Author) -> bool:
+        """Whether `admit` takes what this author writes at whatever offset, until another fence is seen."""
+        origin, epoch, fence = author
+        return not fence and origin not in self._seen and epoch >= self._base.get(origin, 0)
+
     def counts(
         self, headers: Iterable[tuple[str, bytes | None]] | None, offset: int, on_void: Callable[[], None]
     ) -> bool:

@@ -22,6 +22,7 @@ from pushcast.keep.digests import flushed
 from pushcast.keep.exact import STAGE, KeepHandover
 from pushcast.keep.intake import KeepIntake
 from pushcast.keep.joining import Joining
+from pushcast.keep.plain_intake import PlainIntake
 from pushcast.keep.release import Release
 from pushcast.keep.removals import USUAL, RemovalRules
 from pushcast.keep.removing import Removing
@@ -59,6 +60,8 @@ _LANES = {topics.keep(lane): lane for lane in Lane}
 #: Of each keep topic those of more urgent lanes.
 _AHEAD = {topic: tuple(_LANES)[:at] for at, topic in enumerate(_LANES)}
 Take = Callable[[KeepTenure, Barrier, Record], None]
+#: Takes records from a place on; returns that of the first one that it leaves to `Take`.
+TakeUsual = Callable[[KeepTenure, Barrier, Sequence[Record], int], int]
 
 
 class KeepStage(Stage):
@@ -140,6 +143,7 @@ class KeepStage(Stage):
             badging=self.release.badges,
             capping=self.release.capping,
         )
+        self._usual = PlainIntake(self._rows, clock, self._cancels, self._count)
         #: Beside the keep topics.
         self._by_topic: dict[str, Take] = {
             topics.CANCEL: self._intake.cancel,
@@ -308,19 +312,19 @@ class KeepStage(Stage):
         tp, records = TP(batch.topic, batch.partition), batch.records
         if batch.topic in self._by_topic and self._schemas is not None:
             await self._schemas.prepare([record.value for record in records])
-        take = self._by_topic.get(batch.topic) or self._holding(tp)
+        take, usual = self._by_topic.get(batch.topic), None
+        if take is None:
+            held = _LANES[tp.topic], self._fences.setdefault(tp, Fences())
+            take, usual = partial(self._intake.hold, *held), partial(self._usual.take, *held)
         self._count("consumed", "", len(records))
         for start in range(0, len(records), CHUNK_RECORDS):
             await self._room()
             if batch.lost:
                 return
             began = 0.0 if self._sharing is None else self._sharing.began()
-            self._take(tp, batch, records[start : start + CHUNK_RECORDS], take)
+            self._take(tp, batch, records[start : start + CHUNK_RECORDS], take, usual)
             if self._sharing is not None and (ahead := _AHEAD.get(batch.topic)):
                 await self._sharing.give_way(self.work, [TP(topic, batch.partition) for topic in ahead], began)
-
-    def _holding(self, tp: TP) -> Take:
-        return partial(self._intake.hold, _LANES[tp.topic], self._fences.setdefault(tp, Fences()))
 
     def _take(
         self,
@@ -328,12 +332,22 @@ class KeepStage(Stage):
         batch: Batch,
         records: Sequence[Record],
         take: Take,
+        usual: TakeUsual | None,
     ) -> None:
-        """Nothing is awaited: another source's batch must not come between a decision and its write."""
+        """Nothing is awaited: another source's batch must not come between a decision and its write. `usual`: of a keep
+        topic, takes what needs no look of its own."""
         tenure = self._tenures.of(TP(topics.USER, tp.partition))
         barrier, sound, errors = self._outbox.barrier(), list[int](), list[InvalidInput]()
-        with self._rows.read_ahead(tenure, [record.key for record in records if record.key and tp.topic in _LANES]):
-            for record in records:
+        at = 0
+        with self._rows.read_ahead(tenure, [record.key for record in records if record.key] if usual else ()):
+            while at < len(records):
+                if usual is not None:
+                    first, at = at, usual(tenure, barrier, records, at)
+                    sound += [record.offset for record in records[first:at]]
+                    if at == len(records):
+                        break
+                record = records[at]
+                at += 1
                 try:
                     take(tenure, barrier, record)
                 except Misplaced as misplaced:

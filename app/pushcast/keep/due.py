@@ -7,11 +7,11 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from pushcast.keep.exact import KeepHandover
-from pushcast.keep.plain_release import PlainDue
+from pushcast.keep.plain_release import Leaving, PlainDues
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.words import Lane
 from pushcast.stream.callbacks import Guarded
-from pushcast.stream.ports import Barrier, Outbox
+from pushcast.stream.ports import Barrier, Outbox, putting_many
 from pushcast.wire import topics
 from pushcast.wire.headers import Headers
 from pushcast.wire.timers import user_key
@@ -20,7 +20,7 @@ _TOPICS: Final = {str(lane): topics.due(lane) for lane in Lane}
 #: Puts rows under a barrier.
 Put = Callable[[Barrier], None]
 #: Writes the rows of usual timers whose due records Kafka has.
-ClosePlain = Callable[[KeepTenure, Sequence[PlainDue], Barrier], None]
+ClosePlain = Callable[[KeepTenure, Sequence[Leaving], Barrier], None]
 
 
 class DueRecord(NamedTuple):
@@ -40,7 +40,7 @@ class _Slice:
         self.barrier = barrier
         self.keys: list[bytes] = []  # of the rows under way
         self.closes: list[Put] = []
-        self.plain: list[PlainDue] = []
+        self.plain: list[Leaving] = []
         self.writes = False  # also rows that no due record closes
         self.firing: int | None = None  # its number, once it has a due record
 
@@ -57,27 +57,28 @@ class DueRecords:
         self._close_plain = close_plain
         self._exact = exact
         self._outbox = outbox
+        self._put_many = putting_many(outbox)
         self._guarded = guarded
         self._slices: dict[KeepTenure, _Slice] = {}
 
     def close(self, tenure: KeepTenure, key: bytes, record: DueRecord, put: Put, before: Put | None = None) -> None:
         """Puts the record; `put` writes the rows that it closes, once Kafka has it; `before` those that count it."""
-        part = self._fired(tenure, key)
+        part = self._fired(tenure, [key])
         if before is not None:
             before(part.barrier)
         topic = _TOPICS[record.lane]
         self._outbox.put(part.barrier, topic, tenure.number, record.value, user_key(key), record.headers)
         part.closes.append(put)
 
-    def close_plain(self, tenure: KeepTenure, due: PlainDue) -> None:
-        """`close` of a usual timer."""
-        part = self._fired(tenure, due.key)
-        self._outbox.put(part.barrier, due.topic, tenure.number, due.event, due.user, due.headers)
-        part.plain.append(due)
+    def close_plain(self, tenure: KeepTenure, dues: PlainDues) -> None:
+        """`close` of usual timers, in their order."""
+        part = self._fired(tenure, [each.key for each in dues.leaving])
+        self._put_many(part.barrier, dues.topic, tenure.number, dues.records)
+        part.plain += dues.leaving
 
     def write(self, tenure: KeepTenure, key: bytes, put: Put) -> None:
         """Writes rows that no due record closes."""
-        part = self._begun(tenure, key)
+        part = self._begun(tenure, [key])
         part.writes = True
         put(part.barrier)
 
@@ -95,19 +96,19 @@ class DueRecords:
             self._close_plain(tenure, part.plain, barrier)
         barrier.on_acked(partial(self._guarded, partial(self._ended, tenure, part)))
 
-    def _fired(self, tenure: KeepTenure, key: bytes) -> _Slice:
-        part = self._begun(tenure, key)
+    def _fired(self, tenure: KeepTenure, keys: Sequence[bytes]) -> _Slice:
+        part = self._begun(tenure, keys)
         if part.firing is None:
             part.firing = self._exact.begin(tenure.number)
         return part
 
-    def _begun(self, tenure: KeepTenure, key: bytes) -> _Slice:
+    def _begun(self, tenure: KeepTenure, keys: Sequence[bytes]) -> _Slice:
         part = self._slices.get(tenure)
         if part is None:
             part = self._slices[tenure] = _Slice(self._outbox.barrier())
             tenure.pending.begun()
-        part.keys.append(key)
-        tenure.firing.add(key)
+        part.keys += keys
+        tenure.firing.update(keys)
         return part
 
     def _ended(self, tenure: KeepTenure, part: _Slice) -> None:

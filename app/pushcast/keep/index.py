@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Container, Iterable, Iterator
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from pushcast.model.words import Lane, Reason
@@ -69,9 +70,14 @@ def waiting_of(entry: bytes) -> tuple[bytes, int, int] | None:
     return lane, keep_offset, due_at
 
 
+def key_of(entry: bytes) -> bytes:
+    """Whose entry it is, in a queue that keeps to no rate."""
+    return entry[_KEY_AT:]
+
+
 def released_entry(key: bytes, closed_at: int) -> bytes:
     """The entry of one that was let go then."""
-    return _FORGET + _number(closed_at + REMEMBER_MS) + _NO_OFFSET + key
+    return _forgotten_from(closed_at + REMEMBER_MS) + key
 
 
 def is_paced(queue: bytes) -> bool:
@@ -99,7 +105,7 @@ def entry_of(key: bytes, row: Timer | Head) -> bytes | None:
         return _queue(row.lane) + _number(row.due_at if row.flushed_at is None else 0) + _NO_OFFSET + key
     if row.closed_at is not None:
         remember_ms = FORGOTTEN_REMEMBER_MS if row.closes == Reason.USER_FORGOTTEN else REMEMBER_MS
-        return _FORGET + _number(row.closed_at + remember_ms) + _NO_OFFSET + key
+        return _forgotten_from(row.closed_at + remember_ms) + key
     if row.digest and not row.closes:
         return None
     number = _NUMBERS(max(0, row.due_at), max(0, row.keep_offset))
@@ -132,6 +138,11 @@ def place_of(entry: bytes) -> IndexPlace:
     start = entry.index(b"\0") + 1
     at_ms = int.from_bytes(entry[start : start + _NUMBER_BYTES], "big")
     return IndexPlace(at_ms, entry[start + 2 * _NUMBER_BYTES :], entry)
+
+
+@lru_cache(maxsize=16)
+def _forgotten_from(at_ms: int) -> bytes:
+    return _FORGET + _number(at_ms) + _NO_OFFSET
 
 
 def _queue(lane: str) -> bytes:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
-from pushcast.handover.fences import Author, Fences, author_of
+from pushcast.handover.fences import Fences, author_of
 from pushcast.keep import rules
 from pushcast.keep.asked import AppsAsking
 from pushcast.keep.badging import Badging
 from pushcast.keep.capping import Capping
-from pushcast.keep.index import waiting_entry
 from pushcast.keep.joining import Joining, is_leaving
 from pushcast.keep.notices import Notices
 from pushcast.keep.reading import KeepReading
@@ -18,7 +15,6 @@ from pushcast.keep.revising import Revising
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.clock import Clock
-from pushcast.model.marks import mark_of
 from pushcast.model.words import Lane, Reason
 from pushcast.stream.batch import Record
 from pushcast.stream.cancelling import Cancels
@@ -34,12 +30,10 @@ from pushcast.wire.held import Held, held_of
 from pushcast.wire.held_broadcasts import held_broadcast_key
 from pushcast.wire.keys import user_of
 from pushcast.wire.notices import notice_of
-from pushcast.wire.plain_holds import PlainHold, plain_hold
-from pushcast.wire.plain_timers import waiting_row
 from pushcast.wire.recall_offers import decode_offer
 from pushcast.wire.schemas import SchemaSource
 from pushcast.wire.threads import ThreadReader
-from pushcast.wire.timers import Timer, part_key, timer_key, timers_prefix
+from pushcast.wire.timers import Timer, part_key, timer_key
 
 
 class KeepIntake:
@@ -80,16 +74,11 @@ class KeepIntake:
 
     def hold(self, lane: Lane, fences: Fences, tenure: KeepTenure, barrier: Barrier, record: Record) -> None:
         """A timer, unless the record was taken before, or was written by a planner that had been fenced off. A record
-        without an event is a registrar's notice."""
-        plain = plain_hold(record.headers)
-        author = author_of(record.headers) if plain is None else _author(plain.origin, plain.epoch)
-        if not fences.admit(author, record.offset):
+        without an event is a registrar's notice. Usual ones take a shorter way (`plain_intake`)."""
+        if not fences.admit(author_of(record.headers), record.offset):
             return
         user = user_of(record.key)
         check_place(record, self._partitions)
-        if plain is not None and self._is_plain(tenure, user, record, plain):
-            self._open(lane, tenure, barrier, record, plain)
-            return
         if not record.value:
             written_at = record.timestamp if record.timestamp >= 0 else self._clock.now_ms()
             self._notices.heard(tenure, barrier, user, notice_of(record.headers), written_at)
@@ -123,31 +112,6 @@ class KeepIntake:
         self._rows.put(tenure, barrier, key if known is None else other, row)
         if place is not None:
             self._revising.supersede(tenure, barrier, user, held.note_id, place.former)
-        self._count("opened", str(lane), 1)
-
-    def _is_plain(self, tenure: KeepTenure, user: str, record: Record, plain: PlainHold) -> bool:
-        """Whether nothing but the record itself says what becomes of it: nobody has told anything of it, and its user
-        has no timer."""
-        key = record.key or b""
-        if not record.value or not self._rows.has_none(tenure, key):
-            return False
-        read = tenure.read
-        if read and (read.has_threads or read.covers(mark_of(user, plain.note_id.decode()), self._clock.now_ms())):
-            return False
-        if tenure.forgotten and tenure.forgotten.covers(key, plain.written_at):
-            return False
-        # Mostly nobody has cancelled anything.
-        return not self._cancels.state.any(tenure.number) or not self._is_cancelled(
-            tenure, user, plain.note_id.decode(), plain.written_at
-        )
-
-    def _open(self, lane: Lane, tenure: KeepTenure, barrier: Barrier, record: Record, plain: PlainHold) -> None:
-        """The timer of a usual record, as `hold` would open it."""
-        user = record.key or b""
-        name, key = lane.encode(), timers_prefix(user) + plain.note_id
-        row = waiting_row(name, record.offset, plain.due_at, plain.written_at, record.value or b"")
-        entry = waiting_entry(key, name, record.offset, plain.due_at)
-        self._rows.put_written(tenure, barrier, user, key, row, entry)
         self._count("opened", str(lane), 1)
 
     def _is_cancelled(self, tenure: KeepTenure, user: str, note_id: str, written_at: int) -> bool:
@@ -205,11 +169,6 @@ class KeepIntake:
         """What a sender tells of a push that can be taken back."""
         check_place(record, self._partitions)
         self._removing.offered(tenure, barrier, user_of(record.key), decode_offer(record.value or b""))
-
-
-@lru_cache(maxsize=256)
-def _author(origin: bytes, epoch: bytes) -> Author:
-    return Author(origin.decode(), int(epoch), fence=False)
 
 
 def _key(lane: Lane, user: str, held: Held) -> bytes:

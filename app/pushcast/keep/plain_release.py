@@ -1,13 +1,14 @@
 """Lets usual timers go, of which nothing has to be asked and nothing changes but that they left: their rows are read
-and written as bytes."""
+and written as bytes, many in one look."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Final, NamedTuple
 
-from pushcast.keep.index import IndexPlace, released_entry, waiting_of
-from pushcast.keep.rows import Rows
+from pushcast.keep.index import key_of, released_entry, waiting_of
+from pushcast.keep.rows import Rows, WrittenTimer
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.words import Lane
 from pushcast.stream.ports import Barrier
@@ -22,32 +23,49 @@ _TOPICS: Final = {lane.encode(): topics.due(lane) for lane in Lane}
 PutReleased = Callable[[KeepTenure, bytes, Timer, Barrier], None]
 
 
-class PlainDue(NamedTuple):
-    """What the due record of a usual timer says, and what closes its row. `head`: see `PlainTimer`."""
+class Leaving(NamedTuple):
+    """What closes the row of a usual timer. `head`: what of it stays (`plain_timers.plain_timer`)."""
 
-    topic: str
     user: bytes
     key: bytes
-    event: bytes
-    headers: Headers
-    written_at: int
-    head: bytes
     entry: bytes
+    head: bytes
+    written_at: int
 
 
-def plain_due(tenure: KeepTenure, place: IndexPlace, value: bytes) -> PlainDue | None:
-    """None: it is no usual timer, or its entry says nothing any more. `value`: the table's row, of which no write is in
-    flight."""
-    waiting = waiting_of(place.entry)
-    if waiting is None:
-        return None
-    lane, keep_offset, due_at = waiting
-    timer, key = plain_timer(value, lane, keep_offset, due_at), place.key
-    if timer is None:
-        return None
-    name = b"%b|%d|%b" % (lane, keep_offset, key)
-    headers = plain_released_headers(tenure.origin, name, timer.written_at, due_at)
-    return PlainDue(_TOPICS[lane], user_key(key), key, timer.event, headers, timer.written_at, timer.head, place.entry)
+class PlainDues(NamedTuple):
+    """Usual timers of one lane that are due, in their order."""
+
+    topic: str
+    records: list[tuple[bytes, bytes, Headers]]  # value, key and headers of the due record of each
+    leaving: list[Leaving]
+    first_due_at: int  # milliseconds since the epoch; 0: none has a time
+
+
+def plain_dues(
+    tenure: KeepTenure, entries: Sequence[bytes], values: Sequence[bytes | None], start: int
+) -> PlainDues | None:
+    """Those of the entries of one queue from `start` on, up to the first that is no usual timer, says nothing any more,
+    or of which a write is in flight. None: that is the first one. `values`: the table's rows of these entries."""
+    records: list[tuple[bytes, bytes, Headers]] = []
+    leaving: list[Leaving] = []
+    lane, first_due_at = b"", 0
+    origin, blocked, written = tenure.origin, tenure.blocked, tenure.overlay.of_user
+    for entry, value in zip(islice(entries, start, None), islice(values, start, None), strict=True):
+        waiting = None if value is None else waiting_of(entry)
+        if waiting is None:
+            break
+        lane, keep_offset, due_at = waiting
+        timer, key = plain_timer(value or b"", lane, keep_offset, due_at), key_of(entry)
+        user = user_key(key)
+        if timer is None or key in blocked or key in written(user):
+            break
+        written_at, head, event = timer
+        headers = plain_released_headers(origin, b"%b|%d|%b" % (lane, keep_offset, key), written_at, due_at)
+        records.append((event, user, headers))
+        leaving.append(Leaving(user, key, entry, head, written_at))
+        first_due_at = first_due_at or due_at
+    return PlainDues(_TOPICS[lane], records, leaving, first_due_at) if leaving else None
 
 
 class PlainClosing:
@@ -58,15 +76,17 @@ class PlainClosing:
         self._rows = rows
         self._put = put
 
-    def close(self, tenure: KeepTenure, left: Sequence[PlainDue], barrier: Barrier) -> None:
+    def close(self, tenure: KeepTenure, left: Sequence[Leaving], barrier: Barrier) -> None:
         """Writes the rows of those whose due records Kafka has."""
         closed_at = tenure.time.now_ms() or left[0].written_at
-        for due in left:
-            if due.user in tenure.waiting or (tenure.forgotten and tenure.forgotten.covers(due.user, due.written_at)):
-                timer = self._rows.timer(tenure, due.key)
+        is_told = bool(tenure.waiting or tenure.forgotten)
+        rows: list[WrittenTimer] = []
+        for user, key, entry, head, written_at in left:
+            if is_told and (user in tenure.waiting or tenure.forgotten.covers(user, written_at)):
+                timer = self._rows.timer(tenure, key)
                 if timer is not None:
-                    self._put(tenure, due.key, timer, barrier)
+                    self._put(tenure, key, timer, barrier)
                 continue
-            tenure.spent[due.key] = due.entry
-            row, entry = released_row(due.head, closed_at), released_entry(due.key, closed_at)
-            self._rows.put_written(tenure, barrier, due.user, due.key, row, entry)
+            tenure.spent[key] = entry
+            rows.append((user, key, released_row(head, closed_at), released_entry(key, closed_at)))
+        self._rows.put_written(tenure, barrier, rows)

@@ -19,11 +19,12 @@ from pushcast.keep.index import (
     IndexPlace,
     entry_of,
     is_paced,
+    key_of,
     left_over,
     place_of,
 )
 from pushcast.keep.joining import Joining
-from pushcast.keep.plain_release import PlainClosing, plain_due
+from pushcast.keep.plain_release import PlainClosing, PlainDues, plain_dues
 from pushcast.keep.queues import Queues
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
@@ -133,13 +134,10 @@ class Release:
         return None
 
     def _under_way(self, tenure: KeepTenure, key: bytes) -> bool:
-        if self._is_written(tenure, key):
+        if key in tenure.firing or key in tenure.blocked or self._rows.in_flight(tenure, key):
             return True
         # A member that no table has yet would be counted, and could still be lost.
         return is_head(key) and self._rows.gathering(tenure, user_key(key), name_of(key))
-
-    def _is_written(self, tenure: KeepTenure, key: bytes) -> bool:
-        return key in tenure.firing or key in tenure.blocked or self._rows.in_flight(tenure, key)
 
     async def _work(self, tenure: KeepTenure) -> None:
         self._heal(tenure)
@@ -167,34 +165,40 @@ class Release:
                 await asyncio.sleep(0)
 
     def _take_all(self, tenure: KeepTenure, queue: bytes, entries: Iterable[bytes], now_ms: int) -> None:
-        places = [place_of(entry) for entry in left_over(queue, entries, tenure.firing, tenure.spent)]
+        left = left_over(queue, entries, tenure.firing, tenure.spent)
         if is_paced(queue):
-            stale = [place.entry for place in places if not self._may_take(tenure, queue, place, now_ms)]
+            stale = [entry for entry in left if not self._may_take(tenure, queue, place_of(entry), now_ms)]
         else:
-            values = self._table.get_many(tenure.number, [place.key for place in places]) if places else []
-            stale, plain = [], 0
-            for place, value in zip(places, values, strict=True):
-                if value and self._leaves_plainly(tenure, place, value, now_ms):
-                    plain += 1
-                elif not self._take(tenure, place, now_ms):
-                    stale.append(place.entry)
-            if plain:
-                self._count("closed", "released", plain)
+            stale = self._take_unpaced(tenure, left, now_ms)
         self._due.finish(tenure)
         if stale:
             self._table.forget_entries(tenure.number, stale)
 
-    def _leaves_plainly(self, tenure: KeepTenure, place: IndexPlace, value: bytes, now_ms: int) -> bool:
-        """Lets a usual timer go. False: `_take` has to look at it. `value`: its row in the table."""
-        # No head of a digest is one: what `_under_way` asks of these need not be asked.
-        due = None if self._is_written(tenure, place.key) else plain_due(tenure, place, value)
-        if due is None:
-            return False
-        if place.at_ms:
-            self._late_ms = max(self._late_ms, now_ms - place.at_ms)
-        tenure.fired += 1
-        self._due.close_plain(tenure, due)
-        return True
+    def _take_unpaced(self, tenure: KeepTenure, entries: Sequence[bytes], now_ms: int) -> list[bytes]:
+        """Lets timers of one queue go in their order. Returns entries that say nothing any more."""
+        stale: list[bytes] = []
+        values = self._table.get_many(tenure.number, list(map(key_of, entries))) if entries else []
+        at = 0
+        while at < len(entries):
+            # No head of a digest is a usual timer: what `_under_way` asks of these need not be asked.
+            dues = plain_dues(tenure, entries, values, at)
+            if dues is not None:
+                self._leave_plainly(tenure, dues, now_ms)
+                at += len(dues.leaving)
+            elif self._take(tenure, place_of(entries[at]), now_ms):
+                at += 1
+            else:
+                stale.append(entries[at])
+                at += 1
+        return stale
+
+    def _leave_plainly(self, tenure: KeepTenure, dues: PlainDues, now_ms: int) -> None:
+        count = len(dues.leaving)
+        if dues.first_due_at:
+            self._late_ms = max(self._late_ms, now_ms - dues.first_due_at)
+        tenure.fired += count
+        self._due.close_plain(tenure, dues)
+        self._count("closed", "released", count)
 
     def _may_take(self, tenure: KeepTenure, queue: bytes, place: IndexPlace, now_ms: int) -> bool:
         """`_take`, unless a rate has no room for it: then its entry stays as it is."""

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final
 
 from pushcast.keep.exact import STAGE
 from pushcast.keep.tenure import KeepTenure, Row
 from pushcast.keep.written import WrittenEntries
 from pushcast.model.caps import Usage
 from pushcast.stream.overlay import OverlayEntry
-from pushcast.stream.ports import Barrier, Outbox
+from pushcast.stream.ports import Barrier, Outbox, putting_many
 from pushcast.stream.table import Table
 from pushcast.wire import row_fences, topics
 from pushcast.wire.badge_rows import Badge, badges_prefix, encode_badge, is_badge, readable_badge
 from pushcast.wire.digests import Head, encode_head, is_head, readable_head
-from pushcast.wire.headers import CE_ID, FENCE
+from pushcast.wire.headers import CE_ID, FENCE, Headers
 from pushcast.wire.recallable import (
     Recallable,
     encode_recallable,
@@ -37,6 +38,9 @@ from pushcast.wire.usage import encode_usage, is_usage, readable_usage
 
 #: Tag of a row that was written over a void one: no write of ours has it.
 _HEALED = b"healed"
+#: User key, key, value and entry in the index of a timer's row.
+WrittenTimer = tuple[bytes, bytes, bytes, bytes]
+_NONE: Final[dict[bytes, bytes]] = {}
 
 
 class Rows:
@@ -47,14 +51,17 @@ class Rows:
         self._written = written
         self._table = table
         self._outbox = outbox
+        self._put_many = putting_many(outbox)
 
     @contextmanager
     def read_ahead(self, tenure: KeepTenure, users: Iterable[bytes]) -> Iterator[None]:
         """Within it timers of these users are read at one moment of the table, in one pass: await nothing. Users that
         are known to have many are left out."""
-        wanted = [user for user in dict.fromkeys(users) if user not in tenure.waiting]
+        counted = tenure.waiting
+        wanted = [user for user in dict.fromkeys(users) if not counted or user not in counted]
         found = self._table.multi_scan(tenure.number, [timers_prefix(user) for user in wanted])
-        tenure.ahead = {user: dict(rows) for user, rows in zip(wanted, found, strict=True)}
+        # Mostly a user has none, and nobody writes into what was read.
+        tenure.ahead = {user: dict(rows) if rows else _NONE for user, rows in zip(wanted, found, strict=True)}
         try:
             yield
         finally:
@@ -137,13 +144,20 @@ class Rows:
         tag = self._noted(tenure, user, key, row)
         self._write(tenure, barrier, key, row, tag)
 
-    def put_written(
-        self, tenure: KeepTenure, barrier: Barrier, user: bytes, key: bytes, value: bytes, entry: bytes
-    ) -> None:
-        """`put` of a timer that is written already, with its entry. Not of a user in `tenure.waiting`."""
-        tag = self._noted(tenure, user, key, value)
-        self._written.note(key, value, entry)
-        self._outbox.put(barrier, topics.USER, tenure.number, value, key, [(CE_ID, tag), *tenure.origin])
+    def put_written(self, tenure: KeepTenure, barrier: Barrier, rows: Sequence[WrittenTimer]) -> None:
+        """`put` of timers that are written already, in turn. Of no user in `tenure.waiting`."""
+        first = tenure.writes + 1
+        tenure.writes += len(rows)
+        tags = [b"%d" % number for number in range(first, tenure.writes + 1)]
+        self._written.note([row[1:] for row in rows])
+        tenure.overlay.put_many(
+            [(user, key, OverlayEntry(value, tag)) for (user, key, value, _), tag in zip(rows, tags, strict=True)]
+        )
+        origin = tenure.origin
+        records: list[tuple[bytes, bytes, Headers]] = [
+            (value, key, [(CE_ID, tag), *origin]) for (_, key, value, _), tag in zip(rows, tags, strict=True)
+        ]
+        self._put_many(barrier, topics.USER, tenure.number, records)
 
     @staticmethod
     def _noted(tenure: KeepTenure, user: bytes, key: bytes, row: Row | bytes | None) -> bytes:

@@ -18,6 +18,9 @@ class WaitingTimers:
     def __init__(self) -> None:
         self._counts: dict[bytes, int] = {}
 
+    def __bool__(self) -> bool:
+        return bool(self._counts)
+
     def __contains__(self, user: bytes) -> bool:
         return user in self._counts
 

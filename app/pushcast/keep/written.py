@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from pushcast.keep.index import entries_of
@@ -19,11 +19,11 @@ class WrittenEntries:
         self._limit = limit
         self._known: dict[bytes, tuple[bytes, Iterable[bytes]]] = {}
 
-    def note(self, key: bytes, value: bytes, entry: bytes) -> None:
-        """A row is written, and has this entry."""
-        if len(self._known) >= self._limit:
+    def note(self, rows: Sequence[tuple[bytes, bytes, bytes]]) -> None:
+        """Rows are written: key, value, and the one entry of each."""
+        if len(self._known) + len(rows) > self._limit:
             self._known.clear()
-        self._known[key] = value, (entry,)
+        self._known.update([(key, (value, (entry,))) for key, value, entry in rows])
 
     def of(self, key: bytes, value: bytes) -> Iterable[bytes]:
         """`entries_of`: known of the last row that was written under this key, and only of that one."""

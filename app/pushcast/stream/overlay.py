@@ -76,6 +76,19 @@ class Overlay(Generic[T]):
         if len(entries) > before:
             self._in_flight.add(1)
 
+    def put_many(self, writes: Iterable[tuple[bytes, bytes, OverlayEntry[T]]]) -> None:
+        """`put` of each user key, key and entry in turn."""
+        users, added = self._users, 0
+        for user_key, key, entry in writes:
+            entries = users.get(user_key)
+            if entries is None:
+                users[user_key] = {key: entry}
+                added += 1
+            else:
+                added += key not in entries
+                entries[key] = entry
+        self._in_flight.add(added)
+
     def keys(self) -> list[bytes]:
         """Row keys of all writes that the table may not know."""
         return [key for entries in self._users.values() for key in entries]

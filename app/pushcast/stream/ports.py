@@ -65,6 +65,22 @@ class TakesMany(Protocol):
         ...
 
 
+#: As `TakesMany.put_many`.
+PutMany = Callable[[Barrier, str, int, list[tuple[bytes, bytes, Headers]]], None]
+
+
+def putting_many(outbox: Outbox) -> PutMany:
+    """How many records of one place are put at once; one by one, where the outbox does not take many."""
+    if isinstance(outbox, TakesMany):
+        return outbox.put_many
+
+    def one_by_one(barrier: Barrier, topic: str, partition: int, records: list[tuple[bytes, bytes, Headers]]) -> None:
+        for value, key, headers in records:
+            outbox.put(barrier, topic, partition, value, key, headers)
+
+    return one_by_one
+
+
 class PositionedOutbox(Outbox, Protocol):
     """An outbox that knows where its records are: what a hand-over and a ledger need."""
 

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Protocol
 from pushcast.model.batch import NO_LABEL, NO_NOTES, Message
 from pushcast.model.ids import broadcast_delivery_id, delivery_id, device_row_key
 from pushcast.model.notification import Notification
-from pushcast.stream.ports import Barrier, Outbox, TakesMany
+from pushcast.stream.ports import Barrier, Outbox, putting_many
 from pushcast.wire import topics
 from pushcast.wire.counted import ended
 from pushcast.wire.headers import LEDGER, Headers
@@ -69,7 +69,7 @@ class Receipts:
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
-        self._put_many = outbox.put_many if isinstance(outbox, TakesMany) else self._one_by_one
+        self._put_many = putting_many(outbox)
 
     def write_all(
         self,
@@ -91,12 +91,6 @@ class Receipts:
         write = self.writing(barrier, partition, message, writer, ledger_prefix=ledger_prefix)
         for target, provider_id, status, ended_at in ends:
             write(target, outcome, reason, provider_id, status, ended_at)
-
-    def _one_by_one(
-        self, barrier: Barrier, topic: str, partition: int, records: list[tuple[bytes, bytes, Headers]]
-    ) -> None:
-        for value, key, headers in records:
-            self._outbox.put(barrier, topic, partition, value, key, headers)
 
     def writing(
         self,

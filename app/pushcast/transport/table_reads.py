@@ -31,25 +31,35 @@ def rows_after(database: rocksdict.Rdict, key: bytes, limit: int) -> list[Row]:
 
 def multi_scan(database: rocksdict.Rdict, prefixes: Sequence[bytes]) -> list[list[Row]]:
     """Rows whose key starts with each prefix, by key; the answers are in the order of the prefixes."""
-    found: list[list[Row]] = [[]] * len(prefixes)
+    found: list[list[Row]] = [[] for _ in prefixes]
+    if not prefixes:
+        return found
     iterator = database.iter()
     seek, key_of, value_of, following = iterator.seek, iterator.key, iterator.value, iterator.next
     last: bytes | None = None
     rows: list[Row] = []
     # Sorted, so that neighbours share blocks; a prefix that is asked for twice is sought once.
-    for index in sorted(range(len(prefixes)), key=prefixes.__getitem__):
+    order = sorted(range(len(prefixes)), key=prefixes.__getitem__)
+    seek(max(prefixes[order[0]], row_fences.FIRST_ROW))
+    key = key_of()  # None at the end of the table
+    for index in order:
         prefix = prefixes[index]
-        if prefix != last:
-            last, rows = prefix, []
+        if prefix == last:
+            found[index] = rows
+            continue
+        # What lies between the prefix before and the key that was reached is known: nothing. One that is in the prefix
+        # before was passed with it.
+        if (key is not None and key < prefix) or (last is not None and prefix.startswith(last)):
             seek(max(prefix, row_fences.FIRST_ROW))
-            key = key_of()  # None at the end of the table
+            key = key_of()
+        last, rows = prefix, found[index]
+        if key is not None and key.startswith(prefix):
             while key is not None and key.startswith(prefix):
                 rows.append((key, value_of()))
                 following()
                 key = key_of()
             while rows and rows[-1][0].startswith(INTERNAL):
                 rows.pop()
-        found[index] = rows
     return found
 
 

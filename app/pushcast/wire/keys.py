@@ -23,6 +23,19 @@ def user_of(key: bytes | None) -> str:
         raise InvalidInput(Reason.KEY_NOT_UTF8, "the key is not UTF-8; the key is the user id", "key") from None
 
 
+def is_user(key: bytes | None) -> bool:
+    """Whether `user_of` takes this key."""
+    if not key or len(key) > MAX_ID_BYTES or b"\0" in key:
+        return False
+    if key.isascii():
+        return True
+    try:
+        key.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def check_id(value: str, field: str) -> str:
     """`value` when it is 1 to 256 bytes of UTF-8 without NUL. Raises InvalidInput naming `field`."""
     if not value:

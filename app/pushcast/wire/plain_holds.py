@@ -6,7 +6,7 @@ is left to `held.held_of`, which says what is wrong with it.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from pushcast.wire.headers import EPOCH, ORIGIN, Headers
 from pushcast.wire.held import EVENT, LAST_MS, WRITTEN_AT
@@ -14,16 +14,9 @@ from pushcast.wire.retries import DUE_AT
 
 _NAMES: Final = (ORIGIN, EPOCH, DUE_AT, WRITTEN_AT, EVENT)
 _DIGITS: Final = len(str(LAST_MS))
-
-
-class PlainHold(NamedTuple):
-    """Times are milliseconds since the epoch. `origin` and `epoch`: as the headers have them."""
-
-    origin: bytes
-    epoch: bytes
-    due_at: int
-    written_at: int
-    note_id: bytes
+#: origin and epoch as the headers have them, due_at and written_at in milliseconds since the epoch, and the
+#: notification's id.
+PlainHold = tuple[bytes, bytes, int, int, bytes]
 
 
 def plain_hold(headers: Headers) -> PlainHold | None:
@@ -41,4 +34,4 @@ def plain_hold(headers: Headers) -> PlainHold | None:
     if not (origin.isascii() and note_id.isascii()):
         return None
     due_at, written_at = int(due), int(written)
-    return PlainHold(origin, epoch, due_at, written_at, note_id) if max(due_at, written_at) <= LAST_MS else None
+    return (origin, epoch, due_at, written_at, note_id) if due_at <= LAST_MS >= written_at else None

@@ -8,7 +8,7 @@ to `timers`.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 from pushcast.wire.avro_bytes import NULL, bytes_of, long_of, time_at
 from pushcast.wire.schemas import FRAME_BYTES
@@ -26,13 +26,9 @@ _CLOSED: Final = b"\0\2"
 _WITHOUT_EVENT: Final = NULL + b"\0" + _REST
 
 
-class PlainTimer(NamedTuple):
-    """Of one that waits. `head`: what of the row stays as it is when the timer is let go. `written_at`: milliseconds
-    since the epoch."""
-
-    written_at: int
-    head: bytes
-    event: bytes
+#: Of one that waits: written_at in milliseconds since the epoch, what of the row stays as it is when the timer is let
+#: go, and the event.
+PlainTimer = tuple[int, bytes, bytes]
 
 
 @lru_cache(maxsize=16)
@@ -48,7 +44,12 @@ def waiting_row(lane: bytes, keep_offset: int, due_at: int, written_at: int, eve
 
 def released_row(head: bytes, closed_at: int) -> bytes:
     """The row of one that was let go then."""
-    return head + _CLOSED + long_of(closed_at) + _WITHOUT_EVENT
+    return head + _released_rest(closed_at)
+
+
+@lru_cache(maxsize=16)
+def _released_rest(closed_at: int) -> bytes:
+    return _CLOSED + long_of(closed_at) + _WITHOUT_EVENT
 
 
 def plain_timer(value: bytes, lane: bytes, keep_offset: int, due_at: int) -> PlainTimer | None:
@@ -67,7 +68,7 @@ def plain_timer(value: bytes, lane: bytes, keep_offset: int, due_at: int) -> Pla
     end = begin + size
     if size < 0 or end + _REST_BYTES != len(value):
         return None
-    return PlainTimer(written_at, value[:head], value[begin:end])
+    return written_at, value[:head], value[begin:end]
 
 
 def plain_times(value: bytes) -> tuple[bytes, int, int, int | None] | None:

@@ -70,3 +70,14 @@ def test_a_late_fence_does_not_lower_what_is_fenced() -> None:
     fences.admit(fence(2), 1)  # a zombie's own
     assert not fences.admit(data(2), 2)
     assert fences.below(3) == {"plan/0": 3}
+
+
+@pytest.mark.parametrize("base", [{}, {"plan/0": 2}])
+def test_an_author_of_whom_all_counts_is_admitted_wherever_and_only_that_one(base: dict[str, int]) -> None:
+    fences = Fences(base)
+    fences.admit(fence(3, "plan/1"), 5)
+    for author in (data(1), data(2), data(1, "plan/1"), data(4, "plan/1"), fence(9)):
+        is_sure = fences.admits_all(author)
+        assert is_sure is (author in (data(2), data(1)) and author.epoch >= base.get("plan/0", 0))
+        assert not is_sure or all(fences.admit(author, offset) for offset in (0, 5, 6))
+    assert not fences.admits_all(fence(9))

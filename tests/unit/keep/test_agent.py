@@ -14,8 +14,8 @@ from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane
 from pushcast.stream.batch import TP
 from pushcast.wire import clock_rows, topics
-from pushcast.wire.headers import FENCE, FORWARDED, TRACEPARENT, first
-from pushcast.wire.held import CLOSES, TIMER, Released, released_of
+from pushcast.wire.headers import FENCE, FORWARDED, TRACEPARENT, first, origin
+from pushcast.wire.held import CLOSES, TIMER, Held, Released, held_headers, released_of
 from twins.handover import Message
 from twins.kafka import Produced
 from twins.keep import PARTITION, PARTITIONS, SOURCES, T0, USERS, KeepWorld, keeper_of
@@ -253,6 +253,17 @@ async def test_a_keep_record_that_no_planner_wrote_is_a_dead_letter() -> None:
     [letter] = world.messages(topics.dead_letter(topic))
     assert first(letter.headers(), "push.errors.reason") == b"invalid_field"
     assert keeper.trackers[TP(topic, PARTITION)].low == 1
+
+
+async def test_a_keep_record_that_a_planner_of_another_partition_wrote_is_moved_to_the_partition_of_its_key() -> None:
+    world = KeepWorld()
+    topic = topics.keep(Lane.NORMAL)
+    headers = held_headers(origin(f"plan-{Lane.NORMAL}", 4, 1), 7, Held("n", T0, T0), None)
+    world.log.append(Produced(topic, PARTITION, b"{}", AWAY, headers, T0))
+    keeper = await keeper_of(world)
+    [moved] = [each for each in world.messages(topic) if each.partition() == 4]
+    assert moved.produced.key == AWAY
+    assert not keeper.table.scan(PARTITION, AWAY)
 
 
 async def test_a_revoked_partition_is_left_with_everything_written() -> None:

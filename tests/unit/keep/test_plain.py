@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pushcast.keep import intake, release
-from pushcast.keep.plain_release import plain_due
+from pushcast.keep import plain_intake, release
+from pushcast.keep.plain_release import plain_dues
 from pushcast.model.words import Lane
 from pushcast.wire import topics
 from pushcast.wire.headers import CE_ID
@@ -82,11 +82,11 @@ async def test_the_short_way_writes_what_the_long_way_writes(seed: int, monkeypa
         return found
 
     with monkeypatch.context() as patched:
-        patched.setattr(intake, "plain_hold", lambda headers: counted("hold", plain_hold(headers)))
-        patched.setattr(release, "plain_due", lambda *known: counted("release", plain_due(*known)))
+        patched.setattr(plain_intake, "plain_hold", lambda headers: counted("hold", plain_hold(headers)))
+        patched.setattr(release, "plain_dues", lambda *known: counted("release", plain_dues(*known)))
         short = await lived(seed)
-    monkeypatch.setattr(intake, "plain_hold", lambda _: None)
-    monkeypatch.setattr(release, "plain_due", lambda *_: None)
+    monkeypatch.setattr(plain_intake, "plain_hold", lambda _: None)
+    monkeypatch.setattr(release, "plain_dues", lambda *_: None)
     assert short == await lived(seed)
     assert taken["hold"]
     assert taken["release"]

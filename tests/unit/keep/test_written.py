@@ -20,7 +20,7 @@ def row(offset: int) -> tuple[bytes, bytes]:
 def test_an_entry_that_was_noted_is_not_read_from_its_row_and_is_known_once() -> None:
     written = WrittenEntries()
     value, entry = row(1)
-    written.note(KEY, value, b"noted")
+    written.note([(KEY, value, b"noted")])
     assert list(written.of(KEY, value)) == [b"noted"]
     assert list(written.of(KEY, value)) == [entry]
 
@@ -29,7 +29,7 @@ def test_a_row_that_somebody_else_wrote_has_the_entry_that_is_in_it() -> None:
     written = WrittenEntries()
     mine, entry = row(1)
     other, of_other = row(2)
-    written.note(KEY, mine, entry)
+    written.note([(KEY, mine, entry)])
     assert list(written.of(KEY, other)) == [of_other] == list(entries_of(KEY, other))
     assert list(written.of(KEY, mine)) == [entry]
 
@@ -38,6 +38,6 @@ def test_rows_that_never_come_back_fill_nothing_up() -> None:
     written = WrittenEntries(limit=10)
     value, entry = row(1)
     for number in range(95):
-        written.note(b"%d" % number, value, entry)
+        written.note([(b"%d" % number, value, entry)])
     assert len(written._known) <= 10
     assert list(written.of(KEY, value)) == [entry]

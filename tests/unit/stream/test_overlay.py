@@ -64,3 +64,18 @@ def test_dropping_a_partition_forgets_its_rows_alone() -> None:
     first.drop()
     first.drop()
     assert len(in_flight) == 0
+
+
+def test_many_that_are_put_at_once_are_there_as_if_put_one_by_one() -> None:
+    writes = [
+        (user, user + b"\0news\0" + device, OverlayEntry[DeviceRow](None, b"t/%d" % tag))
+        for tag, (user, device) in enumerate([(b"u", b"d"), (b"v", b"d"), (b"u", b"e"), (b"u", b"d")])
+    ]
+    counted, counted_too = InFlight(), InFlight()
+    single, many = Overlay[DeviceRow](counted), Overlay[DeviceRow](counted_too)
+    for write in writes:
+        single.put(*write)
+    many.put_many(writes)
+    assert many.of_user(b"u") == single.of_user(b"u")
+    assert many.of_user(b"v") == single.of_user(b"v")
+    assert len(counted) == len(counted_too) == 3
