@@ -88,7 +88,7 @@ class KeptTable:
             else:
                 self.rows[key] = value
                 if is_row(key):
-                    self.entries.update(self._written.of(key, value))
+                    self.entries.update(self._written.of([(key, value)]))
         for hook in self._hooks:
             hook(PARTITION, [records[index] for index in judged.admitted])
         if judged.void:

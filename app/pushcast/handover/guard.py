@@ -54,7 +54,8 @@ class RowGuard:
         self._origin_text = origin
         self._origin = origin.encode()
         self._epoch_bytes = b""
-        self._epoch_header: tuple[str, bytes] | None = None
+        self._origin_header = h.ORIGIN, self._origin
+        self._epoch_header: tuple[str, bytes | None] | None = None  # of rows that count
         for key, value in stored:
             if key in row_fences.KEYS:
                 self._fence(max(self.epoch, row_fences.epoch_of(key, value, origin) or 0))
@@ -72,13 +73,15 @@ class RowGuard:
             if key is None:
                 continue  # a compacted topic refuses records without key; an older log may hold some
             headers = record.headers
-            # Rows of the present owner, nearly all: they carry the epoch third, behind their tag and their origin.
+            # Rows of one owner, nearly all: they carry its epoch third, behind their tag and their origin.
             current = len(headers) > 2 and headers[2] == self._epoch_header and key not in row_fences.KEYS
-            if not current and self._is_void(key, record):
-                self.void_records += 1
-                void[key] = record.offset
-                rows.append((VOID_PREFIX + key, b"%d" % record.offset))
-                continue
+            if not current:
+                if self._is_void(key, record):
+                    self.void_records += 1
+                    void[key] = record.offset
+                    rows.append((VOID_PREFIX + key, b"%d" % record.offset))
+                    continue
+                self._remember_owner(headers)
             if void and void.pop(key, None) is not None:
                 rows.append((VOID_PREFIX + key, None))
             rows.append((key, record.value))
@@ -104,6 +107,12 @@ class RowGuard:
             return False
         epoch = _number(epoch_bytes)
         return epoch is not None and epoch < self.epoch
+
+    def _remember_owner(self, headers: Sequence[tuple[str, bytes | None]]) -> None:
+        """Whatever has the epoch of a row that counts, counts too, until a fence is seen: a table that is rebuilt comes
+        to the fence, which compaction keeps where it was written last, behind the rows."""
+        if len(headers) > 2 and headers[1] == self._origin_header and headers[2][0] == h.EPOCH:
+            self._epoch_header = headers[2]
 
     def _fence(self, epoch: int) -> None:
         self.epoch = epoch

@@ -58,7 +58,11 @@ def entries_of(key: bytes, value: bytes) -> Iterable[bytes]:
 
 def waiting_entry(key: bytes, lane: bytes, keep_offset: int, due_at: int) -> bytes:
     """The entry of a usual timer that waits."""
-    return _LANES_OF_ROWS.get(lane, QUEUES[-1]) + _NUMBERS(max(0, due_at), max(0, keep_offset)) + key
+    try:
+        numbers = _NUMBERS(due_at, keep_offset)
+    except struct.error:  # below 0
+        numbers = _NUMBERS(max(0, due_at), max(0, keep_offset))
+    return _LANES_OF_ROWS.get(lane, QUEUES[-1]) + numbers + key
 
 
 def waiting_of(entry: bytes) -> tuple[bytes, int, int] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from pushcast.keep.index import entries_of
@@ -17,15 +17,22 @@ class WrittenEntries:
 
     def __init__(self, limit: int = MAX_KNOWN) -> None:
         self._limit = limit
-        self._known: dict[bytes, tuple[bytes, Iterable[bytes]]] = {}
+        self._known: dict[bytes, tuple[bytes, bytes]] = {}  # value and entry of a key
 
     def note(self, rows: Sequence[tuple[bytes, bytes, bytes]]) -> None:
         """Rows are written: key, value, and the one entry of each."""
         if len(self._known) + len(rows) > self._limit:
             self._known.clear()
-        self._known.update([(key, (value, (entry,))) for key, value, entry in rows])
+        self._known.update([(key, (value, entry)) for key, value, entry in rows])
 
-    def of(self, key: bytes, value: bytes) -> Iterable[bytes]:
-        """`entries_of`: known of the last row that was written under this key, and only of that one."""
-        known = self._known.pop(key, None)
-        return known[1] if known is not None and known[0] == value else entries_of(key, value)
+    def of(self, rows: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+        """Entries of rows: known of the last one that was written under its key, and only of that one; else
+        `entries_of`."""
+        known, found = self._known, list[bytes]()
+        for key, value in rows:
+            mine = known.pop(key, None) if known else None
+            if mine is not None and mine[0] == value:
+                found.append(mine[1])
+            else:
+                found += entries_of(key, value)
+        return found

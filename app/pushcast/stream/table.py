@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 Row = tuple[bytes, bytes]
-#: Index entries of a row, from its key and value. In the local copy alone, rebuilt with it.
-Derive = Callable[[bytes, bytes], Iterable[bytes]]
+#: Index entries of rows, from their keys and values. In the local copy alone, rebuilt with it.
+Derive = Callable[[Sequence[Row]], Sequence[bytes]]
 
 
 class AppliedRecord(Protocol):

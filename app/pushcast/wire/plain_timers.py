@@ -7,24 +7,31 @@ to `timers`.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Final
 
-from pushcast.wire.avro_bytes import NULL, bytes_of, long_of, time_at
-from pushcast.wire.schemas import FRAME_BYTES
+from pushcast.model.words import Lane
+from pushcast.wire.avro_bytes import NULL, bytes_of, long_at, long_of, time_at
 from pushcast.wire.timers import TIMER_ROWS
 
 _FRAME: Final = TIMER_ROWS.frame
 _REST: Final = TIMER_ROWS.rest
 _REST_BYTES: Final = len(_REST)
-_LANE_AT: Final = FRAME_BYTES + 1
 #: No word of how it ends; then null, or when it was let go.
 _WAITS: Final = b"\0" + NULL
 _WAITING: Final = _WAITS + NULL  # and no trace
 _CLOSED: Final = b"\0\2"
 #: No trace and no event, which a timer that was let go has no more.
 _WITHOUT_EVENT: Final = NULL + b"\0" + _REST
-
+_LONG: Final = rb"[\x80-\xff]{0,9}[\x00-\x7f]"
+#: Up to where the event begins: lane, the numbers, when it was let go, no trace, and the event's size.
+_PLAIN: Final = re.compile(
+    re.escape(_FRAME)
+    + b"(%b)" % b"|".join(re.escape(bytes_of(lane.encode())) for lane in Lane)
+    + rb"(%b)(%b)%b\x00(?:\x00|\x02(%b))\x00(%b)" % (_LONG, _LONG, _LONG, _LONG, _LONG),
+    re.DOTALL,
+).match
 
 #: Of one that waits: written_at in milliseconds since the epoch, what of the row stays as it is when the timer is let
 #: go, and the event.
@@ -72,36 +79,25 @@ def plain_timer(value: bytes, lane: bytes, keep_offset: int, due_at: int) -> Pla
 
 
 def plain_times(value: bytes) -> tuple[bytes, int, int, int | None] | None:
-    """(lane, due_at, keep_offset, closed_at) of the usual timer, which waits or was let go, at half the price of
+    """(lane, due_at, keep_offset, closed_at) of the usual timer, which waits or was let go, at a third of the price of
     decoding it. None: of anything else, which `timers.readable` can tell."""
+    found = _PLAIN(value)
+    if found is None or not value.endswith(_REST):
+        return None
+    lane, keep_offset, due_at, closed_at, size = found.groups()
     try:
-        numbers = _numbers(value)
-        if numbers is None:
+        if (length := _size(size)) < 0 or found.end() + length + _REST_BYTES != len(value):
             return None
-        at, keep_offset, due_at, _, end = numbers
-        closed_at, ends = None, value[end : end + 2]
-        if ends == _CLOSED:
-            closed_at, end = time_at(value, end + 2)
-        elif ends == _WAITS:
-            end += 2
-        else:
-            return None
-        if value[end]:
-            return None  # it has a trace
-        size, end = time_at(value, end + 1)
-    except (IndexError, ValueError):
+        return (
+            lane[1:],
+            time_at(due_at, 0)[0],
+            long_at(keep_offset, 0)[0],
+            None if closed_at is None else time_at(closed_at, 0)[0],
+        )
+    except ValueError:
         return None
-    if size < 0 or end + size + _REST_BYTES != len(value):
-        return None
-    return value[_LANE_AT:at], due_at, keep_offset, closed_at
 
 
-def _numbers(value: bytes) -> tuple[int, int, int, int, int] | None:
-    """Where the lane's name ends, the three numbers behind it, and where they end. None: of another row."""
-    if value[:FRAME_BYTES] != _FRAME or not value.endswith(_REST):
-        return None
-    at = _LANE_AT + (value[FRAME_BYTES] >> 1)  # of a lane's name, which is short
-    keep_offset, end = time_at(value, at)
-    due_at, end = time_at(value, end)
-    written_at, end = time_at(value, end)
-    return at, keep_offset, due_at, written_at, end
+@lru_cache(maxsize=1_024)
+def _size(size: bytes) -> int:
+    return long_at(size, 0)[0]

@@ -15,6 +15,8 @@ from pushcast.wire.schemas import avro_type
 NO_ROW: Final = b"\0"
 #: The least key that a row may have.
 FIRST_ROW: Final = b"\x01"
+#: Every row's key is below it: it is in no UTF-8.
+END_OF_ROWS: Final = b"\xff"
 KEY: Final = NO_ROW + b"push-fence"
 #: Where releases before 0.2 keep the epoch, in decimal digits. No UTF-8 has 0xff, so decoding readers fail on it. Read
 #: and written beside the other for one release, so that registrars of both releases fence each other off.
@@ -24,7 +26,7 @@ KEYS: Final = frozenset({KEY, OLD_KEY})
 
 def is_row(key: bytes) -> bool:
     """Whether a record under this key is a row. Neither a fence nor a mark of a copy is, of this release or before."""
-    return FIRST_ROW <= key < b"\xff"
+    return FIRST_ROW <= key < END_OF_ROWS
 
 
 def records(origin: str, epoch: int) -> dict[bytes, bytes]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from pushcast.handover.guard import VOID_PREFIX, RowGuard
 from pushcast.stream.tracker import Record
-from pushcast.wire.headers import origin
+from pushcast.wire.headers import CE_ID, origin
 from pushcast.wire.row_fences import KEY, OLD_KEY, records
 from twins.kafka import record
 
@@ -82,3 +84,28 @@ def test_f5_of_the_fences_of_two_releases_the_greater_epoch_counts_after_a_resta
     for each in (guard, RowGuard(OURS, [(key, value) for key, value in stored.items() if value is not None])):
         assert (each.epoch, each.void) == (8, {b"a": 2})
         assert each.judge([fence(3, 7, first)]).admitted == []
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_in_any_order_of_owners_and_fences_a_row_is_void_below_the_last_fence_and_nowhere_else(seed: int) -> None:
+    rnd = random.Random(seed)
+    guard, fenced, offset = RowGuard(OURS), 0, 0
+    for _ in range(60):
+        records_, void = [], []
+        for at in range(rnd.randrange(6)):
+            epoch = rnd.randrange(1, 7)
+            if rnd.random() < 0.2:
+                records_.append(fence(offset, epoch))
+                is_void = epoch < fenced
+                fenced = max(fenced, epoch)
+            else:
+                stage = rnd.choice(["register", "register", "keep"])
+                tagged = [(CE_ID, b"%d" % offset), *origin(stage, 3, epoch)]
+                records_.append(record("t", 3, offset, b"k%d" % rnd.randrange(5), b"v", tagged))
+                is_void = stage == "register" and epoch < fenced
+            void += [at] if is_void else []
+            offset += 1
+        judged = guard.judge(records_)
+        assert judged.admitted == [at for at in range(len(records_)) if at not in void]
+        assert judged.void == len(void)
+        assert guard.epoch == fenced

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -21,8 +21,8 @@ def database(tmp_path: Path) -> Iterator[rocksdict.Rdict]:
     opened.close()
 
 
-def entry_itself(key: bytes, value: bytes) -> tuple[bytes, ...]:
-    return (value,)
+def entry_itself(rows: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+    return [value for _, value in rows]
 
 
 def write(index: TableIndex, database: rocksdict.Rdict, *entries: bytes) -> None:
