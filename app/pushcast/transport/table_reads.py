@@ -11,9 +11,7 @@ from typing import cast
 
 import rocksdict
 
-from pushcast.handover.guard import INTERNAL
-from pushcast.transport.store import OFFSET_KEY
-from pushcast.transport.table_index import INDEX
+from pushcast.handover.guard import INTERNAL, VOID_PREFIX
 from pushcast.wire import row_fences
 
 Row = tuple[bytes, bytes]
@@ -64,13 +62,12 @@ def multi_scan(database: rocksdict.Rdict, prefixes: Sequence[bytes]) -> list[lis
 
 
 def internal_rows(database: rocksdict.Rdict) -> list[Row]:
-    """The fence, and what the guard of the copy has noted."""
-    fence = cast("bytes | None", database.get(row_fences.KEY))
-    rows: list[Row] = [] if fence is None else [(row_fences.KEY, bytes(fence))]
+    """The fences, and what the guard of the copy has noted."""
+    found = [(key, cast("bytes | None", database.get(key))) for key in sorted(row_fences.KEYS)]
+    rows = [(key, bytes(value)) for key, value in found if value is not None]
     iterator = database.iter()
-    iterator.seek(INTERNAL)
-    while (key := iterator.key()) is not None:
-        if key != OFFSET_KEY and not key.startswith(INDEX):
-            rows.append((key, iterator.value()))
+    iterator.seek(VOID_PREFIX)
+    while (key := iterator.key()) is not None and key.startswith(VOID_PREFIX):
+        rows.append((key, iterator.value()))
         iterator.next()
     return rows
