@@ -72,7 +72,7 @@ class DueRecords:
 
     def close_plain(self, tenure: KeepTenure, dues: PlainDues) -> None:
         """`close` of usual timers, in their order."""
-        part = self._fired(tenure, [each.key for each in dues.leaving])
+        part = self._fired(tenure, [key for _, key, *_ in dues.leaving])
         self._put_many(part.barrier, dues.topic, tenure.number, dues.records)
         part.plain += dues.leaving
 

@@ -256,8 +256,8 @@ class Release:
     def applied(self, tenure: KeepTenure, keys: Sequence[bytes | None]) -> None:
         """The table has these rows: it is told which of their entries say nothing any more, and what may be due is
         looked at, unless all are timers that left and no rate waits for them."""
-        spent = tenure.spent
-        known = [key for key in keys if key in spent and not self._rows.in_flight(tenure, key)] if spent else []
+        spent, in_flight = tenure.spent, self._rows.in_flight
+        known = [key for key in keys if key in spent and not in_flight(tenure, key)] if spent else []
         if known:
             self._table.forget_entries(tenure.number, [spent.pop(key) for key in dict.fromkeys(known)])
         tenure.news.set()

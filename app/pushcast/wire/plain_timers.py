@@ -24,6 +24,10 @@ _WAITING: Final = _WAITS + NULL  # and no trace
 _CLOSED: Final = b"\0\2"
 #: No trace and no event, which a timer that was let go has no more.
 _WITHOUT_EVENT: Final = NULL + b"\0" + _REST
+#: An event's size takes one byte up to 63, two up to 8,191, and three up to a megabyte. Here: the size, and what of its
+#: own bytes is beyond the first.
+_ONE_BYTE: Final = 63
+_TWO_BYTES: Final = 8_191 + 1
 _LONG: Final = rb"[\x80-\xff]{0,9}[\x00-\x7f]"
 #: Up to where the event begins: lane, the numbers, when it was let go, no trace, and the event's size.
 _PLAIN: Final = re.compile(
@@ -67,13 +71,16 @@ def plain_timer(value: bytes, lane: bytes, keep_offset: int, due_at: int) -> Pla
         return None
     try:
         written_at, head = time_at(value, len(begins))
-        if value[head : head + 3] != _WAITING:
-            return None
-        size, begin = time_at(value, head + 3)
     except (IndexError, ValueError):
         return None
-    end = begin + size
-    if size < 0 or end + _REST_BYTES != len(value):
+    # What is left is the event with its size before it, so its size is known.
+    at, end = head + len(_WAITING), len(value) - _REST_BYTES
+    size = end - at - 1
+    if size > _ONE_BYTE:
+        size -= 1 if size <= _TWO_BYTES else 2
+    sized = _WAITING + long_of(size) if size >= 0 else b""
+    begin = end - size
+    if not sized or head + len(sized) != begin or not value.startswith(sized, head):
         return None
     return written_at, value[:head], value[begin:end]
 
