@@ -23,8 +23,8 @@ _TOPICS: Final = {lane.encode(): topics.due(lane) for lane in Lane}
 PutReleased = Callable[[KeepTenure, bytes, Timer, Barrier], None]
 
 
-#: What closes the row of a usual timer: its user, key and entry, what of the row stays (`plain_timers.plain_timer`), and
-#: when its event was written. No named one: there are ten thousands a second.
+#: What closes the row of a usual timer: its user, key and entry, what of the row stays (`plain_timers.plain_timer`),
+#: and when its event was written. A bare tuple, because tens of thousands are made in a second.
 Leaving = tuple[bytes, bytes, bytes, bytes, int]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import rocksdict
 
 from pushcast.stream.rocks import open_database
-from pushcast.transport.store import SHARED_WRITE_BUFFERS_BYTES, table_options
+from pushcast.transport.store import BLOCK_CACHE_BYTES, INDEXED_CACHE_BYTES, SHARED_WRITE_BUFFERS_BYTES, table_options
 
 PARTITIONS = 8
 ROWS = 2_000
@@ -48,3 +48,10 @@ def test_a_filter_over_keys_changes_no_answer(tmp_path: Path) -> None:
         assert [key for key, _ in database.items()] == sorted(keys[::2])
         database.flush()
     database.close()
+
+
+def test_what_tables_with_an_index_have_read_stays_within_a_cache_of_their_own(tmp_path: Path) -> None:
+    for shares, bytes_ in ((True, INDEXED_CACHE_BYTES), (False, BLOCK_CACHE_BYTES)):
+        database = open_database(tmp_path / str(shares), table_options(shares_write_buffers=shares))
+        assert database.property_int_value("rocksdb.block-cache-capacity") == bytes_
+        database.close()
