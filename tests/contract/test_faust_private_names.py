@@ -145,7 +145,15 @@ ASSIGNED: list[tuple[Any, list[str]]] = [
             "self._group_instance_id =",
         ],
     ),
-    (aiokafka.consumer.fetcher.Fetcher, ["self._fetch_waiters =", "self._records =", "self._fetch_max_wait_ms ="]),
+    (
+        aiokafka.consumer.fetcher.Fetcher,
+        [
+            "self._fetch_waiters =",
+            "self._records =",
+            "self._fetch_max_wait_ms =",
+            "self._max_partition_fetch_bytes =",
+        ],
+    ),
     (aiokafka.consumer.fetcher.FetchResult, ["self._backoff ="]),
     (aiokafka.consumer.subscription_state.SubscriptionState, ["self._subscription ="]),
     (faust.tables.manager.TableManager, ["self._changelogs =", "self.standbys_ready ="]),
@@ -202,6 +210,11 @@ WORDS: list[tuple[Any, str, str]] = [
         aiokafka.consumer.fetcher.Fetcher._get_actions_per_node,
         "self._fetch_max_wait_ms",
         "the long-poll is read at each plan",
+    ),
+    (
+        aiokafka.consumer.fetcher.Fetcher._get_actions_per_node,
+        "self._max_partition_fetch_bytes",
+        "how much of a partition is fetched is read at each plan",
     ),
     (
         faust.tables.recovery.Recovery.on_recovery_completed,

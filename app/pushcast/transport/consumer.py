@@ -96,6 +96,10 @@ class BatchConsumer(Consumer):
         return self._transport.stages.keys() | self.app.tables.changelog_topics
 
     @property
+    def recovering(self) -> bool:
+        return self._tables.recovering
+
+    @property
     def fetch_max_wait_ms(self) -> int:
         return self._transport.fetch_max_wait_ms
 
@@ -129,7 +133,7 @@ class BatchConsumer(Consumer):
                 if not self.flow_active:
                     await self.wait(self.can_resume_flow)  # type: ignore[arg-type]
                     continue
-                recovering = self._tables.recovering
+                recovering = self.recovering
                 timeout = RECOVERY_FETCH_TIMEOUT_SECONDS if recovering else FETCH_TIMEOUT_SECONDS
                 most = max(max_records, RECOVERY_POLL_RECORDS) if recovering else max_records
                 try:

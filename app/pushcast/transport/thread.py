@@ -34,6 +34,10 @@ COMMIT_TIMEOUT_SECONDS = 5.0
 #: Long-poll of a fetch that leaves paused partitions out.
 PAUSED_FETCH_MAX_WAIT_MS = 50
 
+#: Of each partition in one answer while tables recover: the next request goes when all of it was taken, so what is
+#: fetched and what is applied come by turns.
+RECOVERY_PARTITION_BYTES = 1 << 20
+
 
 class Fetched(NamedTuple):
     """Records by partition, and the assignment under which the consumer handed them out.
@@ -93,6 +97,10 @@ class Taker(Protocol):
     def fetch_max_wait_ms(self) -> int:
         """How long a broker may hold a fetch back that has nothing to bring."""
 
+    @property
+    def recovering(self) -> bool:
+        """Whether tables come to the end of their topics, and nothing else is taken meanwhile."""
+
     def wants(self, tp: TP) -> bool:
         """Whether records of the partition may be taken now."""
 
@@ -137,10 +145,12 @@ class ConsumerThread(AIOKafkaConsumerThread):
         """
         fetcher: Any = self._ensure_consumer()._fetcher
         plan: Callable[[Any], Any] = fetcher._get_actions_per_node
-        wants = self._taker.wants
+        wants, usual_bytes = self._taker.wants, fetcher._max_partition_fetch_bytes
 
         def planned(assignment: Any) -> Any:
             fetcher._fetch_max_wait_ms = self._taker.fetch_max_wait_ms
+            is_recovering = self._taker.recovering
+            fetcher._max_partition_fetch_bytes = max(usual_bytes, RECOVERY_PARTITION_BYTES * is_recovering)
             self._jumps.suspect(assignment, self._taker.partitions)
             for tp, result in fetcher._records.items():
                 if not wants(tp):
