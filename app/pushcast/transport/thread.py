@@ -18,7 +18,7 @@ from pushcast.kafka.static_id import static_id
 from pushcast.stream import batch
 from pushcast.stream.batch import Committed
 from pushcast.stream.tracker import Record
-from pushcast.transport import records
+from pushcast.transport import fetch_wire, records
 from pushcast.transport.jumps import Jump, Jumps, KnownPartition
 from pushcast.transport.membership import Membership
 
@@ -121,6 +121,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Transport) -> AIOKafkaConsumer:
         records.install()
+        fetch_wire.install()
         consumer = super()._create_worker_consumer(transport)
         self._jumps = Jumps()
         consumer._fetch_max_wait_ms = self._taker.fetch_max_wait_ms  # Faust: 1500, hard-coded
