@@ -13,7 +13,7 @@ from pushcast.stream.retrying import retried
 from pushcast.stream.tracker import Bounds, Record, Tracker
 from pushcast.wire.headers import is_probe
 from pushcast.wire.newer import EARLIER, INTERNAL, NewerSchema, newer_at, newer_schema
-from pushcast.wire.schemas import FRAME_BYTES
+from pushcast.wire.schemas import FRAME_BYTES, SINGLE_OBJECT_MARKER
 
 if TYPE_CHECKING:
     from pushcast.stream.stage import BatchStage
@@ -83,9 +83,12 @@ class Partition:
         """Nearly always one part: a record that only a later release can read begins another."""
         if self._internal and self._newer_at is None:
             for index, record in enumerate(records):
-                if record.value is not None and record.value[:FRAME_BYTES] in EARLIER:
+                value = record.value
+                if value is None or value[:2] != SINGLE_OBJECT_MARKER:
+                    continue  # people's own records, as a keeper holds them, have no schema of ours mostly
+                if value[:FRAME_BYTES] in EARLIER:
                     self._earlier[self.tp.topic] += 1
-                elif newer_schema(record.value) is not None:
+                elif newer_schema(value) is not None:
                     self._newer_at = record.offset
                     return [records[:index], records[index:]] if index else [records]
         return [records]
