@@ -14,7 +14,7 @@ from pushcast.model.words import Lane
 from pushcast.wire.headers import TRACEPARENT, origin
 from pushcast.wire.held import Held, Released, held_headers, held_of, plain_released_headers, released_headers
 from pushcast.wire.plain_holds import plain_hold
-from pushcast.wire.plain_timers import PlainTimer, plain_timer, released_row, waiting_row
+from pushcast.wire.plain_timers import PlainTimer, PlainTimers, released_row, waiting_row
 from pushcast.wire.timers import Timer, decode_timer, encode_timer, timer_key
 
 times = st.integers(0, 2**53) | st.integers(1_800_000_000_000, 1_800_000_000_003) | st.just(0)
@@ -48,7 +48,7 @@ MORE: dict[str, Any] = {
 
 def read(value: bytes, timer: Timer) -> PlainTimer | None:
     """The row, of a timer with this one's entry."""
-    return plain_timer(value, timer.lane.encode(), timer.keep_offset, timer.due_at)
+    return PlainTimers(timer.lane.encode()).read(value, timer.keep_offset, timer.due_at)
 
 
 @given(usual)
@@ -82,6 +82,14 @@ def test_the_row_of_another_timer_than_the_entry_says_is_not_read(timer: Timer, 
     found = read(encode_timer(timer), other)
     same = (timer.lane, timer.keep_offset, timer.due_at) == (other.lane, other.keep_offset, other.due_at)
     assert (found is not None) is same
+
+
+@given(st.lists(usual, max_size=5))
+def test_what_was_read_before_changes_nothing_of_what_is_read(timers: list[Timer]) -> None:
+    readers = {lane: PlainTimers(lane.encode()) for lane in {timer.lane for timer in timers}}
+    for timer in [*timers, *timers[:2]]:
+        value = encode_timer(timer)
+        assert readers[timer.lane].read(value, timer.keep_offset, timer.due_at) == read(value, timer)
 
 
 def test_every_column_that_makes_a_row_unusual_is_tried() -> None:

@@ -15,7 +15,7 @@ from pushcast.stream.ports import Barrier
 from pushcast.wire import topics
 from pushcast.wire.headers import Headers
 from pushcast.wire.held import plain_released_headers
-from pushcast.wire.plain_timers import plain_timer, released_row
+from pushcast.wire.plain_timers import PlainTimers, released_row
 from pushcast.wire.timers import Timer
 
 _TOPICS: Final = {lane.encode(): topics.due(lane) for lane in Lane}
@@ -23,7 +23,7 @@ _TOPICS: Final = {lane.encode(): topics.due(lane) for lane in Lane}
 PutReleased = Callable[[KeepTenure, bytes, Timer, Barrier], None]
 
 
-#: What closes the row of a usual timer: its user, key and entry, what of the row stays (`plain_timers.plain_timer`),
+#: What closes the row of a usual timer: its user, key and entry, what of the row stays (`PlainTimers.read`),
 #: and when its event was written. A bare tuple, because tens of thousands are made in a second.
 Leaving = tuple[bytes, bytes, bytes, bytes, int]
 
@@ -44,14 +44,15 @@ def plain_dues(
     or of which a write is in flight. None: that is the first one. `values`: the table's rows of these entries."""
     records: list[tuple[bytes, bytes, Headers]] = []
     leaving: list[Leaving] = []
-    lane, first_due_at = b"", 0
+    lane, first_due_at, timers = b"", 0, None
     origin, blocked, written = tenure.origin, tenure.blocked, tenure.overlay.of_user
     for entry, value in zip(islice(entries, start, None), islice(values, start, None), strict=True):
         waiting = None if value is None else waiting_of(entry)
         if waiting is None:
             break
         lane, keep_offset, due_at = waiting
-        timer, key = plain_timer(value or b"", lane, keep_offset, due_at), key_of(entry)
+        timers = timers or PlainTimers(lane)
+        timer, key = timers.read(value or b"", keep_offset, due_at), key_of(entry)
         user = key.partition(b"\0")[0]  # `user_key`
         if timer is None or key in blocked or key in written(user):
             break

@@ -63,26 +63,36 @@ def _released_rest(closed_at: int) -> bytes:
     return _CLOSED + long_of(closed_at) + _WITHOUT_EVENT
 
 
-def plain_timer(value: bytes, lane: bytes, keep_offset: int, due_at: int) -> PlainTimer | None:
-    """None: of anything but the usual timer that waits with this lane and these numbers, which its entry in the index
-    says. So they are compared as bytes."""
-    begins = _begin(lane) + long_of(keep_offset) + long_of(due_at)
-    if not value.startswith(begins) or not value.endswith(_REST):
-        return None
-    try:
-        written_at, head = time_at(value, len(begins))
-    except (IndexError, ValueError):
-        return None
-    # What is left is the event with its size before it, so its size is known.
-    at, end = head + len(_WAITING), len(value) - _REST_BYTES
-    size = end - at - 1
-    if size > _ONE_BYTE:
-        size -= 1 if size <= _TWO_BYTES else 2
-    sized = _WAITING + long_of(size) if size >= 0 else b""
-    begin = end - size
-    if not sized or head + len(sized) != begin or not value.startswith(sized, head):
-        return None
-    return written_at, value[:head], value[begin:end]
+class PlainTimers:
+    """Reads rows of one lane. Quicker for timers with one due time in a row, as a queue has them."""
+
+    def __init__(self, lane: bytes) -> None:
+        self._begins = _begin(lane)
+        self._due_at = 0
+        self._due = long_of(0)
+
+    def read(self, value: bytes, keep_offset: int, due_at: int) -> PlainTimer | None:
+        """None: of anything but the usual timer that waits with this lane and these numbers, which its entry in the
+        index says. So they are compared as bytes."""
+        if due_at != self._due_at:
+            self._due_at, self._due = due_at, long_of(due_at)
+        begins = self._begins + long_of(keep_offset) + self._due
+        if not value.startswith(begins) or not value.endswith(_REST):
+            return None
+        try:
+            written_at, head = time_at(value, len(begins))
+        except (IndexError, ValueError):
+            return None
+        # What is left is the event with its size before it, so its size is known.
+        end = len(value) - _REST_BYTES
+        size = end - head - len(_WAITING) - 1
+        if size > _ONE_BYTE:
+            size -= 1 if size <= _TWO_BYTES else 2
+        sized = _WAITING + long_of(size) if size >= 0 else b""
+        begin = end - size
+        if not sized or head + len(sized) != begin or not value.startswith(sized, head):
+            return None
+        return written_at, value[:head], value[begin:end]
 
 
 def plain_times(value: bytes) -> tuple[bytes, int, int, int | None] | None:
