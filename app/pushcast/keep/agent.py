@@ -295,10 +295,10 @@ class KeepStage(Stage):
 
     def _applied(self, partition: int, records: Sequence[AppliedRecord]) -> None:
         if (tenure := self._tenures.get(TP(topics.USER, partition))) is not None:
-            tenure.overlay.applied(records)
+            ours = tenure.overlay.applied(records)
             if records and (stamped_ms := records[-1].timestamp) > 0:
                 tenure.time.heard(stamped_ms)
-            self.release.applied(tenure, [record.key for record in records])
+            self.release.applied(tenure, len(records), ours)
 
     def _found_void(self, partition: int, count: int) -> None:
         self._count("void_timers", "found", count)

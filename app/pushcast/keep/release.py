@@ -253,15 +253,16 @@ class Release:
         if self.badges.is_counted(tenure, key, timer, put_slot):
             self._fire(tenure, key, timer, now_ms, put_slot)
 
-    def applied(self, tenure: KeepTenure, keys: Sequence[bytes | None]) -> None:
-        """The table has these rows: it is told which of their entries say nothing any more, and what may be due is
-        looked at, unless all are timers that left and no rate waits for them."""
-        spent, in_flight = tenure.spent, self._rows.in_flight
-        known = [key for key in keys if key in spent and not in_flight(tenure, key)] if spent else []
-        if known:
-            self._table.forget_entries(tenure.number, [spent.pop(key) for key in dict.fromkeys(known)])
+    def applied(self, tenure: KeepTenure, rows: int, ours: Iterable[bytes]) -> None:
+        """The table has so many rows more, among them the newest writes of these keys: it is told which of their
+        entries say nothing any more, and what may be due is looked at, unless all are timers that left and no rate
+        waits for them."""
+        spent = tenure.spent
+        gone = [spent.pop(key) for key in ours if key in spent] if spent else []
+        if gone:
+            self._table.forget_entries(tenure.number, gone)
         tenure.news.set()
-        if len(known) < len(keys) or tenure.buckets:
+        if len(gone) < rows or tenure.buckets:
             tenure.runner.wake()
 
     def _put_released(self, tenure: KeepTenure, key: bytes, timer: Timer, barrier: Barrier) -> None:

@@ -93,12 +93,13 @@ class Overlay(Generic[T]):
         """Row keys of all writes that the table may not know."""
         return [key for entries in self._users.values() for key in entries]
 
-    def applied(self, records: Iterable[AppliedRecord]) -> None:
-        """Called when the table has applied these records of its topic."""
+    def applied(self, records: Iterable[AppliedRecord]) -> list[bytes]:
+        """Called when the table has applied these records of its topic. Returns the row keys of which it knows the
+        newest write from here on."""
         users = self._users
+        gone: list[bytes] = []
         if not users:
-            return
-        gone = 0
+            return gone
         for record in records:
             key = record.key
             if key is None:
@@ -112,10 +113,11 @@ class Overlay(Generic[T]):
             if not (headers and headers[0] == (CE_ID, entry.tag)) and first(headers, CE_ID) != entry.tag:
                 continue
             del entries[key]
-            gone += 1
+            gone.append(key)
             if not entries:
                 del users[user_key]
-        self._in_flight.add(-gone)
+        self._in_flight.add(-len(gone))
+        return gone
 
     def drop(self) -> None:
         """Forgets what is in flight: the partition goes to another owner."""

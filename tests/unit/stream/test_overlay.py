@@ -20,9 +20,9 @@ def test_an_entry_leaves_with_the_record_that_carries_its_tag() -> None:
     overlay = Overlay[DeviceRow](in_flight)
     overlay.put(b"u", KEY, OverlayEntry(None, b"t/1"))
     overlay.put(b"u", KEY, OverlayEntry(None, b"t/2"))
-    overlay.applied(applied(KEY, b"t/1"))  # type: ignore[arg-type]
+    assert overlay.applied(applied(KEY, b"t/1")) == []  # type: ignore[arg-type]
     assert overlay.of_user(b"u") == {KEY: OverlayEntry(None, b"t/2")}
-    overlay.applied(applied(KEY, b"t/2"))  # type: ignore[arg-type]
+    assert overlay.applied(applied(KEY, b"t/2")) == [KEY]  # type: ignore[arg-type]
     assert overlay.of_user(b"u") == {}
     assert len(in_flight) == 0
 
