@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -24,7 +26,7 @@ from pushcast.wire.keys import user_of
 from pushcast.wire.legs import decode_leg
 from pushcast.wire.newer import waited_for
 from pushcast.wire.planned_reader import read_planned
-from pushcast.wire.receipt_reader import read_receipt
+from pushcast.wire.receipts_together import read_receipts
 
 BOOKS: Final = (topics.PLANNED, topics.WALKED, topics.RECEIPT, topics.ENGAGEMENT, topics.DEVICE_CHANGED)
 #: Those that users' apps write: their records have a user as key, and a time that counts.
@@ -43,11 +45,17 @@ class BookEntry(msgspec.Struct, frozen=True, gc=False):
     timestamp_ms: int = 0
 
 
-class _Book(NamedTuple):
-    """How its records are read, which may raise InvalidInput (None: one that means nothing here), and applied, which
-    raises nothing."""
+class _Read(NamedTuple):
+    """What records say, in their order, and why others cannot be read, by their places."""
 
-    read: Callable[[bytes, BookEntry], Any]
+    said: list[Any]
+    refused: Mapping[int, InvalidInput]
+
+
+class _Book(NamedTuple):
+    """How its records are read, all of which have a value, and what they say applied."""
+
+    read: Callable[[list[BookEntry]], _Read]
     take: Callable[[PendingRows, list[Any]], None]
 
 
@@ -70,28 +78,37 @@ def apply(
 
 
 def _counting(
-    meta: Meta, topic: str, entries: Sequence[BookEntry], read: Callable[[bytes, BookEntry], Any]
+    meta: Meta, topic: str, entries: Sequence[BookEntry], read: Callable[[list[BookEntry]], _Read]
 ) -> list[Any]:
     """What the records say that count."""
-    found: list[Any] = []
+    if not entries or entries[-1].offset < meta.offset:
+        return []
+    counting: list[BookEntry] = []
     last: Headers = ()
     counts = True
-    for entry in entries:
-        if entry.offset < meta.offset:
-            continue
-        meta.offset = entry.offset + 1
-        try:
-            headers = entry.headers
-            if headers != last or not counts:  # neighbours mostly have one writer
-                last, counts = (), True
+    for entry in entries[bisect_left(entries, meta.offset, key=_offset) :]:
+        headers = entry.headers
+        if headers != last or not counts:  # neighbours mostly have one writer
+            last, counts = (), True
+            try:
                 counts = _counts(meta, headers)
-                last = headers
-            if counts and entry.value is not None and (said := read(entry.value, entry)) is not None:
-                found.append(said)
-        except InvalidInput as error:
-            waited_for(error, f"{topic}@{entry.offset}")
-            add(meta.unreadable, error.reason, 1)
-    return found
+            except InvalidInput as error:
+                _leave_out(meta, topic, entry, error)
+                continue
+            last = headers
+        if counts and entry.value is not None:
+            counting.append(entry)
+    meta.offset = entries[-1].offset + 1
+    said, refused = read(counting)
+    for place, refusal in refused.items():
+        _leave_out(meta, topic, counting[place], refusal)
+    return said
+
+
+def _leave_out(meta: Meta, topic: str, entry: BookEntry, error: InvalidInput) -> None:
+    """It cannot be read. Raises NewerSchema for one that a newer release can."""
+    waited_for(error, f"{topic}@{entry.offset}")
+    add(meta.unreadable, error.reason, 1)
 
 
 def _counts(meta: Meta, headers: Headers) -> bool:
@@ -120,16 +137,46 @@ def _take_engagements(changes: PendingRows, events: list[Engagement]) -> None:
                     changes.publish(sums.kind, sums.id)
 
 
+def _each(read: Callable[[bytes, BookEntry], Any]) -> Callable[[list[BookEntry]], _Read]:
+    """Reads one by one. `read` may raise InvalidInput; None: the record means nothing here."""
+
+    def read_all(entries: list[BookEntry]) -> _Read:
+        found: list[Any] = []
+        refused: dict[int, InvalidInput] = {}
+        for place, entry in enumerate(entries):
+            try:
+                said = read(entry.value or b"", entry)
+            except InvalidInput as error:
+                refused[place] = error
+            else:
+                if said is not None:
+                    found.append(said)
+        return _Read(found, refused)
+
+    return read_all
+
+
+def _receipts(entries: list[BookEntry]) -> _Read:
+    return _Read(*read_receipts([each.value or b"" for each in entries]))
+
+
+_offset: Final = attrgetter("offset")
 _engagements: Final = EngagementDecoder()
 _BOOKS: Final[Mapping[str, _Book]] = {
-    topics.PLANNED: _Book(lambda value, entry: PlannedRecord(read_planned(value), entry.timestamp_ms), take_planned),
-    topics.WALKED: _Book(lambda value, _: decode_leg(value), take_legs),
-    topics.RECEIPT: _Book(lambda value, _: read_receipt(value), take_receipts),
+    topics.PLANNED: _Book(
+        _each(lambda value, entry: PlannedRecord(read_planned(value), entry.timestamp_ms)), take_planned
+    ),
+    topics.WALKED: _Book(_each(lambda value, _: decode_leg(value)), take_legs),
+    topics.RECEIPT: _Book(
+        lambda entries: _Read(*read_receipts([each.value or b"" for each in entries])), take_receipts
+    ),
     topics.ENGAGEMENT: _Book(
-        lambda value, entry: _engagements.decode(user_of(entry.key), value, entry.timestamp_ms), _take_engagements
+        _each(lambda value, entry: _engagements.decode(user_of(entry.key), value, entry.timestamp_ms)),
+        _take_engagements,
     ),
     topics.DEVICE_CHANGED: _Book(
-        lambda value, entry: forgotten.read_forgetting(value, entry.key, entry.timestamp_ms), forgotten.take_forgettings
+        _each(lambda value, entry: forgotten.read_forgetting(value, entry.key, entry.timestamp_ms)),
+        forgotten.take_forgettings,
     ),
 }
 

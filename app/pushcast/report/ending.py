@@ -6,6 +6,7 @@ A reporter reads several ten thousand receipts a second: what is the same for a 
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from pushcast.model.words import Outcome, Source
@@ -13,13 +14,16 @@ from pushcast.report import engaged, forgotten, rows
 from pushcast.report.engaged import Told
 from pushcast.report.notes import WITHIN_SECONDS, EndedSums, Kind, add, ended_key, kind_of
 from pushcast.report.pending import PendingRows
-from pushcast.report.rows import Delivery
+from pushcast.report.rows import MINUTE_MS, Delivery
 from pushcast.report.sketch import bucket_name
-from pushcast.wire.receipt_reader import ReadReceipt
+from pushcast.report.slo import Times
+from pushcast.report.tallies import EndedTally, is_told
+from pushcast.wire.receipt_reader import ReadReceipt, Section
 from pushcast.wire.receipts import is_of_broadcast
 
 _WALK: Final = int(Source.WALK)
 _DUE: Final = int(Source.DUE)
+_PERHAPS_OF_BROADCASTS: Final = (_WALK, _DUE)
 _ACCEPTED: Final = str(Outcome.ACCEPTED)
 _WITHIN_MS: Final = tuple(seconds * 1000 for seconds in WITHIN_SECONDS)
 _SHORTEST_MS: Final = _WITHIN_MS[0]
@@ -38,48 +42,84 @@ class _Place(NamedTuple):
 
 def take_receipts(changes: PendingRows, receipts: list[ReadReceipt]) -> None:
     """A delivery counts once: its receipt of the highest run, and within a run an acceptance before anything else."""
-    of_notes, of_walks = _sums(changes, receipts)
+    of_broadcasts = _places_of_broadcasts(receipts)
+    of_notes, of_walks = _sums(changes, receipts, of_broadcasts)
     unsummed, unlisted = changes.modes.unsummed, changes.modes.totals
     remembers = changes.engaged or changes.forgets
     if changes.forgets:
         changes.fetch(rows.forgotten_key(each.user) for each in receipts)
-    encode, written, tell = rows.encode_delivery, changes.rows, changes.ended_tally.add
+    encode, written, count = rows.encode_delivery, changes.rows, _Counted(changes.ended_tally).count
     keys = [rows.delivery_key(each.created_at, each.user, each.delivery) for each in receipts]
-    for key, receipt, stored in zip(keys, receipts, changes.stored.get_many(keys), strict=True):
+    stored_rows = changes.stored.get_many(keys)
+    for place, (key, receipt, stored) in enumerate(zip(keys, receipts, stored_rows, strict=True)):
         section, note_id = receipt.section, receipt.notification_id
         kind: Kind = "notification"
         sums: EndedSums | None = None
-        if receipt.source == _WALK or _is_part_of_broadcast(receipt):
+        if place in of_broadcasts:
             kind, sums = "broadcast", of_walks[note_id]
         elif section.klass not in unsummed:
             sums = of_notes[note_id]
         elif section.klass in unlisted:
-            tell(receipt)
+            count(receipt, None)
             continue
         if key in written:
             stored = written[key]  # noqa: PLW2901 - what was written before in this batch
         device, told = receipt.device, engaged.NOTHING
         if stored is not None or remembers:
-            place = _place(changes, receipt, kind, key, stored, sums)
-            if place is None:
+            found = _place(changes, receipt, kind, key, stored, sums)
+            if found is None:
                 continue
-            key, device, told = place  # noqa: PLW2901 - its place is another one
+            key, device, told = found  # noqa: PLW2901 - its place is another one
         written[key] = encode(
             (
                 receipt.run, note_id, kind, receipt.app, device, section.platform, section.outcome, section.reason,
                 receipt.provider_status, receipt.attempts, receipt.created_at, receipt.due_at, receipt.ended_at,
             )
         )  # fmt: skip
-        tell(receipt)
-        if sums is not None:
-            ended = ended_key(section.platform, section.outcome, section.reason)
-            sums.ended[ended] = sums.ended.get(ended, 0) + 1
-            if section.outcome == _ACCEPTED:
-                _count_latency(sums, receipt.ended_at - receipt.due_at, 1)
-            if receipt.ended_at > sums.last_ended_at:
-                sums.last_ended_at = receipt.ended_at
-            if told is not engaged.NOTHING:
-                engaged.count(sums, receipt.due_at, told, 1)
+        count(receipt, sums)
+        if sums is not None and told is not engaged.NOTHING:
+            engaged.count(sums, receipt.due_at, told, 1)
+
+
+class _Counted:
+    """What receipts that count add to sums and tallies. Neighbours mostly end alike and at one time."""
+
+    __slots__ = ("_accepted", "_app", "_ended_key", "_is_walk", "_minute", "_section", "_tally", "_times")
+
+    def __init__(self, tally: EndedTally) -> None:
+        self._tally = tally
+        self._section: Section | None = None  # of the one before, as the others
+        self._app: str | None = None
+        self._minute = -1
+        self._is_walk = False
+        self._accepted = False
+        self._ended_key = ""
+        self._times: Times = []
+
+    def count(self, receipt: ReadReceipt, sums: EndedSums | None) -> None:
+        """One more. `sums` None: of its note nothing is kept."""
+        section, due_at, ended_at = receipt.section, receipt.due_at, receipt.ended_at
+        minute, is_walk = due_at // MINUTE_MS, receipt.source == _WALK
+        if (
+            section is not self._section
+            or minute != self._minute
+            or receipt.app != self._app
+            or is_walk is not self._is_walk
+        ):
+            self._section, self._app, self._minute, self._is_walk = section, receipt.app, minute, is_walk
+            self._accepted = section.outcome == _ACCEPTED
+            self._ended_key = ended_key(section.platform, section.outcome, section.reason)
+            self._times = self._tally.times_of(minute, receipt.app, section, is_walk)
+        if is_told(receipt.dry_run, receipt.notification_id):
+            self._times.append((due_at, ended_at))
+        if sums is None:
+            return
+        ended, key = sums.ended, self._ended_key
+        ended[key] = ended.get(key, 0) + 1
+        if self._accepted:
+            _count_latency(sums, ended_at - due_at, 1)
+        if ended_at > sums.last_ended_at:
+            sums.last_ended_at = ended_at
 
 
 def told_before(changes: PendingRows, receipt: ReadReceipt, until: int) -> Told:
@@ -87,26 +127,35 @@ def told_before(changes: PendingRows, receipt: ReadReceipt, until: int) -> Told:
     return engaged.told_of(changes.get, receipt.user, until, receipt.delivery, receipt.created_at)
 
 
-def _sums(changes: PendingRows, receipts: list[ReadReceipt]) -> tuple[dict[str, EndedSums], dict[str, EndedSums]]:
+def _sums(
+    changes: PendingRows, receipts: list[ReadReceipt], of_broadcasts: Collection[int]
+) -> tuple[dict[str, EndedSums], dict[str, EndedSums]]:
     """Of the notifications and of the broadcasts that these receipts are of, as far as sums are kept."""
     unsummed, full = changes.modes.unsummed, changes.modes.full
-    walks, notes = set(), set()
-    for each in receipts:
-        if each.source == _WALK or _is_part_of_broadcast(each):
-            walks.add(each.notification_id)
-        elif each.section.klass not in unsummed:
-            notes.add(each.notification_id)
-            if each.section.klass in full:
-                changes.publish("notification", each.notification_id, each.section.klass)
+    walks = {receipts[place].notification_id for place in of_broadcasts}
+    of_notes = receipts
+    if walks:
+        of_notes = [each for place, each in enumerate(receipts) if place not in of_broadcasts]
+    notes = {each.notification_id for each in of_notes if each.section.klass not in unsummed}
+    if full:
+        for note_id, klass in {(each.notification_id, each.section.klass) for each in of_notes}:
+            if klass in full:
+                changes.publish("notification", note_id, klass)
     for note_id in walks:
         changes.publish("broadcast", note_id, "")
     return changes.ended.all("notification", notes), changes.ended.all("broadcast", walks)
 
 
-def _is_part_of_broadcast(receipt: ReadReceipt) -> bool:
-    """Whether it is of what the keeper held of a broadcast: a notification may have the same id."""
-    if receipt.source != _DUE:
-        return False
+def _places_of_broadcasts(receipts: list[ReadReceipt]) -> frozenset[int]:
+    """Of walks, and of what the keeper held of a broadcast: a notification may have the same id."""
+    return frozenset(
+        place
+        for place, each in enumerate(receipts)
+        if each.source in _PERHAPS_OF_BROADCASTS and (each.source == _WALK or _is_held_part(each))
+    )
+
+
+def _is_held_part(receipt: ReadReceipt) -> bool:
     place = receipt.user.decode(), receipt.app, receipt.device
     return is_of_broadcast(_DUE, receipt.delivery.hex(), receipt.notification_id, *place)
 

@@ -131,9 +131,15 @@ def kind_of(name: str) -> Kind:
     return "broadcast" if name == "broadcast" else "notification"
 
 
-def note_hash(kind: str, note_id: str) -> bytes:
+#: By kind: of what stands before the id. A copy takes a third of the time of a hash that begins anew.
+_HASHES: Final = {kind: blake2b(f"{kind}{_SEPARATOR}".encode(), digest_size=HASH_BYTES) for kind in KINDS}
+
+
+def note_hash(kind: Kind, note_id: str) -> bytes:
     """16 bytes that stand for it in keys."""
-    return blake2b(f"{kind}\0{note_id}".encode(), digest_size=HASH_BYTES).digest()
+    found = _HASHES[kind].copy()
+    found.update(note_id.encode())
+    return found.digest()
 
 
 @lru_cache(maxsize=4096)

@@ -6,7 +6,7 @@ is over. So what nobody sends is late although it has no receipt.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -61,17 +61,33 @@ class Timings:
 
     def __init__(self, bounds: Sequence[float]) -> None:
         """`bounds`: upper ones, in seconds, rising."""
-        self._bounds = bounds
+        self._bounds_ms = [_most_ms(bound) for bound in bounds]
         self.counts: dict[str, list[int]] = {}
         self.seconds: dict[str, float] = {}  # sums
 
-    def add(self, lane: str, seconds: float) -> None:
-        """One more was accepted."""
+    def add(self, lane: str, took_ms: list[int]) -> None:
+        """So many more were accepted, each after so many milliseconds. Sorts the list."""
+        if not took_ms:
+            return
+        self.seconds[lane] = self.seconds.get(lane, 0.0) + sum(took_ms) / 1000
         counts = self.counts.get(lane)
         if counts is None:
-            counts = self.counts[lane] = [0] * (len(self._bounds) + 1)
-        counts[bisect_left(self._bounds, seconds)] += 1
-        self.seconds[lane] = self.seconds.get(lane, 0.0) + seconds
+            counts = self.counts[lane] = [0] * (len(self._bounds_ms) + 1)
+        took_ms.sort()
+        start = 0
+        for place, bound_ms in enumerate(self._bounds_ms):
+            end = bisect_right(took_ms, bound_ms, start)
+            counts[place] += end - start
+            start = end
+            if start == len(took_ms):
+                return
+        counts[-1] += len(took_ms) - start
+
+
+def _most_ms(bound: float) -> int:
+    """The most milliseconds that are no more seconds than `bound`."""
+    found = round(bound * 1000)
+    return found if found / 1000 <= bound else found - 1
 
 
 class ServiceLevel:
@@ -105,28 +121,26 @@ class ServiceLevel:
         """`count` deliveries were planned, or taken back where it is negative. Times are milliseconds."""
         if now_ms - planned_at > FRESH_MS or klass in self._without:
             return
-        if due_at // SPAN_MS < self._decided:  # the planner came too late
+        if (span := due_at // SPAN_MS) < self._decided:  # the planner came too late
             self.planned[klass] += max(count, 0)
             self.late[klass] += max(count, 0)
         else:
-            self._span(klass, due_at).planned += count
+            self._span(klass, span).planned += count
 
     def _end(self, ended: ClassEnded, now_ms: int) -> None:
         """Their planned records may come later. Slow ones are timed, too, although their spans were decided long ago;
         the history of a store that is made anew is not."""
         accepted = ended.outcome == Outcome.ACCEPTED
-        settles = accepted or ended.outcome in EXCUSED
-        timed = accepted and ended.sign > 0
-        fresh_from = now_ms - FRESH_MS
-        for due_at, ended_at in ended.times:
-            if (
-                settles
-                and due_at // SPAN_MS >= self._decided
-                and (not accepted or ended_at - due_at <= self._within_ms)
-            ):
-                self._span(ended.klass, due_at).settled += ended.sign
-            if timed and ended_at >= fresh_from:
-                self.timings.add(ended.lane, max(0, ended_at - due_at) / 1000)
+        within_ms, times = self._within_ms, ended.times
+        if accepted or ended.outcome in EXCUSED:
+            settled = [due // SPAN_MS for due, ended_at in times if not accepted or ended_at - due <= within_ms]
+            for span, count in Counter(settled).items():
+                if span >= self._decided:
+                    self._span(ended.klass, span).settled += ended.sign * count
+        if accepted and ended.sign > 0:
+            fresh_from = now_ms - FRESH_MS
+            took_ms = [max(0, ended_at - due) for due, ended_at in times if ended_at >= fresh_from]
+            self.timings.add(ended.lane, took_ms)
 
     def decide(self, now_ms: int) -> None:
         """Decides every span whose time is over. Call it when everything that is written has been read."""
@@ -140,5 +154,5 @@ class ServiceLevel:
     def _over(self, now_ms: int) -> int:
         return (now_ms - self._within_ms - GRACE_MS) // SPAN_MS
 
-    def _span(self, klass: str, due_at: int) -> _Span:
-        return self._open.setdefault((klass, due_at // SPAN_MS), _Span())
+    def _span(self, klass: str, number: int) -> _Span:
+        return self._open.setdefault((klass, number), _Span())

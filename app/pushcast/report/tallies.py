@@ -34,16 +34,13 @@ class EndedTally:
         self._groups: dict[tuple[int, str | None, int, bool], tuple[Section, slo.Times]] = {}
         self._back: list[tuple[ReadReceipt, Delivery]] = []
 
-    def add(self, receipt: ReadReceipt) -> None:
-        """It counts."""
-        if receipt.dry_run or receipt.notification_id.startswith(CANARY_ID):
-            return
-        due_at, section = receipt.due_at, receipt.section
-        key = due_at // MINUTE_MS, receipt.app, id(section), receipt.source == _WALK
+    def times_of(self, minute: int, app: str | None, section: Section, is_walk: bool) -> slo.Times:
+        """Of deliveries that count, due in this minute: to be added to."""
+        key = minute, app, id(section), is_walk
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = section, []
-        group[1].append((due_at, receipt.ended_at))
+        return group[1]
 
     def take_back(self, receipt: ReadReceipt, before: Delivery) -> None:
         """What counted before no longer does: a receipt of the same delivery takes its place."""
@@ -53,10 +50,12 @@ class EndedTally:
     def tell(self, minutes: MinuteChanges, seen: Seen) -> None:
         """To minutes and service level, in which broadcasts do not count."""
         for (minute, app, _, is_walk), (section, times) in self._groups.items():
+            if not times:
+                continue
             sums = minutes.of(minute * MINUTE_MS, app or "", section.klass, section.platform or "", section.lane)
             add(sums.ended, section.outcome, len(times))
             if section.outcome == _ACCEPTED:
-                for bucket, count in Counter(bucket_name(ended_at - due_at) for due_at, ended_at in times).items():
+                for bucket, count in Counter([bucket_name(ended_at - due_at) for due_at, ended_at in times]).items():
                     add(sums.latency, bucket, count)
             if not is_walk:
                 seen.append(slo.ClassEnded(section.klass, section.lane, section.outcome, 1, times))

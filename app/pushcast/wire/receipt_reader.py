@@ -16,18 +16,18 @@ from pushcast.wire.avro_bytes import long_at, optional_at, optional_long_of, tex
 from pushcast.wire.receipts import decode_receipt
 from pushcast.wire.schemas import FRAME_BYTES, avro_type
 
-_FRAME: Final = avro_type("receipt").frame
+FRAME: Final = avro_type("receipt").frame
 _DIGITS: Final = 32  # of a delivery id
-_DIGITS_AT: Final = FRAME_BYTES + 1
-_NOTE_AT: Final = _DIGITS_AT + _DIGITS
+DIGITS_AT: Final = FRAME_BYTES + 1
+NOTE_AT: Final = DIGITS_AT + _DIGITS
 #: From replay_of on, without any of the columns that may be null.
-_PLAIN_ENDS: Final = {bytes((0, source << 1, 0, 0, 0, 0)): int(source) for source in Source}
+PLAIN_ENDS: Final = {bytes((0, source << 1, 0, 0, 0, 0)): int(source) for source in Source}
 _MAX_SECTIONS: Final = 256
 _LONG: Final = 0x81  # of a number's first byte: below zero, or more bytes follow
 _ONE_BYTE: Final = 0x7F
 _SET: Final = 2  # of a union with null: not null
 #: What HTTP answers, as bytes: a time's reader would look for the high bytes that times share.
-_STATUSES: Final = {optional_long_of(status): status for status in range(100, 600)}
+STATUSES: Final = {optional_long_of(status): status for status in range(100, 600)}
 _STATUS_BYTES: Final = 3
 _optional: Final = optional_at(text_at)
 _optional_long: Final = optional_at(time_at)
@@ -62,12 +62,12 @@ class ReadReceipt(msgspec.Struct, gc=False):
     due_at: int  # when it was created, where the receipt does not say
 
 
-_sections: dict[bytes, Section] = {}
+sections: dict[bytes, Section] = {}
 
 
 def read_receipt(value: bytes) -> ReadReceipt:
     """Of any version of the schema. Raises InvalidInput."""
-    if value[:FRAME_BYTES] == _FRAME:
+    if value[:FRAME_BYTES] == FRAME:
         try:
             return _read(value)
         except (IndexError, ValueError):
@@ -94,9 +94,9 @@ def _read(value: bytes) -> ReadReceipt:
     # calls for each column would take as long as all the rest.
     if value[FRAME_BYTES] != _DIGITS << 1:
         raise ValueError("no delivery id of ours")
-    delivery = unhexlify(value[_DIGITS_AT:_NOTE_AT])
-    size = value[_NOTE_AT]
-    at, end = (_NOTE_AT + 1, _NOTE_AT + 1 + (size >> 1)) if not size & _LONG else _span(value, _NOTE_AT)
+    delivery = unhexlify(value[DIGITS_AT:NOTE_AT])
+    size = value[NOTE_AT]
+    at, end = (NOTE_AT + 1, NOTE_AT + 1 + (size >> 1)) if not size & _LONG else _span(value, NOTE_AT)
     note_id = value[at:end].decode()
     size = value[end]
     at, end = (end + 1, end + 1 + (size >> 1)) if not size & _LONG else _span(value, end)
@@ -114,14 +114,14 @@ def _read(value: bytes) -> ReadReceipt:
         at = end
     else:
         device, at = _optional(value, at)
-    section, at = _section(value, at)
+    section, at = section_at(value, at)
     if value[at]:  # provider_id
         end = at + 2 + (value[at + 1] >> 1)
         is_short = value[at] == _SET and not value[at + 1] & _LONG and value[at:end].isascii()
         at = end if is_short else _skipped(value, at)
     else:
         at += 1
-    status = _STATUSES.get(value[at : at + _STATUS_BYTES])
+    status = STATUSES.get(value[at : at + _STATUS_BYTES])
     if status is None:
         status, at = _optional_long(value, at)
     else:
@@ -138,7 +138,7 @@ def _read(value: bytes) -> ReadReceipt:
         at += 1
     created_at, at = time_at(value, at + 1)
     ended_at, at = time_at(value, at)
-    source = _PLAIN_ENDS.get(value[at:])
+    source = PLAIN_ENDS.get(value[at:])
     due_at: int | None = created_at
     if source is None:
         at = _skipped(value, at)  # replay_of
@@ -162,14 +162,15 @@ def _span(value: bytes, at: int) -> tuple[int, int]:
     return at, at + size
 
 
-def _section(value: bytes, start: int) -> tuple[Section, int]:
+def section_at(value: bytes, start: int) -> tuple[Section, int]:
+    """The five columns that start there, and where they end. Raises IndexError or ValueError for what is none."""
     # Where it ends if all of its texts are short; the parser below decides whether that is so.
     at = start + (2 + (value[start + 1] >> 1) if value[start] else 1)
     at += 1 + (value[at] >> 1)
     at += 1 + (value[at] >> 1)
     at += 1 + (value[at] >> 1)
     at += 2 + (value[at + 1] >> 1) if value[at] else 1
-    known = _sections.get(value[start:at])
+    known = sections.get(value[start:at])
     if known is not None:
         return known, at
     platform, end = _optional(value, start)
@@ -181,9 +182,9 @@ def _section(value: bytes, start: int) -> tuple[Section, int]:
     if end > len(value):
         raise ValueError("it ends too early")
     if end == at:
-        if len(_sections) >= _MAX_SECTIONS:
-            _sections.clear()
-        _sections[value[start:at]] = section
+        if len(sections) >= _MAX_SECTIONS:
+            sections.clear()
+        sections[value[start:at]] = section
     return section, end
 
 
