@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from pushcast.report import notes, rows
 from pushcast.report.minutes import MinuteChanges
 from pushcast.report.modes import EVERYTHING, Modes
-from pushcast.report.notes import EndedSums, Kind, PlannedSums, note_hash
+from pushcast.report.notes import KINDS, EndedSums, Kind, PlannedSums, note_hash
 from pushcast.report.rows import Block
 from pushcast.report.slo import Seen
 from pushcast.report.tallies import EndedTally, PlannedTally
@@ -48,7 +48,7 @@ class PendingRows:
         self.planned_tally = PlannedTally()
         self._fetched: dict[bytes, bytes | None] = {}
         self._blocks: dict[bytes, Block] = {}
-        self._names: dict[tuple[Kind, str], bytes] = {}
+        self._names: dict[Kind, dict[str, bytes]] = {kind: {} for kind in KINDS}
         self.planned = _Sums(self, rows.note_key, PlannedSums, notes.planned_of)
         self.ended = _Sums(self, rows.ended_key, EndedSums, notes.ended_of)
         self._published: set[bytes] = set()
@@ -85,9 +85,14 @@ class PendingRows:
 
     def name(self, kind: Kind, note_id: str) -> bytes:
         """What stands for a note in keys."""
-        found = self._names.get((kind, note_id))
-        if found is None:
-            found = self._names[kind, note_id] = note_hash(kind, note_id)
+        return self.names(kind, (note_id,))[note_id]
+
+    def names(self, kind: Kind, note_ids: Iterable[str]) -> Mapping[str, bytes]:
+        """What stands for these notes in keys, by id; it may hold others, too."""
+        found = self._names[kind]
+        for note_id in note_ids:
+            if note_id not in found:
+                found[note_id] = note_hash(kind, note_id)
         return found
 
     def publish(self, kind: Kind, note_id: str, klass: str | None = None) -> None:
@@ -133,9 +138,14 @@ class _Sums(Generic[S]):
 
     def all(self, kind: Kind, note_ids: Iterable[str]) -> dict[str, S]:
         """Of these notes, by id: one question for all of them."""
-        names = {note_id: self._changes.name(kind, note_id) for note_id in note_ids}
-        self._changes.fetch(self._key_of(name) for name in names.values() if name not in self._found)
-        return {note_id: self._of(kind, note_id, name) for note_id, name in names.items()}
+        note_ids = set(note_ids)
+        names, found = self._changes.names(kind, note_ids), self._found
+        new = [(note_id, name) for note_id in note_ids if (name := names[note_id]) not in found]
+        keys = [self._key_of(name) for _, name in new]
+        self._changes.fetch(keys)
+        for (note_id, name), key in zip(new, keys, strict=True):
+            found[name] = self._made(kind, note_id, self._changes.get(key))
+        return {note_id: found[names[note_id]] for note_id in note_ids}
 
     def one(self, kind: Kind, note_id: str) -> S:
         """Of one note."""
@@ -155,6 +165,8 @@ class _Sums(Generic[S]):
     def _of(self, kind: Kind, note_id: str, name: bytes) -> S:
         found = self._found.get(name)
         if found is None:
-            stored = self._changes.get(self._key_of(name))
-            found = self._found[name] = self._make(note_id, kind) if stored is None else self._decode(stored)
+            found = self._found[name] = self._made(kind, note_id, self._changes.get(self._key_of(name)))
         return found
+
+    def _made(self, kind: Kind, note_id: str, stored: bytes | None) -> S:
+        return self._make(note_id, kind) if stored is None else self._decode(stored)

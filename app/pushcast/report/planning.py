@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from itertools import repeat
 from typing import Final, NamedTuple
 
@@ -11,6 +12,7 @@ from pushcast.report import rows
 from pushcast.report.notes import PlannedSums, add
 from pushcast.report.pending import PendingRows
 from pushcast.report.rows import Plan
+from pushcast.report.tallies import PlannedTally, is_told
 from pushcast.wire.legs import Leg
 from pushcast.wire.receipts import PLATFORMS, Planned, PlannedFacts
 
@@ -27,50 +29,28 @@ class PlannedRecord(NamedTuple):
 def take_planned(changes: PendingRows, records: list[PlannedRecord]) -> None:
     """Rows of an account take each other's place: the last of the highest run counts."""
     unsummed, full = changes.modes.unsummed, changes.modes.full
-    names = {each: changes.name("notification", each) for planned, _ in records for each in planned.notification_id}
-    of_notes = changes.planned.all(
-        "notification",
-        {
-            note_id
-            for planned, _ in records
-            for note_id, facts in zip(planned.notification_id, planned.facts, strict=True)
-            if facts.klass not in unsummed and not facts.broadcast
-        },
-    )
-    blocks = _Blocks(changes)
+    names = changes.names("notification", set().union(*(planned.notification_id for planned, _ in records)))
+    of_notes = changes.planned.all("notification", _summed(records, unsummed))
     for planned, timestamp_ms in records:
         if planned.source_offset:
             intake = f"{planned.lane}/{planned.source}"
             changes.passed[intake] = max(changes.passed.get(intake, 0), max(planned.source_offset) + 1)
-        columns = [(name, column) for name, column in planned.platforms.items() if any(column)]
+        tally = _Tallied(changes.planned_tally, planned.lane, timestamp_ms)
         account = f"{planned.lane}\0{planned.source}\0".encode()
-        # What the keeper releases or closes has a row of its own, with another source.
-        kept = int(planned.source in _KEPT)
-        told: PlannedFacts | None = None
-        shape: tuple[object, ...] | None = None
-        counted = zip(*(column for _, column in columns), strict=True) if columns else repeat((), len(planned.facts))
-        every = zip(
-            *(planned.source_offset, planned.notification_id, planned.other, planned.reason, planned.facts, counted),
-            strict=True,
-        )
-        for offset, note_id, other, reason, facts, counts_by_column in every:
-            if shape != (this := (other, reason, facts.held, counts_by_column)):  # neighbours mostly count alike
-                shape = this
-                by_column = zip(columns, counts_by_column, strict=True)
-                platforms = {name: count for (name, _), count in by_column if count}
-                reasons = {reason: 1} if reason and not facts.held else {}
-                plan = Plan(planned.run, platforms, other, facts.held - kept, 0, 0, reasons)
+        place: tuple[int, int] | None = None  # of the block: day and number
+        for offset, note_id, facts, plan in zip(
+            planned.source_offset, planned.notification_id, planned.facts, _plans_of(planned), strict=True
+        ):
             name = changes.name("broadcast", note_id) if facts.broadcast else names[note_id]
-            block = blocks.of(facts.created_at, account, offset)
+            if place != (this := (facts.created_at // rows.DAY_MS, offset // rows.BLOCK_OFFSETS)):
+                place, block = this, changes.block(rows.block_key(facts.created_at, account, offset))
             entry = rows.block_entry(offset, name)
             before = block.get(entry)
             counts = before is None or before.run <= plan.run
             if counts:
                 block[entry] = plan
-                if not facts.dry_run and not note_id.startswith(CANARY_ID):
-                    if facts is not told:  # neighbours mostly have the same
-                        told, tally = facts, changes.planned_tally.of(planned.lane, facts, timestamp_ms)
-                    tally.add(plan, before)
+                if is_told(facts.dry_run, note_id):
+                    tally.count(facts, plan, before)
             if facts.broadcast:  # what the keeper held of one: its legs have its times
                 if counts:
                     _count(changes.planned.one("broadcast", note_id), plan, before)
@@ -82,26 +62,72 @@ def take_planned(changes: PendingRows, records: list[PlannedRecord]) -> None:
                     sums.first_planned_at = planned.at
                 if counts:
                     _count(sums, plan, before)
-                    _created(changes, sums, name, facts)
+                    if facts.created_at:
+                        _created(changes, sums, name, facts)
                 if facts.klass in full:
                     changes.publish("notification", note_id, facts.klass)
+        tally.end()
 
 
-class _Blocks:
-    """Blocks of planned rows. Neighbours mostly lie in one."""
+def _summed(records: list[PlannedRecord], unsummed: Collection[str]) -> set[str]:
+    """Notifications whose sums are kept."""
+    found: set[str] = set()
+    for planned, _ in records:
+        distinct = {id(facts): facts for facts in planned.facts}  # neighbours mostly have the same
+        if any(facts.broadcast or facts.klass in unsummed for facts in distinct.values()):
+            of_facts = zip(planned.notification_id, planned.facts, strict=True)
+            found.update(each for each, facts in of_facts if not facts.broadcast and facts.klass not in unsummed)
+        else:
+            found.update(planned.notification_id)
+    return found
 
-    def __init__(self, changes: PendingRows) -> None:
-        self._changes = changes
-        self._last = -1, -1, b""
-        self._block: rows.Block = {}
 
-    def of(self, created_at: int, account: bytes, offset: int) -> rows.Block:
-        """To be changed in place."""
-        which = created_at // rows.DAY_MS, offset // rows.BLOCK_OFFSETS, account
-        if which != self._last:
-            self._last = which
-            self._block = self._changes.block(rows.block_key(created_at, account, offset))
-        return self._block
+def _plans_of(planned: Planned) -> Iterator[Plan]:
+    """What each row counts. Neighbours that count alike share one."""
+    columns = [(name, column) for name, column in planned.platforms.items() if any(column)]
+    # What the keeper releases or closes has a row of its own, with another source.
+    kept = int(planned.source in _KEPT)
+    shape: tuple[object, ...] | None = None
+    counted = zip(*(column for _, column in columns), strict=True) if columns else repeat((), len(planned.facts))
+    for other, reason, facts, counts_by_column in zip(
+        planned.other, planned.reason, planned.facts, counted, strict=True
+    ):
+        if shape != (this := (other, reason, facts.held, counts_by_column)):
+            shape = this
+            by_column = zip(columns, counts_by_column, strict=True)
+            platforms = {name: count for (name, _), count in by_column if count}
+            reasons = {reason: 1} if reason and not facts.held else {}
+            plan = Plan(planned.run, platforms, other, facts.held - kept, 0, 0, reasons)
+        yield plan
+
+
+class _Tallied:
+    """Adds rows to the tallies of what is due. Neighbours that count alike are added in one go."""
+
+    __slots__ = ("_alike", "_facts", "_lane", "_plan", "_tallies", "_timestamp_ms")
+
+    def __init__(self, tallies: PlannedTally, lane: str, timestamp_ms: int) -> None:
+        self._tallies = tallies
+        self._lane = lane
+        self._timestamp_ms = timestamp_ms
+        self._facts: PlannedFacts | None = None  # of the last row, as its plan
+        self._plan: Plan | None = None
+        self._alike = 0  # rows that are not added yet
+
+    def count(self, facts: PlannedFacts, plan: Plan, before: Plan | None) -> None:
+        """A row counts, in place of another one."""
+        if facts is not self._facts or plan is not self._plan:
+            self.end()
+            self._facts, self._plan = facts, plan
+        self._alike += 1
+        if before is not None:
+            self._tallies.of(self._lane, facts, self._timestamp_ms).add(before, -1)
+
+    def end(self) -> None:
+        """There are no more."""
+        if self._alike and self._facts is not None and self._plan is not None:
+            self._tallies.of(self._lane, self._facts, self._timestamp_ms).add(self._plan, self._alike)
+        self._alike = 0
 
 
 def take_legs(changes: PendingRows, legs: list[Leg]) -> None:
@@ -123,7 +149,10 @@ def take_legs(changes: PendingRows, legs: list[Leg]) -> None:
         changes.put(key, rows.encode(plan))
         _count(sums, plan, before)
         facts = PlannedFacts(created_at=leg.elapsed_from)
-        changes.planned_tally.of(leg.lane, facts, None).add(plan, before)
+        due = changes.planned_tally.of(leg.lane, facts, None)
+        due.add(plan, 1)
+        if before is not None:
+            due.add(before, -1)
         if not sums.created_at or leg.elapsed_from < sums.created_at:
             _list(changes, sums, name, leg.elapsed_from, "", "")
 
@@ -135,8 +164,9 @@ def _count(sums: PlannedSums, plan: Plan, before: Plan | None) -> None:
 
 
 def _count_one(sums: PlannedSums, plan: Plan, sign: int) -> None:
+    planned = sums.planned
     for platform, count in plan.platforms.items():
-        add(sums.planned, platform, sign * count)
+        add(planned, platform, sign * count)
     if plan.reasons or plan.other or plan.held or plan.matched or plan.held_out:
         for reason, count in plan.reasons.items():
             add(sums.not_planned, reason, sign * count)
@@ -149,8 +179,6 @@ def _count_one(sums: PlannedSums, plan: Plan, sign: int) -> None:
 def _created(changes: PendingRows, sums: PlannedSums, name: bytes, facts: PlannedFacts) -> None:
     """The note's place in the list is that of its first creation."""
     created_at = facts.created_at
-    if not created_at:
-        return
     if not sums.created_at or created_at < sums.created_at:
         _list(changes, sums, name, created_at, facts.app, facts.klass)
     sums.campaign, sums.dry_run = sums.campaign or facts.campaign, facts.dry_run

@@ -79,20 +79,15 @@ class DueTally:
         self.counts: dict[str, int] = {}
         self.deliveries = 0
 
-    def add(self, plan: Plan, before: Plan | None) -> None:
-        """A planned row counts, in place of another one."""
-        self._add(plan, 1)
-        if before is not None:
-            self._add(before, -1)
-
-    def _add(self, plan: Plan, sign: int) -> None:
+    def add(self, plan: Plan, rows: int) -> None:
+        """So many planned rows count like this; below zero: so many no longer do."""
         counts = self.counts
         for platform, count in plan.platforms.items():
-            counts[platform] = counts.get(platform, 0) + sign * count
-            self.deliveries += sign * count
+            counts[platform] = counts.get(platform, 0) + rows * count
+            self.deliveries += rows * count
         if plan.other:
-            counts[""] = counts.get("", 0) + sign * plan.other
-            self.deliveries += sign * plan.other
+            counts[""] = counts.get("", 0) + rows * plan.other
+            self.deliveries += rows * plan.other
 
 
 class PlannedTally:
