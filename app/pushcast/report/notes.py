@@ -20,7 +20,7 @@ NO_SHARES: Final = [0] * len(WITHIN_SECONDS)
 _SEPARATOR: Final = "\0"
 
 
-class PlannedSums(msgspec.Struct, array_like=True):
+class PlannedSums(msgspec.Struct, array_like=True, gc=False):
     """What planned records and legs say. A dictionary holds no zeros. Times are milliseconds, 0 where none is known."""
 
     id: str
@@ -41,7 +41,7 @@ class PlannedSums(msgspec.Struct, array_like=True):
     held_out: int = 0
 
 
-class EndedSums(msgspec.Struct, array_like=True):
+class EndedSums(msgspec.Struct, array_like=True, gc=False):
     """What receipts say, and what apps told of their deliveries."""
 
     id: str
@@ -57,7 +57,7 @@ class EndedSums(msgspec.Struct, array_like=True):
     opened: int = 0
 
 
-class Note(PlannedSums, array_like=True):
+class Note(PlannedSums, array_like=True, gc=False):
     """Both together, as reporters answer. They lie apart, so that the order between topics makes no difference.
 
     A struct has one base: what follows are the fields of EndedSums, which a test compares.

@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 BLOCK_CACHE_BYTES: Final = 64 << 20
 WRITE_BUFFER_BYTES: Final = 8 << 20
+#: Of the write buffer, as a share of its size.
+MEMTABLE_FILTER_SHARE: Final = 0.1
 _LOGS: Final = b"\xfflogs"  # which logs the rows were made from, and in which form they are written
 #: Of the rows (`rows`, `notes`, `minutes`). A store in another form is made anew from what Kafka keeps.
 _FORM: Final = "2"
@@ -64,7 +66,11 @@ class PartitionStore:
 
     def _open(self) -> rocksdict.Rdict:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        return open_database(self._path, rocks_options(_block_cache, WRITE_BUFFER_BYTES))
+        options = rocks_options(_block_cache, WRITE_BUFFER_BYTES)
+        # Nearly every row that is asked for is new: a filter says so in a third of the time of a look into the buffer.
+        options.set_memtable_prefix_bloom_ratio(MEMTABLE_FILTER_SHARE)
+        options.set_memtable_whole_key_filtering(True)
+        return open_database(self._path, options)
 
     def get(self, key: bytes) -> bytes | None:
         """One row."""
@@ -83,7 +89,9 @@ class PartitionStore:
         if not entries:
             return seen
         batch = rocksdict.WriteBatch(raw_mode=True)
-        for key, value in apply(self, topic, entries, self._modes, seen).items():
+        changed = apply(self, topic, entries, self._modes, seen)
+        for key in sorted(changed):  # neighbours find their place in the buffer from one another
+            value = changed[key]
             if value is None:
                 batch.delete(key)
             else:

@@ -39,6 +39,7 @@ from pushcast.report.slo import ServiceLevel
 from pushcast.report.unpublished import Sums
 from pushcast.runtime import whereabouts
 from pushcast.runtime.canaries import Canaries, canaries_of
+from pushcast.runtime.collector import collect_seldom
 from pushcast.runtime.private_page import private_page
 from pushcast.runtime.reload import Reloader
 from pushcast.runtime.systemd import READY, STOPPING, ServiceManager
@@ -233,6 +234,7 @@ async def _run(settings: Settings, options: Reports, slot: str | None) -> int:
         tasks.append(asyncio.create_task(process.publish_again()))
     try:
         await process.server.start(options.host, options.port)
+        collect_seldom()
         process.follower.start()
         await process.webhooks.start()
         log.info("listening", host=options.host, port=process.server.port, groups=[process.group])
