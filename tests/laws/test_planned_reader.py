@@ -22,9 +22,10 @@ ROWS = st.tuples(LONG, TEXT, st.dictionaries(st.sampled_from(PLATFORMS), COUNT),
 def records(draw: st.DrawFn) -> bytes:
     """Rows of which many are alike, as those of a campaign are."""
     record = Planned(draw(st.sampled_from(["bulk", "urgent"])), draw(COUNT), draw(st.integers(0, 4)))
-    for row in draw(st.lists(ROWS, max_size=4)):
-        for _ in range(draw(st.sampled_from([1, 1, 3, 70]))):
-            record.add(*row)
+    for offset, *row in draw(st.lists(ROWS, max_size=4)):
+        step = draw(st.integers(0, 1))
+        for number in range(draw(st.sampled_from([1, 1, 3, 70]))):
+            record.add(offset + step * number, *row)
     return encode_planned(record, draw(LONG), draw(st.sampled_from([1, 2, 2])))
 
 

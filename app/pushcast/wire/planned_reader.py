@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from pushcast.wire.avro_bytes import long_at, text_at, time_at
+from pushcast.wire.many_columns import uniform_longs
 from pushcast.wire.receipts import PLATFORMS, Planned, PlannedFacts, decode_planned
 from pushcast.wire.schemas import FRAME_BYTES, released_type
 
@@ -33,7 +34,7 @@ def _read(value: bytes) -> Planned:
     """Raises IndexError or ValueError for what it does not understand."""
     lane, at = text_at(value, FRAME_BYTES)
     run, at = long_at(value, at)
-    source_offset, at = _column(value, at, long_at)
+    source_offset, at = _offsets(value, at)
     notification_id, at = _texts(value, at)
     platforms: dict[str, list[int]] = {}
     for name in PLATFORMS:
@@ -52,16 +53,32 @@ def _read(value: bytes) -> Planned:
     held, at = _numbers(value, at)
     if at != len(value):
         raise ValueError("not a record of our writers")
-    facts: list[PlannedFacts] = []
-    row: tuple[str, str, int, int, int, bool, str, int] | None = None
-    for each in zip(app, klass, created_at, due_at, expires_at, dry_run, campaign, held, strict=True):
-        if each != row:  # neighbours are mostly alike
-            row, fact = each, PlannedFacts(*each)
-        facts.append(fact)
+    facts = _facts((app, klass, created_at, due_at, expires_at, dry_run, campaign, held))
     columns: tuple[list[Any], ...] = (notification_id, *platforms.values(), other, reason, facts)
     if not facts or any(len(column) != len(source_offset) for column in columns):
         raise ValueError("columns of different lengths, or without facts")
     return Planned(lane, run, source, source_offset, notification_id, platforms, other, reason, facts, written_at)
+
+
+def _facts(columns: tuple[list[Any], ...]) -> list[PlannedFacts]:
+    """Of the rows, in their columns. Neighbours that are alike share one. Raises ValueError for uneven columns."""
+    count = len(columns[0])
+    if count and all(len(column) == count == column.count(column[0]) for column in columns):
+        return [PlannedFacts(*(column[0] for column in columns))] * count
+    facts: list[PlannedFacts] = []
+    row: tuple[Any, ...] | None = None
+    for each in zip(*columns, strict=True):
+        if each != row:
+            row, fact = each, PlannedFacts(*each)
+        facts.append(fact)
+    return facts
+
+
+def _offsets(value: bytes, at: int) -> tuple[list[int], int]:
+    """A column of numbers that mostly take the same count of bytes."""
+    count, start = long_at(value, at)
+    found = uniform_longs(value, start, count) if count > 0 else None
+    return _column(value, at, long_at) if found is None else (found[0], _end(value, found[1]))
 
 
 def _column(value: bytes, at: int, item_at: Callable[[bytes, int], tuple[T, int]]) -> tuple[list[T], int]:
