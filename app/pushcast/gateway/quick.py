@@ -6,10 +6,9 @@ take (a body that comes in parts, a coding, a query) goes the usual way; both an
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from aiohttp.http import RawRequestMessage
 
@@ -67,6 +66,49 @@ class _Asked(NamedTuple):
     span: RequestSpan | None = None
 
 
+#: Answers a request: with what, why not as asked, and the headers that tell what is left.
+_End = Callable[[_Asked, Answer, Problem | None, Mapping[str, str]], None]
+
+
+class _Awaited:
+    """A request that Kafka's word or the time ends, whichever comes first.
+
+    It refers to nothing that refers to it once it is over: what a function refers to that calls itself off would stay
+    until Python's collector finds it.
+    """
+
+    __slots__ = ("_asked", "_end", "_limits", "_pending", "_steps", "_timer")
+
+    def __init__(
+        self, steps: RequestSteps, asked: _Asked, pending: PendingAnswer, limits: Mapping[str, str], end: _End
+    ) -> None:
+        self._steps = steps
+        self._asked = asked
+        self._pending = pending
+        self._limits = limits
+        self._end = end
+        self._timer = pending.future.get_loop().call_later(pending.seconds, self._over)
+        pending.future.add_done_callback(self._said)
+
+    def _said(self, _: object) -> None:
+        self._timer.cancel()
+        self._answer()
+
+    def _over(self) -> None:
+        self._pending.future.remove_done_callback(self._said)
+        self._answer()
+
+    def _answer(self) -> None:
+        problem: Problem | None = None
+        try:
+            answered = self._pending.end()
+        except Problem as found:
+            problem, answered = found, self._steps.refused(found)
+        except Exception:
+            answered = self._steps.failed(self._asked.route.name)
+        self._end(self._asked, answered, problem, self._limits)
+
+
 class Quick:
     """Takes requests to the routes that have a handler `at_once`."""
 
@@ -104,25 +146,8 @@ class Quick:
         except Exception:
             self._end(asked, self._steps.failed(route.name), None, limits)
         else:
-            self._await(asked, pending, limits)
+            _Awaited(self._steps, asked, pending, limits, self._end)
         return True
-
-    def _await(self, asked: _Asked, pending: PendingAnswer, limits: Mapping[str, str]) -> None:
-        def confirmed(_: object = None) -> None:
-            timer.cancel()
-            future.remove_done_callback(confirmed)  # the time was over before
-            problem: Problem | None = None
-            try:
-                answered = pending.end()
-            except Problem as found:
-                problem, answered = found, self._steps.refused(found)
-            except Exception:
-                answered = self._steps.failed(asked.route.name)
-            self._end(asked, answered, problem, limits)
-
-        future: asyncio.Future[Any] = pending.future
-        timer = future.get_loop().call_later(pending.seconds, confirmed)
-        future.add_done_callback(confirmed)
 
     def _end(self, asked: _Asked, answered: Answer, problem: Problem | None, limits: Mapping[str, str]) -> None:
         self._steps.bodies.release(asked.held_bytes)
