@@ -122,15 +122,19 @@ class Door:
 
         Raises Problem (quota_exceeded); nothing is counted then.
         """
-        asked = [(each, self._window(caller.id, each[0], each[2])) for each in quotas_of(caller, notifications)]
-        standings = [window.standing(now_seconds) for _, window in asked]
-        for ((name, amount, _), _), standing in zip(asked, standings, strict=True):
+        standings: list[tuple[str, int, QuotaStanding]] = []
+        windows: list[QuotaWindow] = []
+        for name, amount, quota in quotas_of(caller, notifications):
+            window = self._window(caller.id, name, quota)
+            standing = window.standing(now_seconds)
             if amount > standing.remaining:
                 self.limited[name] += 1
                 raise exceeded(name, standing)
-        for (_, amount, _), window in asked:
+            windows.append(window)
+            standings.append((name, amount, standing))
+        for window, (_, amount, _) in zip(windows, standings, strict=True):
             window.take(amount, now_seconds)
-        return told([(each[0], each[1], standing) for (each, _), standing in zip(asked, standings, strict=True)])
+        return told(standings)
 
     def at_once(self, caller: Caller, notifications: int, now_seconds: float) -> bool:
         """Whether `admit` can say at once whether there is room: here, always."""
@@ -163,17 +167,16 @@ def quotas_of(caller: Caller, notifications: int) -> list[tuple[PolicyName, int,
 
 def told(asked: Sequence[tuple[str, int, QuotaStanding]]) -> dict[str, str]:
     """The headers that tell what is left: of (policy, amount, standing before it)."""
-    left = (
-        f'"{name}";r={standing.remaining - amount};t={standing.reset_seconds or WINDOW_SECONDS}'
-        for name, amount, standing in asked
-    )
-    policies = (_policy(name, standing.quota) for name, _, standing in asked)
-    return {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(left)}
+    left, quotas = [], []
+    for name, amount, (quota, remaining, reset_seconds) in asked:
+        left.append(f'"{name}";r={remaining - amount};t={reset_seconds or WINDOW_SECONDS}')
+        quotas.append((name, quota))
+    return {"RateLimit-Policy": _policies(tuple(quotas)), "RateLimit": ", ".join(left)}
 
 
 @lru_cache(maxsize=1000)
-def _policy(name: str, quota: int) -> str:
-    return f'"{name}";q={quota};w={WINDOW_SECONDS}'
+def _policies(quotas: tuple[tuple[str, int], ...]) -> str:
+    return ", ".join(f'"{name}";q={quota};w={WINDOW_SECONDS}' for name, quota in quotas)
 
 
 def exceeded(policy: str, standing: QuotaStanding) -> Problem:

@@ -17,6 +17,7 @@ from pushcast.stream.ports import Written
 from pushcast.wire.headers import TRACEPARENT, Headers
 
 _STATUS: Final = {int(each): f"{int(each)} {each.phrase}" for each in HTTPStatus}
+FIRST_LINES: Final = 2  # status and content type
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
 
@@ -65,14 +66,22 @@ class PendingAnswer(NamedTuple):
 def head_of(answered: Answer, more: Mapping[str, str], now_seconds: float, closes: bool = False) -> bytes:
     """Status line and headers of HTTP/1.1, with the empty line behind them. Raises ValueError for a header that would
     be two."""
-    lines = [f"HTTP/1.1 {_STATUS[answered.status]}", f"Content-Type: {answered.content_type}"]
-    lines += [f"{name}: {value}" for headers in (more, answered.headers) for name, value in headers.items()]
+    text, lines = _first_lines(answered.status, answered.content_type), FIRST_LINES
+    for headers in (more, answered.headers):
+        for name, value in headers.items():
+            text += f"{name}: {value}\r\n"
+            lines += 1
     if closes and "Connection" not in answered.headers:
-        lines.append("Connection: close")
-    text = "\r\n".join([*lines, f"Content-Length: {len(answered.body)}", f"Date: {_date(int(now_seconds))}\r\n\r\n"])
-    if text.count("\n") != len(lines) + 3 or text.count("\r") != len(lines) + 3:
+        text += "Connection: close\r\n"
+        lines += 1
+    if text.count("\n") != lines or text.count("\r") != lines:
         raise ValueError("a header of the answer holds a line break")
-    return text.encode("latin-1")
+    return f"{text}Content-Length: {len(answered.body)}\r\nDate: {_date(int(now_seconds))}\r\n\r\n".encode("latin-1")
+
+
+@lru_cache(maxsize=256)
+def _first_lines(status: int, content_type: str) -> str:
+    return f"HTTP/1.1 {_STATUS[status]}\r\nContent-Type: {content_type}\r\n"
 
 
 @lru_cache(maxsize=2)

@@ -7,6 +7,8 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
+import orjson
+
 from pushcast.config.settings import Settings
 from pushcast.gateway.access import Caller
 from pushcast.gateway.alike import MAX_KNOWN, may_share, split
@@ -20,7 +22,7 @@ from pushcast.gateway.events import (
     plain_event,
     read_object,
 )
-from pushcast.gateway.http import JSON, Answer, PendingAnswer, Request, answer
+from pushcast.gateway.http import JSON, Answer, PendingAnswer, Request
 from pushcast.gateway.identity import MAX_IDEMPOTENCY_KEY_CHARS, Repeats, Sent, id_maker, sent_of
 from pushcast.gateway.problems import FieldError, Problem, refused
 from pushcast.gateway.sizes import Sizes
@@ -95,9 +97,16 @@ class Notifications:
     def _end(self, future: asyncio.Future[Written], checked: Checked, now_ms: int) -> Answer:
         written = self._writer.outcome(future)
         self._repeats.remember(checked.sent, now_ms)
-        said = _said(checked, written)
-        said |= {"expires_at": rfc3339(checked.note.expires_at), "replayed": checked.replayed}
-        return answer(202, said, Location=_report_of(checked.event))
+        event = checked.event
+        said = {
+            "id": event.id,
+            "user": event.user,
+            "record": written.record,
+            "lane": checked.lane,
+            "expires_at": rfc3339(checked.note.expires_at),
+            "replayed": checked.replayed,
+        }
+        return Answer(202, orjson.dumps(said), {"Location": _report_of(event)})
 
     async def bulk(self, request: Request, caller: Caller) -> Answer:
         """POST /v1/notifications/bulk. With `atomic=true` nothing is written unless all are valid."""
@@ -169,11 +178,6 @@ def _check_spread(timing: Timing, lane: Lane) -> None:
         check_spread(timing, lane)
     except InvalidInput as error:
         raise refused(error) from None
-
-
-def _said(checked: Checked, written: Written) -> dict[str, Any]:
-    event = checked.event
-    return {"id": event.id, "user": event.user, "record": written.record, "lane": checked.lane}
 
 
 def _report_of(event: EventRecord) -> str:

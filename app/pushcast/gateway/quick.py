@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from aiohttp.http import RawRequestMessage
 
@@ -20,9 +20,6 @@ from pushcast.gateway.reading import Bodies, too_many
 from pushcast.gateway.routes import Route
 from pushcast.observe.request_spans import BeginSpan, RequestSpan
 from pushcast.wire.headers import TRACEPARENT
-
-#: Headers that say that a request is not plain.
-_SPECIAL: Final = ("Content-Encoding", "Expect", "Upgrade")
 
 
 class Payload(Protocol):
@@ -54,6 +51,11 @@ class RequestSteps(Protocol):
     def refused(self, problem: Problem) -> Answer: ...
     def failed(self, route: str) -> Answer: ...
     def observe(self, route: str, status: int, seconds: float) -> None: ...
+
+
+def _is_special(headers: Mapping[str, str]) -> bool:
+    """Whether they say that a request is not plain."""
+    return "Content-Encoding" in headers or "Expect" in headers or "Upgrade" in headers
 
 
 class _Asked(NamedTuple):
@@ -121,7 +123,7 @@ class Quick:
         """Whether it takes this request: then `respond` is called once, now or later."""
         route = self._routes.get((message.method, message.path))
         headers = message.headers
-        if route is None or payload.total_bytes > route.max_bytes or any(name in headers for name in _SPECIAL):
+        if route is None or payload.total_bytes > route.max_bytes or _is_special(headers):
             return False
         began = time.monotonic()
         asked = _Asked(route, began, payload.total_bytes, respond)

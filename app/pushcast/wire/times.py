@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
@@ -47,4 +48,10 @@ def check_event_time(ms: int, field: str) -> None:
 
 def rfc3339(ms: int) -> str:
     """UTC text with milliseconds."""
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{_second(ms // 1000)}.{ms % 1000:03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second(second: int) -> str:
+    """Without an offset; what is answered at one time mostly names few."""
+    return datetime.fromtimestamp(second, UTC).isoformat(timespec="seconds").removesuffix("+00:00")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from pushcast.gateway.http import Answer, head_of
+from pushcast.gateway.access import Caller
+from pushcast.gateway.http import Answer, PendingAnswer, Request, head_of
+from pushcast.gateway.notifications import Notifications
 from pushcast.gateway.quick import Quick
 from pushcast.gateway.reading import MAX_BYTES_IN_MEMORY
 from pushcast.stream.ports import Written
@@ -185,3 +189,23 @@ async def test_g25_the_location_of_a_report_quotes_what_the_client_chose() -> No
     async with gateway() as rig, rig.client(rig.key()) as client:
         answer = await client.post("/v1/notifications", json=NOTE | {"id": "a/b?c\r\n", "user": "u&x=é"})
     assert answer.headers["Location"] == "/v1/reports/a%2Fb%3Fc%0D%0A?user=u%26x%3D%C3%A9"
+
+
+async def test_an_answered_post_leaves_nothing_for_the_collector_of_cycles(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Notifications.begin
+    ends: list[weakref.ref[Any]] = []
+
+    def begin(self: Notifications, request: Request, caller: Caller) -> PendingAnswer:
+        pending = plain(self, request, caller)
+        ends.append(weakref.ref(pending.end))
+        return pending
+
+    monkeypatch.setattr(Notifications, "begin", begin)
+    async with gateway() as rig:
+        key = rig.key()
+        gc.disable()
+        try:
+            assert (await ask(rig, post(key, note(1))))[0] == 202
+            assert [end() for end in ends] == [None]
+        finally:
+            gc.enable()

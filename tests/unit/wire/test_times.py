@@ -1,0 +1,21 @@
+"""Times are written as RFC 3339, exact to the millisecond."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pushcast.wire.times import MAX_MS, rfc3339, to_ms
+
+
+@given(st.integers(-62_135_596_800_000, MAX_MS) | st.integers(1_700_000_000_000, 1_900_000_000_000))
+def test_a_time_is_written_as_it_is(ms: int) -> None:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)
+    assert rfc3339(ms) == moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@given(st.integers(1_700_000_000_000, 1_900_000_000_000))
+def test_a_time_of_these_years_is_read_back_as_it_was_written(ms: int) -> None:
+    assert to_ms(rfc3339(ms), "at", 0) == ms
