@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message
 
@@ -26,20 +26,16 @@ class Consumed(NamedTuple):
 def sorted_out(messages: Iterable[Message]) -> Consumed:
     """Raises KafkaException for an error after which nothing more is read; others are logged."""
     found = Consumed({}, [])
-    topic: str | None = None  # of the message before, as the others
-    partition: int | None = None
-    entry_of = _entry
-    run: list[BookEntry] = []
     for message in messages:
         error = message.error()
+        place = cast(str, message.topic()), cast(int, message.partition())
         if error is None:
-            if message.partition() != partition or message.topic() != topic:  # neighbours mostly have one place
-                topic, partition = message.topic() or "", message.partition() or 0
-                entry_of = _timed_entry if topic in TIMED else _entry
-                run = found.runs.setdefault((topic, partition), [])
-            run.append(entry_of(message))
+            run = found.runs.get(place)
+            if run is None:
+                run = found.runs[place] = []
+            run.append(_entry(place[0], message))
         elif error.code() == KafkaError._PARTITION_EOF:
-            found.ended.append((message.topic() or "", message.partition() or 0))
+            found.ended.append(place)
         elif error.fatal() or error.code() == KafkaError._FATAL:
             raise KafkaException(error)
         else:
@@ -52,10 +48,9 @@ def is_fenced(error: KafkaException) -> bool:
     return "fenced" in str(error).lower()
 
 
-def _entry(message: Message) -> BookEntry:
-    return BookEntry(message.offset() or 0, message.value(), headers_of(message))
-
-
-def _timed_entry(message: Message) -> BookEntry:
-    key = message.key() if message.topic() in OF_USERS else None
-    return BookEntry(message.offset() or 0, message.value(), headers_of(message), key, message.timestamp()[1])
+def _entry(topic: str, message: Message) -> BookEntry:
+    offset, value, headers = cast(int, message.offset()), message.value(), headers_of(message)
+    if topic not in TIMED:
+        return BookEntry(offset, value, headers)
+    key = message.key() if topic in OF_USERS else None
+    return BookEntry(offset, value, headers, key, message.timestamp()[1])

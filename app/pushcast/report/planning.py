@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from itertools import repeat
-from typing import Final, NamedTuple
+from collections.abc import Collection, Sequence
+from typing import Any, Final, NamedTuple
 
 from pushcast.model.own import CANARY_ID
 from pushcast.model.words import Source
@@ -38,6 +37,8 @@ def take_planned(changes: PendingRows, records: list[PlannedRecord]) -> None:
         tally = _Tallied(changes.planned_tally, planned.lane, timestamp_ms)
         account = f"{planned.lane}\0{planned.source}\0".encode()
         place: tuple[int, int] | None = None  # of the block: day and number
+        created: dict[str, PlannedFacts] = {}  # by note: those that its sums know already
+        at = planned.at
         for offset, note_id, facts, plan in zip(
             planned.source_offset, planned.notification_id, planned.facts, _plans_of(planned), strict=True
         ):
@@ -58,11 +59,12 @@ def take_planned(changes: PendingRows, records: list[PlannedRecord]) -> None:
             elif facts.klass not in unsummed:
                 sums = of_notes[note_id]
                 # Also by a row that a later run has replaced already: the order of the two makes no difference.
-                if not sums.first_planned_at or planned.at < sums.first_planned_at:
-                    sums.first_planned_at = planned.at
+                if not sums.first_planned_at or at < sums.first_planned_at:
+                    sums.first_planned_at = at
                 if counts:
                     _count(sums, plan, before)
-                    if facts.created_at:
+                    if created.get(note_id) is not facts:
+                        created[note_id] = facts
                         _created(changes, sums, name, facts)
                 if facts.klass in full:
                     changes.publish("notification", note_id, facts.klass)
@@ -82,23 +84,29 @@ def _summed(records: list[PlannedRecord], unsummed: Collection[str]) -> set[str]
     return found
 
 
-def _plans_of(planned: Planned) -> Iterator[Plan]:
+def _plans_of(planned: Planned) -> Sequence[Plan]:
     """What each row counts. Neighbours that count alike share one."""
     columns = [(name, column) for name, column in planned.platforms.items() if any(column)]
+    rows_count = len(planned.facts)
+    counted = list(zip(*(column for _, column in columns), strict=True)) if columns else [()] * rows_count
+    shapes: tuple[Sequence[Any], ...] = planned.other, planned.reason, planned.facts, counted
     # What the keeper releases or closes has a row of its own, with another source.
     kept = int(planned.source in _KEPT)
+
+    def plan_of(other: int, reason: str, facts: PlannedFacts, counts_by_column: tuple[int, ...]) -> Plan:
+        platforms = {name: count for (name, _), count in zip(columns, counts_by_column, strict=True) if count}
+        reasons = {reason: 1} if reason and not facts.held else {}
+        return Plan(planned.run, platforms, other, facts.held - kept, 0, 0, reasons)
+
+    if rows_count and all(shape.count(shape[0]) == rows_count for shape in shapes):
+        return [plan_of(*(shape[0] for shape in shapes))] * rows_count
+    plans: list[Plan] = []
     shape: tuple[object, ...] | None = None
-    counted = zip(*(column for _, column in columns), strict=True) if columns else repeat((), len(planned.facts))
-    for other, reason, facts, counts_by_column in zip(
-        planned.other, planned.reason, planned.facts, counted, strict=True
-    ):
+    for other, reason, facts, counts_by_column in zip(*shapes, strict=True):
         if shape != (this := (other, reason, facts.held, counts_by_column)):
-            shape = this
-            by_column = zip(columns, counts_by_column, strict=True)
-            platforms = {name: count for (name, _), count in by_column if count}
-            reasons = {reason: 1} if reason and not facts.held else {}
-            plan = Plan(planned.run, platforms, other, facts.held - kept, 0, 0, reasons)
-        yield plan
+            shape, plan = this, plan_of(other, reason, facts, counts_by_column)
+        plans.append(plan)
+    return plans
 
 
 class _Tallied:
@@ -164,9 +172,8 @@ def _count(sums: PlannedSums, plan: Plan, before: Plan | None) -> None:
 
 
 def _count_one(sums: PlannedSums, plan: Plan, sign: int) -> None:
-    planned = sums.planned
     for platform, count in plan.platforms.items():
-        add(planned, platform, sign * count)
+        add(sums.planned, platform, sign * count)
     if plan.reasons or plan.other or plan.held or plan.matched or plan.held_out:
         for reason, count in plan.reasons.items():
             add(sums.not_planned, reason, sign * count)
@@ -179,6 +186,8 @@ def _count_one(sums: PlannedSums, plan: Plan, sign: int) -> None:
 def _created(changes: PendingRows, sums: PlannedSums, name: bytes, facts: PlannedFacts) -> None:
     """The note's place in the list is that of its first creation."""
     created_at = facts.created_at
+    if not created_at:
+        return
     if not sums.created_at or created_at < sums.created_at:
         _list(changes, sums, name, created_at, facts.app, facts.klass)
     sums.campaign, sums.dry_run = sums.campaign or facts.campaign, facts.dry_run

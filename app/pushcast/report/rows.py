@@ -147,11 +147,12 @@ def deliveries_of(day: bytes, user: bytes) -> bytes:
 
 def delivery_key(created_at: int, user: bytes, delivery_id: bytes) -> bytes:
     """Where a delivery lies."""
-    return _deliveries_of_day(created_at // DAY_MS) + user + b"\0" + delivery_id
+    return deliveries_of_day(created_at // DAY_MS) + user + b"\0" + delivery_id
 
 
 @lru_cache(maxsize=256)
-def _deliveries_of_day(number: int) -> bytes:
+def deliveries_of_day(number: int) -> bytes:
+    """Prefix of the deliveries of a day. `number`: days since the epoch."""
     return DELIVERY + _day(number)
 
 
