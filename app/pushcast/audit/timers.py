@@ -25,6 +25,7 @@ from pushcast.wire import groups, topics
 from pushcast.wire.headers import Headers, first
 from pushcast.wire.held import CLOSES, timer_of
 from pushcast.wire.notices import is_notice
+from pushcast.wire.retries import CAME_FROM
 from pushcast.wire.timers import Timer, is_timer, note_id_of, readable, timers_prefix, user_key
 from pushcast.wire.times import rfc3339
 
@@ -51,6 +52,13 @@ class WaitingTimer(NamedTuple):
             "released_at": None if timer.closed_at is None else rfc3339(timer.closed_at),
             "keep_offset": timer.keep_offset,
         }
+
+
+class TimerRelease(NamedTuple):
+    """A timer that was let go, by the name of its keep record, and how it ends; empty: it is sent."""
+
+    name: str
+    closes: str
 
 
 @dataclass
@@ -106,6 +114,14 @@ def timer_totals(settings: Settings, now_ms: int) -> TimerTotals:
     return asyncio.run(_totals(settings, keeps, committed, now_ms))
 
 
+def release_of(headers: Headers) -> TimerRelease | None:
+    """What a due record says; None for a dead letter that was redriven, because the keeper let that go once."""
+    if first(headers, CAME_FROM) is not None:
+        return None
+    lane, at, _key = f"{timer_of(headers)}||".split("|", 2)
+    return TimerRelease(f"{lane}|{at}", (first(headers, CLOSES) or b"").decode("utf-8", "replace"))
+
+
 async def _totals(
     settings: Settings, keeps: Mapping[Spot, Lane], committed: Mapping[tuple[str, int], int], now_ms: int
 ) -> TimerTotals:
@@ -118,9 +134,8 @@ async def _totals(
         held[Named(spot[1], f"{keeps[spot]}|{offset}")] = offset
 
     def release(spot: Spot, _: int, headers: Headers) -> None:
-        lane, at, _key = f"{timer_of(headers)}||".split("|", 2)
-        closes = (first(headers, CLOSES) or b"").decode("utf-8", "replace")
-        due.setdefault(Named(spot[1], f"{lane}|{at}"), Counter())[closes] += 1
+        if (released := release_of(headers)) is not None:
+            due.setdefault(Named(spot[1], released.name), Counter())[released.closes] += 1
 
     await _read(settings, keeps, keep)
     rows = await _rows(settings, range(settings.kafka.partitions))

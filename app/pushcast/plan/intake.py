@@ -14,7 +14,7 @@ import msgspec
 
 from pushcast.config.settings import Settings
 from pushcast.handover.exact import Exactness
-from pushcast.handover.tail import There
+from pushcast.handover.tail import OwnTail, There
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.gates import NO_DEVICES, Ends, GateWaits, KnownNote, Verdict, judge
@@ -30,6 +30,7 @@ from pushcast.plan.match import NO_ROWS, Row, split_rows, that_waited, with_loca
 from pushcast.plan.outputs import PlanOutputs, Refused
 from pushcast.plan.part_intake import THERE, PartIntake
 from pushcast.plan.reading import Taken
+from pushcast.plan.refused import note_of_refused
 from pushcast.plan.removals import takers_of, takes
 from pushcast.plan.rules import is_young
 from pushcast.plan.tenure import LookAgain, PlanTenure
@@ -170,12 +171,49 @@ class PlanIntake:
             else:
                 self._ask(tenure, entry, record, note, devices, rows, own, times, found, cancelled=cancelled)
         if refused:
-            self._outputs.dead_letters(tenure, batch, refused)
+            letters = refused if is_event else self._end_refused(tenure, batch, refused, tail, duplicates, found, known)
+            self._outputs.dead_letters(tenure, batch, letters)
         self._outputs.nothing(tenure, found.nothing)
         self._outputs.duplicates(tenure, duplicates)
         self._outputs.held(tenure, found.held)
         self._outputs.resumed(tenure, found.resumed)
         self._outputs.known(tenure, batch, known)
+
+    def _end_refused(
+        self,
+        tenure: PlanTenure,
+        batch: Batch,
+        refused: Sequence[Refused],
+        tail: OwnTail | None,
+        duplicates: list[Entry],
+        found: _Found,
+        known: list[int],
+    ) -> list[Refused]:
+        """Ends due records that cannot be planned: each has an account. Returns those that no keeper wrote."""
+        foreign: list[Refused] = []
+        for record, error in refused:
+            released, closing = tenure.released.pop(record.offset, None), tenure.closes.pop(record.offset, None)
+            note = None if released is None else note_of_refused(record, released)
+            if released is None or note is None:
+                foreign.append((record, error))
+                continue
+            place = record.offset, note.id
+            entry = Entry(batch, record.offset, record_bytes(record), note)
+            entry.provider_id = released.left_as or None
+            if has_passed(released.passed, Reason.FREQUENCY_CAP) or released.badge is not None:
+                entry.slot = PlannedSlot(note.user, note.id, note.app or "", note.klass)
+            if tail and tail.is_done(place):
+                known.append(record.offset)
+            elif tail and (there := tail.take(place)):  # its receipt comes behind its dead letter
+                entry.other, entry.reason = len(there.get(topics.RECEIPT, ())), error.reason
+                found.resumed.append(entry)
+            elif closing is None:
+                self._outputs.rejected(tenure, entry, record, error)
+            elif closing.outcome is None:
+                duplicates.append(entry)
+            else:  # it was called off: what is wrong with it matters no more
+                found.nothing.append((entry, closing.outcome, closing.reason))
+        return foreign
 
     def _in_calm(self, entry: Entry, devices: Sequence[Device], rows: Sequence[Row], now_ms: int) -> bool:
         """Whether an event that only quiet hours may hold up is planned now as it is for all these devices: then its

@@ -75,11 +75,15 @@ class PlanOutputs:
         for record, error in refused:
             self.edge.bury(record, error, partial(self._finish, tenure, batch, [record.offset]))
 
+    def rejected(self, tenure: PlanTenure, entry: Entry, record: Record, error: InvalidInput) -> None:
+        """Ends what the keeper let go and nobody can plan: a dead letter, then a receipt that says why."""
+        self.edge.bury(record, error, partial(self.nothing, tenure, [(entry, Outcome.REJECTED, error.reason)]))
+
     def forward(self, tenure: PlanTenure, batch: Batch, record: Record, right: int) -> None:
         """Moves a record to the partition of its key; done when it is there."""
         self.edge.forward(record, right, partial(self._finish, tenure, batch, [record.offset]))
 
-    def nothing(self, tenure: PlanTenure, entries: Sequence[tuple[Entry, Outcome, Reason]]) -> None:
+    def nothing(self, tenure: PlanTenure, entries: Sequence[tuple[Entry, Outcome, str]]) -> None:
         """Ends notifications with one receipt each, which the planned record counts as `other`."""
         if not entries:
             return

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from pushcast.model.batch import SendBatch
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
@@ -19,9 +17,9 @@ from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.dead_letters import PUSH, STREAMS
 from pushcast.wire.headers import APPENDED, RUN
+from pushcast.wire.intake_events import readable_event
 from pushcast.wire.keys import user_of
 from pushcast.wire.retries import CAME_FROM, DOUBTFUL, MAX_COUNT, foreign, number
-from pushcast.wire.schemas import avro_type
 
 #: The record itself is at fault: sent again as it is, it ends here again, whatever the configuration says by now.
 INVALID = frozenset(
@@ -147,16 +145,7 @@ def _batch(raw: Raw) -> SendBatch | None:
 
 def _event(raw: Raw) -> dict[str, Any] | None:
     """The intake event, when it can be read."""
-    if raw.value is None:
-        return None
-    try:
-        if raw.value[:1].lstrip() == b"{":
-            event = orjson.loads(raw.value)
-            return event if isinstance(event, dict) else None
-        kind = "device_change" if raw.topic.startswith(topics.DEVICE_CHANGED) else "notification"
-        return avro_type(kind).decode(raw.value)
-    except (InvalidInput, orjson.JSONDecodeError):
-        return None  # that is why it is here
+    return readable_event("device_change" if raw.topic.startswith(topics.DEVICE_CHANGED) else "notification", raw.value)
 
 
 def _apps(batch: SendBatch | None, event: dict[str, Any] | None) -> frozenset[str]:

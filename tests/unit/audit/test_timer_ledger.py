@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections import Counter
 
 from pushcast.audit.timer_ledger import Named, settle
+from pushcast.audit.timers import TimerRelease, release_of
+from pushcast.model.errors import InvalidInput
+from pushcast.model.words import Reason
+from pushcast.settle.letters import Raw, read_letter, redriven_headers
+from pushcast.wire.dead_letters import dead_letter
+from pushcast.wire.headers import origin
+from pushcast.wire.held import Released, released_headers
 from pushcast.wire.timers import Timer
+from twins.kafka import record
 
 NOW = 1_800_000_000_000
 
@@ -57,3 +65,15 @@ def test_what_was_released_while_the_ledger_was_read_is_released() -> None:
 def test_a_timer_outlives_its_keep_record() -> None:
     totals = settle({}, {}, {named(1): timer(1), named(2): timer(2, closed_at=NOW)}, {}, NOW)
     assert (totals.held, totals.waiting, totals.balanced) == (1, 1, True)
+
+
+def test_a_dead_letter_that_was_redriven_is_no_second_release() -> None:
+    released = released_headers(origin("keep", 3, 1), "normal|7|ann\0t\0n-1", Released(5, None), "", None)
+    assert release_of(released) == TimerRelease("normal|7", "")
+    buried = dead_letter(
+        record("push.due.normal.v1", 3, 0, b"ann", b"{}", released, 5),
+        InvalidInput(Reason.UNKNOWN_CLASS, "class: there is none called gone", "class"),
+        stage="plan-normal",
+    )
+    raw = Raw(buried.topic, 3, 0, 5, buried.key, buried.value, buried.headers)
+    assert release_of(redriven_headers(read_letter(raw))[0]) is None

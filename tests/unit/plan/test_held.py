@@ -10,17 +10,18 @@ import pytest
 from pushcast.handover.exact import Inexact
 from pushcast.handover.tail import OwnTail
 from pushcast.model.words import Lane, Platform, Source
-from pushcast.stream.batch import TP, Batch, Committed
+from pushcast.stream.batch import TP, Committed
 from pushcast.stream.sharing import Sharing
-from pushcast.stream.tracker import Record, Tracker
+from pushcast.stream.tracker import Tracker
 from pushcast.wire import topics
 from pushcast.wire.headers import FENCE, origin
-from pushcast.wire.held import Held, Released, event_of, held_of, released_headers
-from twins.kafka import OPEN, Produced, record, settled
+from pushcast.wire.held import Held, event_of, held_of
+from twins.due import DUE, Due
+from twins.kafka import OPEN, Produced, record
 from twins.plan import T0, PlanHarness, note, users_of
 
 (ANN,) = users_of(3, 1)
-KEEP, DUE = topics.keep(Lane.NORMAL), topics.due(Lane.NORMAL)
+KEEP = topics.keep(Lane.NORMAL)
 LATER = T0 + 60_000
 
 
@@ -92,33 +93,12 @@ async def test_what_a_predecessor_has_given_to_the_keeper_is_not_given_again() -
     assert (planned.facts[0].held, planned.reason) == (1, ["scheduled"])
 
 
-class Due:
-    """Records that a keeper let go, at the planner of the harness."""
-
-    def __init__(self, harness: PlanHarness) -> None:
-        self.harness = harness
-        self.tracker = Tracker(0, OPEN)
-
-    def record(
-        self, offset: int, event: dict[str, Any], *, closes: str = "", epoch: int = 1, user: str = ANN
-    ) -> Record:
-        headers = released_headers(origin("keep", 3, epoch), "normal|0|k", Released(T0 - 5, None), closes, None)
-        return record(DUE, 3, offset, ANN.encode(), json.dumps(event).encode(), headers, T0)
-
-    async def feed(self, *records: Record) -> None:
-        tp = TP(DUE, 3)
-        segment = self.tracker.hand_over(records, self.tracker.arrive(records))
-        await self.harness.stage.handle(Batch(tp, self.tracker, segment, lambda: None))
-        await settled()
-        await self.harness.acknowledge()
-
-
 async def test_what_is_let_go_is_planned_with_an_account_of_its_own() -> None:
     harness = PlanHarness()
     harness.device(ANN)
     await harness.feed((ANN, note(1, deliver_at=LATER)))
     await harness.acknowledge()
-    due = Due(harness)
+    due = Due(harness, ANN)
     await due.feed(due.record(0, note(1, deliver_at=LATER)))
     [batch] = harness.batches()
     [part] = batch.messages
@@ -133,7 +113,7 @@ async def test_what_is_let_go_is_planned_with_an_account_of_its_own() -> None:
 async def test_the_planners_clock_does_not_hold_again_what_a_keeper_let_go() -> None:
     harness = PlanHarness()
     harness.device(ANN)
-    due = Due(harness)
+    due = Due(harness, ANN)
     await due.feed(due.record(0, note(1, deliver_at=LATER)))
     assert kept(harness) == []
     assert len(harness.batches()) == 1
@@ -142,7 +122,7 @@ async def test_the_planners_clock_does_not_hold_again_what_a_keeper_let_go() -> 
 async def test_what_a_keeper_closes_ends_with_its_reason() -> None:
     harness = PlanHarness()
     harness.device(ANN)
-    due = Due(harness)
+    due = Due(harness, ANN)
     reasons = ("cancelled", "too_many", "duplicate")
     await due.feed(*(due.record(at, note(at), closes=reason) for at, reason in enumerate(reasons)))
     ended = [(each["outcome"], each["reason"], each["source"], each["source_offset"]) for each in harness.receipts()]
@@ -166,7 +146,7 @@ class SuccessorOfAnEnd(Inexact):
 async def test_what_a_predecessor_has_ended_is_not_sent_to_who_has_a_device_now() -> None:
     harness = PlanHarness(exact=SuccessorOfAnEnd())
     harness.device(ANN)
-    due = Due(harness)
+    due = Due(harness, ANN)
     await due.feed(due.record(0, note(0), closes="cancelled"))
     assert (harness.batches(), harness.receipts()) == ([], [])
     [planned] = harness.planned_records()
@@ -176,7 +156,7 @@ async def test_what_a_predecessor_has_ended_is_not_sent_to_who_has_a_device_now(
 
 async def test_s14_who_has_no_device_when_it_is_due_gets_a_receipt() -> None:
     harness = PlanHarness()
-    due = Due(harness)
+    due = Due(harness, ANN)
     await due.feed(due.record(0, note(1)))
     await harness.pass_time(5)
     await harness.acknowledge()
@@ -187,7 +167,7 @@ async def test_s14_who_has_no_device_when_it_is_due_gets_a_receipt() -> None:
 async def test_what_a_keeper_let_go_after_it_was_fenced_off_does_not_count() -> None:
     harness = PlanHarness()
     harness.device(ANN)
-    due = Due(harness)
+    due = Due(harness, ANN)
     fence = record(DUE, 3, 0, None, None, [*origin("keep", 3, 2), (FENCE, b"1")], T0)
     await due.feed(fence, due.record(1, note(1), epoch=1), due.record(2, note(2), epoch=2))
     assert [id_ for _, id_, _, _ in harness.targets()] == ["n-2"]
@@ -197,7 +177,7 @@ async def test_what_a_keeper_let_go_after_it_was_fenced_off_does_not_count() -> 
     heir.device(ANN)
     heir.stage.work = cast(Any, None)  # nobody is asked: there is no hand-over
     await heir.stage.assigned({TP(DUE, 3): Committed(3, metadata)})
-    late = Due(heir)
+    late = Due(heir, ANN)
     late.tracker = Tracker(3, OPEN)
     await late.feed(late.record(3, note(3), epoch=1))
     assert heir.targets() == []
@@ -205,7 +185,7 @@ async def test_what_a_keeper_let_go_after_it_was_fenced_off_does_not_count() -> 
 
 async def test_a_due_record_that_no_keeper_wrote_is_a_dead_letter() -> None:
     harness = PlanHarness()
-    due = Due(harness)
+    due = Due(harness, ANN)
     await due.feed(record(DUE, 3, 0, ANN.encode(), b'{"id": "n", "title": "t"}', [], T0))
     [letter] = [each for each in harness.outbox.log if each.topic == topics.dead_letter(DUE)]
     assert dict(letter.headers)["push.errors.reason"] == b"invalid_field"
@@ -250,14 +230,3 @@ async def test_ii15_what_the_keeper_let_go_gives_way_to_events_of_its_partition_
     assert round(sum(paused), 6) == 0.09
     await harness.acknowledge()
     assert len(harness.batches()) == 2
-
-
-async def test_a1_a_class_that_is_configured_no_more_when_it_is_due_is_a_dead_letter_that_says_so() -> None:
-    harness = PlanHarness()
-    harness.device(ANN)
-    due = Due(harness)
-    await due.feed(due.record(0, note(1, **{"class": "gone"})), due.record(1, note(2)))
-    [letter] = [each for each in harness.outbox.log if each.topic == topics.dead_letter(DUE)]
-    said = dict(letter.headers)
-    assert (said["push.errors.reason"], said["push.errors.field"]) == (b"unknown_class", b"class")
-    assert [each[1] for each in harness.targets()] == ["n-2"], "the others leave"

@@ -292,6 +292,8 @@ async def test_an_event_for_a_zone_that_is_in_tzdata_no_more_is_a_dead_letter_th
     said = dict(letter.headers)
     assert (said["push.errors.reason"], said["push.errors.field"]) == (b"invalid_field", b"time_zone")
     assert b"n-1" in (letter.value or b""), "it can be redriven, for another zone"
+    ended = [(each["notification_id"], each["outcome"], each["reason"]) for each in world.harness.receipts()]
+    assert ended == [("n-1", "rejected", "invalid_field")]
     assert world.arrived == {"phone": "24T18:00Z"}
 
 
