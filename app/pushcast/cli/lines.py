@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from pushcast.cli.output import say
+from pushcast.config.rates import rates_of
 from pushcast.config.settings import Settings
 from pushcast.kafka.intake import IntakeProducer, event_of
 from pushcast.model.errors import InvalidInput
+from pushcast.model.pacing import Rated
+from pushcast.model.rate_outlook import RateOutlook, TooSlow
 from pushcast.wire.class_rules import class_rules
 from pushcast.wire.content_sizes import check_size
 from pushcast.wire.devices import DeviceChangeDecoder
@@ -21,15 +24,32 @@ Check = Callable[[str, bytes, int], object]
 NumberedLine = tuple[int, bytes | InvalidInput]
 
 
-def notification_check(settings: Settings) -> Check:
-    """What PLAN says of a notification."""
-    rules = class_rules(settings.classes)
-    decode = NotificationDecoder(settings.apps, rules, max_ahead_ms=settings.keep.max_ahead_ms).decode
+class NotificationCheck:
+    """What PLAN says of notifications, and which rates are too slow for those that passed."""
 
-    def check(user: str, value: bytes, now_ms: int) -> None:
-        check_size(decode(user, value, now_ms))
+    def __init__(self, settings: Settings, live: Callable[[], Mapping[str, Rated]]) -> None:
+        """`live`: reads the rates of campaigns that the control topic has; asked once, when there is a campaign."""
+        rules = class_rules(settings.classes)
+        self._decode = NotificationDecoder(settings.apps, rules, max_ahead_ms=settings.keep.max_ahead_ms).decode
+        self._settings = settings
+        self._read_live = live
+        self._live: dict[str, Rated] = {}
+        self._knows_live = False
+        self._outlook: RateOutlook | None = None
 
-    return check
+    def __call__(self, user: str, value: bytes, now_ms: int) -> None:
+        note = self._decode(user, value, now_ms)
+        check_size(note)
+        if note.campaign is not None and not self._knows_live:
+            self._live.update(self._read_live())
+            self._knows_live = True
+        if self._outlook is None:
+            self._outlook = RateOutlook(rates_of(self._settings, self._live), now_ms)
+        self._outlook.add(note)
+
+    def too_slow(self) -> list[TooSlow]:
+        """Rates at which some of these expire before they may leave."""
+        return [] if self._outlook is None else self._outlook.too_slow()
 
 
 def device_check(settings: Settings) -> Check:

@@ -11,11 +11,12 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from pushcast.cli.lines import Lines, notification_check
+from pushcast.cli.lines import Lines, NotificationCheck
 from pushcast.cli.output import Output, OutputOption, print_json, say
 from pushcast.cli.session import connect_by_user, require_app
 from pushcast.config.settings import Settings
 from pushcast.model.words import Lane
+from pushcast.wire.control import Rate
 from pushcast.wire.notification_rules import DEFAULT_CLASS
 
 
@@ -55,10 +56,15 @@ def send(
     else:
         lines = lines_of(sys.stdin.buffer if str(file) == "-" else file)
     started_ms = round(time.time() * 1000)
+    checks = NotificationCheck(settings, lambda: _live_rates(settings)) if check else None
     with IntakeProducer(settings) as producer:
-        intake = Lines(producer, notification_check(settings) if check else None)
+        intake = Lines(producer, checks)
         written = list(intake.write(lines, lambda event: topics.notification(lane or _lane(settings, event))))
     result: dict[str, Any] = {"ids": [note for _, note in written], "refused": intake.refused}
+    if checks is not None and (too_slow := checks.too_slow()):
+        result["too_slow"] = [each.to_dict() for each in too_slow]
+        for each in too_slow:
+            say(str(each))
     failed = intake.refused > 0
     if wait and written:
         followed = follow(settings, set(written), started_ms, timeout_seconds)
@@ -85,6 +91,18 @@ def send(
             typer.echo(f"  {letter['id']} for {letter['user']}: dead letter, {letter['reason']}: {letter['message']}")
     if failed:
         raise typer.Exit(1)
+
+
+def _live_rates(settings: Settings) -> dict[str, Rate]:
+    """What `pushcast pace` has said; nothing where this user may not read it."""
+    from pushcast.kafka.control import ControlUnreadable
+    from pushcast.kafka.switchboard import read_state
+
+    try:
+        return read_state(settings).paces
+    except ControlUnreadable as error:
+        say(f"rates are taken from the configuration alone: {error}")
+        return {}
 
 
 def _lane(settings: Settings, event: dict[str, Any]) -> Lane:

@@ -55,7 +55,7 @@ def calls(
     rules = class_rules(settings.classes)
     questions = Questions(sources)
     noted = NotificationDecoder(settings.apps, rules, max_ahead_ms=settings.keep.max_ahead_ms)
-    notes = Notifications(settings, noted.decode, writer, Repeats())
+    notes = Notifications(settings, noted.decode, writer, Repeats(), control.paces)
     key_file = None if settings.gateway is None else settings.gateway.device_key_file
     anonymous = AnonymousDevices(read_device_key(key_file))
     changes = DeviceChangeDecoder(settings.apps, require_sealed=settings.sealing.require).decode

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,9 +14,11 @@ from pushcast.gateway.http import JSON, NDJSON, Answer, Request, answer
 from pushcast.gateway.identity import Sent
 from pushcast.gateway.problems import FieldError, Problem
 from pushcast.gateway.writing import UserRecord, Writer
+from pushcast.model.notification import Notification
 
 MAX_ITEMS: Final = 1000
 MAX_LINES: Final = 10_000
+NO_MORE: Final[Mapping[str, Any]] = {}
 
 
 @dataclass(slots=True)
@@ -29,6 +31,7 @@ class Item:
     event: EventRecord | None = None
     problem: Problem | None = None
     sent: Sent | None = None
+    note: Notification | None = None  # of a notification, as the others that share its content have it
 
 
 def require_type(request: Request, *types: str) -> None:
@@ -78,8 +81,9 @@ async def write_all(writer: Writer, items: Sequence[Item], request: Request) -> 
         valid[place][0].problem = problem
 
 
-def bulk_answer(items: Sequence[Item]) -> Answer:
-    """202: all confirmed. 207: some are refused. 503: some are not confirmed; they may be repeated with the same id."""
+def bulk_answer(items: Sequence[Item], more: Mapping[str, Any] = NO_MORE) -> Answer:
+    """202: all confirmed. 207: some are refused. 503: some are not confirmed; they may be repeated with the same id.
+    `more`: members beside the counts."""
     problems = [(item, item.problem) for item in items if item.problem is not None]
     unknown = sum(1 for _, problem in problems if problem.status >= 500)
     body: dict[str, Any] = {
@@ -90,6 +94,7 @@ def bulk_answer(items: Sequence[Item]) -> Answer:
             {"index": item.index, "id": _shown(item.id), "status": problem.status, "problem": problem.members()}
             for item, problem in problems
         ],
+        **more,
     }
     return answer(503, body, Retry_After="1") if unknown else answer(207 if problems else 202, body)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 import orjson
 
+from pushcast.config.rates import rates_of
 from pushcast.config.settings import Settings
 from pushcast.gateway.access import Caller
 from pushcast.gateway.alike import MAX_KNOWN, may_share, split
@@ -29,6 +31,8 @@ from pushcast.gateway.sizes import Sizes
 from pushcast.gateway.writing import Writer
 from pushcast.model.errors import InvalidInput
 from pushcast.model.notification import Notification
+from pushcast.model.pacing import Rated
+from pushcast.model.rate_outlook import RateOutlook, TooSlow
 from pushcast.model.timing import Timing
 from pushcast.model.words import Lane
 from pushcast.stream.ports import Written
@@ -38,6 +42,13 @@ from pushcast.wire.timings import check_spread
 
 IDEMPOTENCY_KEY: Final = "idempotency-key"
 _TOPICS: Final = {lane: topics.notification(lane) for lane in Lane}
+
+
+class SharedCheck(NamedTuple):
+    """What a notification has that others of its request share."""
+
+    topic: str
+    note: Notification
 
 
 class Checked(NamedTuple):
@@ -53,7 +64,16 @@ class Checked(NamedTuple):
 class Notifications:
     """Writes notifications. The decoder is PLAN's own."""
 
-    def __init__(self, settings: Settings, decode: Decode, writer: Writer, repeats: Repeats) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        decode: Decode,
+        writer: Writer,
+        repeats: Repeats,
+        paces: Mapping[str, Rated] | None = None,
+    ) -> None:
+        """`paces`: of campaigns, by the control topic."""
+        self._rates = rates_of(settings, paces)
         self._decode = decode
         self._writer = writer
         self._repeats = repeats
@@ -105,6 +125,7 @@ class Notifications:
             "lane": checked.lane,
             "expires_at": rfc3339(checked.note.expires_at),
             "replayed": checked.replayed,
+            **_warned(self._outlook([checked.note], now_ms)),
         }
         return Answer(202, orjson.dumps(said), {"Location": _report_of(event)})
 
@@ -112,7 +133,7 @@ class Notifications:
         """POST /v1/notifications/bulk. With `atomic=true` nothing is written unless all are valid."""
         key = idempotency_key(request)
         atomic = _flag(request, "atomic")
-        known: dict[bytes, str] = {}
+        known: dict[bytes, SharedCheck] = {}
         items = [self._item(index, raw, known, caller, key, request.now_ms) for index, raw in enumerate(request.items)]
         invalid = [(each.index, each.problem) for each in items if each.problem is not None]
         if atomic and invalid:
@@ -123,18 +144,28 @@ class Notifications:
         for item in items:
             if item.sent is not None and item.problem is None:
                 self._repeats.remember(item.sent, request.now_ms)
-        return bulk_answer(items)
+        notes = [item.note for item in items if item.note is not None and item.problem is None]
+        return bulk_answer(items, _warned(self._outlook(notes, request.now_ms)))
+
+    def _outlook(self, notes: Sequence[Notification], now_ms: int) -> list[TooSlow]:
+        """The rates at which some of them expire before they may leave."""
+        if not self._rates:
+            return []
+        outlook = RateOutlook(self._rates, now_ms)
+        for note in notes:
+            outlook.add(note)
+        return outlook.too_slow()
 
     def _item(
-        self, index: int, raw: bytes, known: dict[bytes, str], caller: Caller, key: str | None, now_ms: int
+        self, index: int, raw: bytes, known: dict[bytes, SharedCheck], caller: Caller, key: str | None, now_ms: int
     ) -> Item:
-        """`known`: topics of what was checked before, by what notifications have in common."""
+        """`known`: what was checked before, by what notifications have in common."""
         item = Item(index)
         parts = split(raw)
-        topic = None if parts is None else known.get(parts.rest)
+        alike = None if parts is None else known.get(parts.rest)
         try:
-            if parts is not None and topic is not None:
-                item.id, item.topic = parts.id, topic
+            if parts is not None and alike is not None:
+                item.id, (item.topic, item.note) = parts.id, alike
                 item.event = EventRecord(parts.user, parts.id, raw)
                 item.sent = self._first(item.event, caller, now_ms)[0]
                 return item
@@ -144,9 +175,9 @@ class Notifications:
         except Problem as problem:
             item.problem = problem
             return item
-        item.topic, item.sent = _TOPICS[checked.lane], checked.sent
+        item.topic, item.sent, item.note = _TOPICS[checked.lane], checked.sent, checked.note
         if parts is not None and len(known) < MAX_KNOWN and may_share(checked.note):
-            known[parts.rest] = item.topic
+            known[parts.rest] = SharedCheck(item.topic, checked.note)
         return item
 
     def _check(self, event: EventRecord, caller: Caller, now_ms: int) -> Checked:
@@ -178,6 +209,11 @@ def _check_spread(timing: Timing, lane: Lane) -> None:
         check_spread(timing, lane)
     except InvalidInput as error:
         raise refused(error) from None
+
+
+def _warned(too_slow: Sequence[TooSlow]) -> dict[str, Any]:
+    """Members of an answer: nothing of what is well."""
+    return {"too_slow": [each.to_dict() for each in too_slow]} if too_slow else {}
 
 
 def _report_of(event: EventRecord) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final, Protocol
 
 MAX_PER_MINUTE: Final = 100_000_000
-_MINUTE_MS: Final = 60_000
+MINUTE_MS: Final = 60_000
 _SECOND_MS: Final = 1_000
 
 
@@ -36,6 +36,10 @@ class Rates:
         self._classes = classes
         self._apps: Mapping[str, int] = {} if apps is None else apps
         self._live: Mapping[str, Rated] = {} if live is None else live
+
+    def __bool__(self) -> bool:
+        """Whether anything has a rate now."""
+        return bool(self._campaigns or self._classes or self._apps or self._live)
 
     @property
     def classes(self) -> frozenset[str]:
@@ -74,7 +78,7 @@ class Bucket:
     """
 
     def __init__(self, partitions: int, now_ms: int) -> None:
-        self._cost = _MINUTE_MS * partitions  # of one notification, at one credit for each millisecond and 1/minute
+        self._cost = MINUTE_MS * partitions  # of one notification, at one credit for each millisecond and 1/minute
         self._credit = 0
         self._at = now_ms
 

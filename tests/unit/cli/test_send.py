@@ -12,7 +12,10 @@ from typer.testing import CliRunner
 from pushcast.audit.follow import FollowedNotes
 from pushcast.cli import build
 from pushcast.config.settings import Settings
+from pushcast.kafka.control import ControlUnreadable
 from pushcast.model.errors import ConfigurationError
+from pushcast.wire.control import Rate
+from pushcast.wire.control_state import ControlState
 from pushcast.wire.keys import user_of
 from pushcast.wire.receipts import Planned
 
@@ -167,3 +170,44 @@ def test_a_dead_letter_ends_the_wait_with_its_reason(monkeypatch: pytest.MonkeyP
     assert shown["finished"]
     assert [(row["id"], row["reason"]) for row in shown["dead_letters"]] == [("n", "unknown_class")]
     assert result.exit_code == 1
+
+
+@pytest.fixture
+def paced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "pushcast.yaml"
+    path.write_text("classes: {promo: {per_minute: 10, ttl_seconds: 60}}\ncampaigns: {xmas: {per_minute: 600}}\n")
+    monkeypatch.setenv("PUSHCAST_CONFIG", str(path))
+
+
+def promo(number: int, **more: str) -> str:
+    return json.dumps({"id": f"n-{number}", "user": "u1", "class": "promo", "title": "x", **more}) + "\n"
+
+
+@pytest.mark.usefixtures("paced")
+def test_a7_a_rate_at_which_some_expire_is_told() -> None:
+    result = call("send", "-", "--output", "json", lines="".join(map(promo, range(15))))
+    assert "5 of 15 notifications expire before they may leave: the rate of class promo is 10 a minute" in result.stderr
+    [told] = json.loads(result.stdout)["too_slow"]
+    assert (told["rate"], told["late"], result.exit_code) == ("class/promo", 5, 0)
+    assert len(Producer.written) == 15, "they are written all the same"
+
+
+@pytest.mark.usefixtures("paced")
+def test_a7_what_pushcast_pace_has_said_counts_before_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = ControlState()
+    monkeypatch.setattr("pushcast.kafka.switchboard.read_state", lambda _: state)
+    lines = "".join(promo(number, campaign="xmas") for number in range(15))
+    assert call("send", "-", lines=lines).stderr == ""
+    state.paces["xmas"] = Rate(5, "ann", "")
+    assert "10 of 15 notifications expire" in call("send", "-", lines=lines).stderr
+
+
+@pytest.mark.usefixtures("paced")
+def test_a7_who_may_not_read_the_control_topic_sends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Settings) -> ControlState:
+        raise ControlUnreadable("not authorized")
+
+    monkeypatch.setattr("pushcast.kafka.switchboard.read_state", refuse)
+    result = call("send", "-", lines=promo(1, campaign="xmas"))
+    assert (result.exit_code, len(Producer.written)) == (0, 1)
+    assert "rates are taken from the configuration alone: not authorized" in result.stderr

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from pushcast.stream.errors import Full
+from pushcast.wire.control import Rate
 from twins.gateway import Rig, gateway
 
 BULK = "/v1/notifications/bulk"
@@ -145,3 +146,20 @@ async def test_of_a_bulk_that_kafka_does_not_confirm_each_is_named() -> None:
         answer = await post(rig, listed(note(1), note(2)))
     problems = [each["problem"]["type"] for each in answer.json()["results"]]
     assert (answer.status_code, problems) == (503, ["/problems/ack_timeout"] * 2)
+
+
+async def test_a7_a_rate_that_lets_some_expire_is_told_in_the_answer() -> None:
+    classes = {"promo": {"per_minute": 10, "ttl_seconds": 60}, "chat": {}}
+    notes = [note(number, **{"class": "promo"}) for number in range(15)]
+    async with gateway(options={"classes": classes}) as rig:
+        slow = await post(rig, listed(*notes, note(99, **{"class": "chat"})))
+        fast = await post(rig, listed(*notes[:10]))
+        rig.control.paces["xmas"] = Rate(1, "ann", "")
+        one = await post(
+            rig, json.dumps(note(1, campaign="xmas", options={"ttl_seconds": 30})).encode(), path="/v1/notifications"
+        )
+    [told] = slow.json()["too_slow"]
+    assert [told[name] for name in ("rate", "per_minute", "notifications", "late")] == ["class/promo", 10, 15, 5]
+    assert (slow.status_code, slow.json()["accepted"]) == (202, 16), "they are written all the same"
+    assert "too_slow" not in fast.json()
+    assert [each["rate"] for each in one.json()["too_slow"]] == ["campaign/xmas"]
