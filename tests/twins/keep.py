@@ -14,10 +14,12 @@ from pushcast.config.settings import Settings
 from pushcast.handover.guard import RowGuard
 from pushcast.keep.agent import KeepStage
 from pushcast.keep.exact import STAGE, KeepHandover
+from pushcast.keep.outlook import OutlookRules, unknown
 from pushcast.keep.written import WrittenEntries
 from pushcast.model.caps import CapRule
 from pushcast.model.clock import ManualClock
 from pushcast.model.digest import DigestRule
+from pushcast.model.drain import Lifetime
 from pushcast.model.ids import partition_of
 from pushcast.model.pacing import Rates
 from pushcast.model.words import Lane, Reason
@@ -35,6 +37,7 @@ from pushcast.wire.held import Held, held_headers
 from pushcast.wire.notices import Notice, NoticeKind, notice_headers
 from pushcast.wire.recall_offers import RecallOffer, encode_offer
 from pushcast.wire.row_fences import is_row
+from pushcast.wire.timers import Timer
 from twins.handover import Log, Message, Process
 from twins.kafka import OPEN, ManualTimers, Produced, record, settled
 
@@ -144,6 +147,8 @@ class KeepWorld(Log):
         self.digests = {"posts": DigestRule(86_400_000)}
         self.live: dict[str, Rate] = {}  # rates of campaigns, by the control topic
         self.caps: list[CapRule] = []
+        self.quotas: dict[str, int] = {}  # pushes that providers take in a minute, by app
+        self.lifetime_of: Callable[[str, Timer], Lifetime | None] = unknown
         self.dangerous = False  # keepers may be killed while they take over
         self.compacted: set[int] = set()  # offsets of the table's topic that the broker has dropped
         self.broker_ahead_ms = 0  # of the clocks of keepers
@@ -339,6 +344,7 @@ class Keeper:
             cancels=self.cancels,
             digests=world.digests,
             rates=Rates({}, {}, world.live),
+            outlook=OutlookRules(Rates({}, {}, world.live), PARTITIONS, world.quotas, world.lifetime_of),
             caps=world.caps,
             call_later=self.timers,
             tzdata=tzdata,

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple, cast
 
 from confluent_kafka import Message
 
+from pushcast.audit.timer_forecast import add_timers
 from pushcast.audit.timer_ledger import Named, TimerTotals, settle
+from pushcast.config.rates import rates_of
 from pushcast.config.settings import Settings
 from pushcast.handover.fences import Fences, author_of
 from pushcast.handover.guard import RowGuard
@@ -20,10 +22,12 @@ from pushcast.kafka.headers import headers_of
 from pushcast.kafka.positions import Positions, Spot
 from pushcast.model.forecast import Forecast
 from pushcast.model.ids import partition_of
+from pushcast.model.pacing import Rated
 from pushcast.model.words import Lane
 from pushcast.wire import groups, topics
 from pushcast.wire.headers import Headers, first
 from pushcast.wire.held import CLOSES, timer_of
+from pushcast.wire.lifetimes import lifetimes
 from pushcast.wire.notices import is_notice
 from pushcast.wire.retries import CAME_FROM
 from pushcast.wire.timers import Timer, is_timer, note_id_of, readable, timers_prefix, user_key
@@ -85,9 +89,11 @@ def timers_of(settings: Settings, user: str | None = None) -> list[WaitingTimer]
     return sorted(found, key=lambda each: (each.timer.due_at, each.timer.keep_offset))
 
 
-def forecast_of(settings: Settings, now_ms: int, most_records: int | None = None) -> Forecast | None:
-    """What waits, by when it is due. Reads a whole partition at a time; blocks. None: there is more to be read than
-    `most_records`. Raises TailUnreadable."""
+def forecast_of(
+    settings: Settings, now_ms: int, most_records: int | None = None, paces: Mapping[str, Rated] | None = None
+) -> Forecast | None:
+    """What waits, by when it leaves. `paces`: of campaigns, by the control topic. Reads a whole partition at a time;
+    blocks. None: there is more to be read than `most_records`. Raises TailUnreadable."""
     kafka = settings.kafka
     if most_records is not None:
         positions = Positions(open_admin(client_config(kafka.bootstrap_servers, kafka.security, tool=True)))
@@ -95,12 +101,15 @@ def forecast_of(settings: Settings, now_ms: int, most_records: int | None = None
         starts, ends = positions.starts(spots), positions.ends(spots)
         if sum(ends[spot] - starts.get(spot, 0) for spot in ends) > most_records:
             return None
-    found = Forecast(now_ms)
+    found, rates, lives = Forecast(now_ms), rates_of(settings, paces), lifetimes(settings)
     for partition in range(kafka.partitions):
-        for key, value in asyncio.run(_rows(settings, (partition,))).items():
-            timer = readable(value) if is_timer(key) else None
-            if timer is not None and timer.waits:
-                found.add(timer.due_at)
+        rows = asyncio.run(_rows(settings, (partition,)))
+        waiting = (
+            (user_key(key).decode("utf-8", "replace"), timer)
+            for key, value in rows.items()
+            if is_timer(key) and (timer := readable(value)) is not None and timer.waits
+        )
+        add_timers(found, waiting, rates, kafka.partitions, lives)
     return found
 
 

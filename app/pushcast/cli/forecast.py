@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from pushcast.config.providers import App
 from pushcast.model.forecast import HOUR_MS, Forecast
 from pushcast.wire.times import rfc3339
 
@@ -13,15 +12,10 @@ from pushcast.wire.times import rfc3339
 MOST_RECORDS: Final = 500_000
 
 
-def quotas_of(apps: Mapping[str, App]) -> dict[str, int]:
-    """Pushes that FCM takes in a minute, by app; apps without a quota are left out."""
-    found = {name: app.fcm.pushes_per_minute for name, app in apps.items() if app.fcm is not None}
-    return {name: quota for name, quota in found.items() if quota is not None}
-
-
 def to_dict(found: Forecast, quotas: Mapping[str, int]) -> dict[str, Any]:
     """For JSON. `hours`: those with something due, by when they begin. `takes_minutes`: how long FCM takes for the
-    fullest minute at least, if all of it is for that app; left out where it is in time."""
+    fullest minute at least, if all of it is for that app; left out where it is in time. `to_expire`: about how many
+    expire before the rate that they keep to lets them leave."""
     peak = found.peak
     hour = found.now_ms // HOUR_MS
     return {
@@ -39,6 +33,7 @@ def to_dict(found: Forecast, quotas: Mapping[str, int]) -> dict[str, Any]:
         "takes_minutes": {
             app: round(peak.due / quota, 1) for app, quota in quotas.items() if peak is not None and peak.due > quota
         },
+        "to_expire": dict(sorted(found.to_expire.items())),
     }
 
 
@@ -54,3 +49,5 @@ def lines(found: dict[str, Any] | None) -> Iterator[str]:
     peak = found["fullest_minute"]
     for app, minutes in found["takes_minutes"].items():
         yield f"  {peak['due']:,} in the minute of {peak['at']}: FCM takes at least {minutes} minutes for them ({app})"
+    for rate, count in found["to_expire"].items():
+        yield f"  about {count:,} expire before they may leave: the rate of {rate.replace('/', ' ', 1)} is too slow"

@@ -11,6 +11,7 @@ import typer
 from pushcast.cli import forecast
 from pushcast.cli.output import Output, OutputOption, counted, print_json, say
 from pushcast.cli.session import connect_by_user
+from pushcast.config.rates import fcm_quotas
 from pushcast.model.errors import PushcastError
 
 app = typer.Typer(name="schedule", help="What waits for its time.", no_args_is_help=True)
@@ -68,11 +69,12 @@ def show(
 def forecast_(output: OutputOption = Output.text) -> None:
     """How much is due by hour, and whether FCM takes the fullest minute in time. Reads the keeper's whole topic."""
     from pushcast.audit.timers import forecast_of
+    from pushcast.kafka.switchboard import read_state
 
     settings = connect_by_user()
-    due = forecast_of(settings, round(time.time() * 1000))
+    due = forecast_of(settings, round(time.time() * 1000), paces=read_state(settings).paces)
     assert due is not None, "there is no limit"
-    found = forecast.to_dict(due, forecast.quotas_of(settings.apps))
+    found = forecast.to_dict(due, fcm_quotas(settings.apps))
     if output is Output.json:
         print_json(found)
         return

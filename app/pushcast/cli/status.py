@@ -13,6 +13,7 @@ from pushcast.cli import forecast
 from pushcast.cli.output import Output, OutputOption, counted, print_json
 from pushcast.cli.pause import in_force, lines_in_force
 from pushcast.cli.session import connect
+from pushcast.config.rates import fcm_quotas
 from pushcast.config.settings import Settings
 
 
@@ -43,7 +44,7 @@ def look(settings: Settings) -> dict[str, Any]:
 
     control = read_state(settings)
     pauses, breakers = in_force(control)
-    due = forecast_of(settings, round(time.time() * 1000), forecast.MOST_RECORDS)
+    due = forecast_of(settings, round(time.time() * 1000), forecast.MOST_RECORDS, control.paces)
     cancelled = [
         {"campaign": name, "by": each.by, "comment": each.comment} for name, each in sorted(control.campaigns.items())
     ]
@@ -52,7 +53,7 @@ def look(settings: Settings) -> dict[str, Any]:
         "pauses": pauses,
         "open_breakers": breakers,
         "cancelled_campaigns": cancelled,
-        "forecast": None if due is None else forecast.to_dict(due, forecast.quotas_of(settings.apps)),
+        "forecast": None if due is None else forecast.to_dict(due, fcm_quotas(settings.apps)),
     }
 
 

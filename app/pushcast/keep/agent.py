@@ -22,6 +22,7 @@ from pushcast.keep.digests import flushed
 from pushcast.keep.exact import STAGE, KeepHandover
 from pushcast.keep.intake import KeepIntake
 from pushcast.keep.joining import Joining
+from pushcast.keep.outlook import OutlookRules
 from pushcast.keep.plain_intake import PlainIntake
 from pushcast.keep.release import Release
 from pushcast.keep.removals import USUAL, RemovalRules
@@ -94,6 +95,7 @@ class KeepStage(Stage):
         tzdata: str | None = None,
         written: WrittenEntries | None = None,
         sharing: Sharing | None = None,
+        outlook: OutlookRules | None = None,
     ) -> None:
         """`hold_on_disagreement`: partitions whose broker is ahead of another one's let nothing go. `tzdata`: the
         version of the zones, this process's own unless a test has another. `sharing`: more urgent lanes are ahead of
@@ -176,7 +178,7 @@ class KeepStage(Stage):
         )
         self._cancels.state.subscribe(self._cancelled)
         self._disagreement = Disagreement()
-        self._census = Census(table, clock, fatal, call_later)
+        self._census = Census(table, clock, fatal, outlook or OutlookRules(Rates({}, {}), partitions), call_later)
         self._tenures = Tenures(self._new_tenure)
         table.on_applied(self._applied)
         table.on_void(self._found_void)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
-from pushcast.keep.index import QUEUES, place_of, until
+from pushcast.keep.index import QUEUES, paced_queues, place_of, rate_of, until
+from pushcast.keep.outlook import Outlook, OutlookRules
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.clock import Clock
 from pushcast.model.forecast import HORIZON_MS, Forecast
 from pushcast.stream.ports import CallLater, Fatal
 from pushcast.stream.runner import Runner
 from pushcast.stream.table import Table
+
+logger = logging.getLogger(__name__)
 
 EVERY_SECONDS: Final = 30.0
 #: Entries between two turns of the loop for others; and of one count: beyond them it says that there is more.
@@ -23,7 +28,11 @@ MAX_ENTRIES: Final = 2_000_000
 class Census:
     """Of all partitions of one stage. It belongs to the event loop."""
 
-    def __init__(self, table: Table, clock: Clock, fatal: Fatal, call_later: CallLater | None = None) -> None:
+    def __init__(
+        self, table: Table, clock: Clock, fatal: Fatal, rules: OutlookRules, call_later: CallLater | None = None
+    ) -> None:
+        self._outlook = Outlook(table, rules)
+        self._told: set[tuple[int, str]] = set()  # partition, and what is too slow there
         self._table = table
         self._clock = clock
         self._fatal = fatal
@@ -48,6 +57,21 @@ class Census:
                 first = entries[-1] + b"\0"
                 left -= len(entries)
                 await asyncio.sleep(0)
+        for queue in list(paced_queues(partial(self._first_in, tenure.number))):
+            left -= await self._outlook.of_rate(tenure.number, rate_of(queue), queue, found, left)
         found.complete = left > 0
+        await self._outlook.of_fullest_minute(tenure.number, found)
+        self._tell(tenure.number, found.to_expire)
         tenure.forecast = found
         tenure.count_again_at = self._clock.monotonic_seconds() + EVERY_SECONDS
+
+    def _first_in(self, partition: int, first: bytes, before: bytes) -> bytes | None:
+        return next(iter(self._table.index(partition, first, before, 1)), None)
+
+    def _tell(self, partition: int, to_expire: Mapping[str, int]) -> None:
+        """Once for as long as it lasts."""
+        for cause, count in to_expire.items():
+            if (partition, cause) not in self._told:
+                told = "keep: about %d notifications of partition %d expire before they may leave: %s is too slow"
+                logger.warning(told, count, partition, cause)
+        self._told = {told for told in self._told if told[0] != partition} | {(partition, each) for each in to_expire}

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from pushcast.config.rates import rates_of
+from pushcast.config.rates import fcm_quotas, rates_of
 from pushcast.config.settings import Settings
 from pushcast.keep.agent import KeepStage
 from pushcast.keep.badging import BadgeRules
 from pushcast.keep.counters import COUNTERS
 from pushcast.keep.exact import STAGE, KeepHandover
+from pushcast.keep.outlook import OutlookRules
 from pushcast.keep.reads import ROLE, SOURCES
 from pushcast.keep.removals import RemovalRules
 from pushcast.keep.written import WrittenEntries
+from pushcast.model.forecast import Forecast, is_provider
 from pushcast.model.words import Lane, Platform
 from pushcast.observe import stage_counters
 from pushcast.observe.catalogue import MetricName
@@ -24,6 +26,7 @@ from pushcast.stream.sharing import Sharing
 from pushcast.stream.spec import Host, StageSpec, Subscription, TableSpec
 from pushcast.stream.table import Table
 from pushcast.wire import groups, topics
+from pushcast.wire.lifetimes import lifetimes
 
 BOUNDS = Bounds(records=10_000, bytes=4 << 20)
 #: Rows of the table are applied as they are fetched, in one step: what is urgent waits for no more of them.
@@ -40,6 +43,13 @@ def badge_rules(settings: Settings) -> BadgeRules:
     return BadgeRules(round(settings.keep.badge_wait_seconds * 1000), settings.keep.badges_per_hour)
 
 
+def to_expire(found: Forecast) -> Iterator[Sample]:
+    """Of rates and of providers, 0 where nothing is."""
+    by_provider = sum(count for cause, count in found.to_expire.items() if is_provider(cause))
+    yield Sample(MetricName.TIMERS_TO_EXPIRE, sum(found.to_expire.values()) - by_provider, ("rate",))
+    yield Sample(MetricName.TIMERS_TO_EXPIRE, by_provider, ("provider",))
+
+
 def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:
     """The keeper's one App."""
 
@@ -48,6 +58,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
     def made(host: Host, tables: Sequence[Table]) -> KeepStage:
         counters: Counter[tuple[str, str]] = Counter()
         exact = KeepHandover(settings, tables[0], host.outbox, host.clock)
+        rates = rates_of(settings, host.control.paces)
         stage = KeepStage(
             tables[0],
             host.outbox,
@@ -61,7 +72,8 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             cancels=host.cancels,
             removals=removal_rules(settings),
             badges=badge_rules(settings),
-            rates=rates_of(settings, host.control.paces),
+            rates=rates,
+            outlook=OutlookRules(rates, settings.kafka.partitions, fcm_quotas(settings.apps), lifetimes(settings)),
             caps=settings.cap_rules,
             digests={
                 name: each.digest.rule(each.ttl_seconds) for name, each in settings.classes.items() if each.digest
@@ -79,6 +91,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             yield Sample(MetricName.TIMERS_DUE_HOUR, found.within_an_hour)
             yield Sample(MetricName.TIMERS_DUE_DAY, found.within_a_day)
             yield Sample(MetricName.TIMERS_PEAK, 0 if found.peak is None else found.peak.due)
+            yield from to_expire(found)
 
         host.metrics.add_source(lambda: stage_counters.stage(ROLE, "", counters, COUNTERS))
         host.metrics.add_source(lambda: stage_counters.takeovers(ROLE, "", exact.counters))

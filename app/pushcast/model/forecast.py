@@ -12,6 +12,20 @@ HOURS: Final = 24
 HORIZON_MS: Final = HOURS * HOUR_MS
 
 
+#: Before the app, in what is too slow for something that waits.
+_PROVIDER: Final = "provider/"
+
+
+def provider_of(app: str) -> str:
+    """Its name among what is too slow for something that waits; rates have those of `pacing.Rates`."""
+    return _PROVIDER + app
+
+
+def is_provider(cause: str) -> bool:
+    """Whether a provider is too slow, and not a rate."""
+    return cause.startswith(_PROVIDER)
+
+
 class Peak(NamedTuple):
     """The minute in which most is due."""
 
@@ -28,6 +42,8 @@ class Forecast:
         self.minutes = [0] * MINUTES
         self.hours = [0] * HOURS
         self.later = 0
+        #: About how many expire before they may leave: by what is too slow for them.
+        self.to_expire: dict[str, int] = {}
         self.complete = True  # False: there is more than was counted
         self._minute = now_ms // MINUTE_MS
         self._hour = now_ms // HOUR_MS
@@ -58,6 +74,8 @@ class Forecast:
         self.overdue += other.overdue
         self.later += other.later
         self.complete = self.complete and other.complete
+        for cause, count in other.to_expire.items():
+            self.to_expire[cause] = self.to_expire.get(cause, 0) + count
 
     @property
     def within_a_minute(self) -> int:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from pushcast.cli.forecast import lines, quotas_of, to_dict
+from pushcast.audit.timer_forecast import add_timers
+from pushcast.cli.forecast import lines, to_dict
 from pushcast.config.providers import App
+from pushcast.config.rates import fcm_quotas
+from pushcast.model.drain import Lifetime
 from pushcast.model.forecast import HOUR_MS, forecast
+from pushcast.model.pacing import Rates
+from pushcast.wire.control import Rate
+from pushcast.wire.timers import Timer
 
 NOW = 500_000 * HOUR_MS
 FCM: dict[str, Any] = {"service_account_file": "a.json", "project_id": "p"}
@@ -39,4 +45,22 @@ def test_only_apps_with_a_quota_are_judged() -> None:
         "own": App(fcm=cast(Any, {**FCM, "endpoint": "https://example.com"})),
         "apple": App(),
     }
-    assert quotas_of(apps) == {"google": 600_000}
+    assert fcm_quotas(apps) == {"google": 600_000}
+
+
+def test_a7_a_rate_that_is_too_slow_for_what_waits_is_said() -> None:
+    rates = Rates({"xmas": Rate(16)}, {})
+
+    def event(lives_ms: int) -> bytes:
+        return b"%d" % lives_ms
+
+    timers = [("ann", Timer("bulk", at, NOW, NOW, event=event(300_000), pace="campaign/xmas")) for at in range(12)]
+    timers += [("ann", Timer("bulk", 20, NOW, NOW, event=event(0)))]  # keeps to none
+    timers += [("ann", Timer("bulk", 21, NOW, NOW, event=event(0), pace="campaign/over"))]
+    found = forecast([], NOW)
+    add_timers(found, timers, rates, 8, lambda _, timer: Lifetime(None, NOW + int(timer.event)))
+    assert found.to_expire == {"campaign/xmas": 2}, "two a minute of a partition, for five minutes"
+    assert list(lines(to_dict(found, {})))[1:] == [
+        "  about 2 expire before they may leave: the rate of campaign xmas is too slow"
+    ]
+    assert (found.overdue, found.within_an_hour) == (2, 14)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pushcast.keep import census
 from pushcast.keep.census import EVERY_SECONDS
+from pushcast.model.drain import Lifetime
+from pushcast.model.forecast import Forecast, provider_of
 from pushcast.model.words import Lane
-from twins.keep import T0, KeepWorld, keeper_of
+from pushcast.wire.control import Rate
+from pushcast.wire.timers import Timer
+from twins.keep import PARTITIONS, T0, KeepWorld, keeper_of
+
+MINUTE_MS = 60_000
 
 
 async def test_a_keeper_knows_what_is_due_within_a_minute_an_hour_and_a_day() -> None:
@@ -44,3 +52,73 @@ async def test_a_partition_that_went_away_counts_no_more() -> None:
     await keeper.pass_time(EVERY_SECONDS)
     await keeper.stage.revoking(set(keeper.partitions()))
     assert keeper.stage.forecast().within_a_day == 0
+
+
+def living(minutes: float, app: str | None = "news") -> Any:
+    """So long from when it is due."""
+
+    def lifetime_of(_: str, timer: Timer) -> Lifetime:
+        return Lifetime(app, timer.due_at + round(minutes * MINUTE_MS))
+
+    return lifetime_of
+
+
+async def counted(world: KeepWorld) -> Forecast:
+    keeper = await keeper_of(world)
+    await keeper.pass_time(EVERY_SECONDS)
+    return keeper.stage.forecast()
+
+
+async def test_a7_of_what_waits_for_a_rate_it_knows_how_much_expires_first() -> None:
+    world = KeepWorld()
+    world.live["xmas"] = Rate(PARTITIONS * 10)
+    world.lifetime_of = living(3)
+    for number in range(50):
+        world.hold(f"n{number}", T0 + 3_600_000, pace="campaign/xmas")
+    found = await counted(world)
+    assert found.to_expire == {"campaign/xmas": 19}, "one leaves at once and thirty within three minutes"
+    assert (found.within_an_hour, found.within_a_day) == (0, 50)
+
+
+async def test_a7_a_rate_that_is_fast_enough_is_not_named(caplog: pytest.LogCaptureFixture) -> None:
+    world = KeepWorld()
+    world.live["xmas"] = Rate(PARTITIONS * 10)
+    world.lifetime_of = living(5.1)
+    for number in range(50):
+        world.hold(f"n{number}", T0 + 3_600_000, pace="campaign/xmas")
+    assert (await counted(world)).to_expire == {}
+    assert caplog.messages == []
+
+
+async def test_a7_what_is_too_slow_is_logged_once_for_as_long_as_it_lasts(caplog: pytest.LogCaptureFixture) -> None:
+    world = KeepWorld()
+    world.live["xmas"] = Rate(PARTITIONS)
+    world.lifetime_of = living(3)
+    for number in range(5):
+        world.hold(f"n{number}", T0 + 3_600_000, pace="campaign/xmas")
+    keeper = await keeper_of(world)
+    for _ in range(3):
+        await keeper.pass_time(EVERY_SECONDS)
+    told = "keep: about 1 notifications of partition 3 expire before they may leave: campaign/xmas is too slow"
+    assert caplog.messages == [told]
+
+
+async def test_b4_a_minute_beyond_what_its_provider_takes_within_the_time_to_live_is_told() -> None:
+    world = KeepWorld()
+    world.quotas["news"] = PARTITIONS * 10
+    world.lifetime_of = living(2)
+    for number in range(50):
+        world.hold(f"n{number}", T0 + 1_800_000)
+    world.hold("before", T0 + 1_700_000)
+    found = await counted(world)
+    assert found.to_expire == {provider_of("news"): 30}, "twenty of them are taken within two minutes"
+
+
+@pytest.mark.parametrize(("lives", "app"), [(6.0, "news"), (2.0, "chat")])
+async def test_b4_what_its_provider_takes_in_time_and_what_is_of_another_app_is_not(lives: float, app: str) -> None:
+    world = KeepWorld()
+    world.quotas["news"] = PARTITIONS * 10
+    world.lifetime_of = living(lives, app)
+    for number in range(50):
+        world.hold(f"n{number}", T0 + 1_800_000)
+    assert (await counted(world)).to_expire == {}

@@ -94,6 +94,16 @@ METRICS: Final = (
         "and expires when its time to live is shorter than that: spread it (spread_seconds).",
     ),
     Metric(
+        N.TIMERS_TO_EXPIRE,
+        "gauge",
+        "notifications",
+        (L.KIND,),
+        "About how many wait with this keeper that expire before they may leave. rate: the rate that they keep to is "
+        "too slow; provider: more is due in the fullest minute of the next hour than FCM takes while it lives.",
+        "Alert above 0; the log names the rate or the app. rate: `pushcast pace`, or a longer time to live. provider: "
+        "spread it (spread_seconds), or a rate.",
+    ),
+    Metric(
         N.BADGES,
         "counter",
         "badges",

@@ -120,6 +120,7 @@ class MetricName(StrEnum):
     TIMERS_DUE_HOUR = "pushcast_timers_due_within_hour"
     TIMERS_DUE_DAY = "pushcast_timers_due_within_day"
     TIMERS_PEAK = "pushcast_timers_due_in_fullest_minute"
+    TIMERS_TO_EXPIRE = "pushcast_timers_to_expire"
     BADGES = "pushcast_badges_total"
     REMOVAL_PUSHES = "pushcast_removal_pushes_total"
     DIGESTS = "pushcast_digests_total"

@@ -229,6 +229,22 @@ ALERTS: Final[tuple[Alert, ...]] = (
         Name.KEY_SEALS,
     ),
     Alert(
+        "TimersToExpire",
+        f"sum by (kind) ({Name.TIMERS_TO_EXPIRE}) > 0",
+        "2m",
+        "ticket",
+        "About {{ $value }} notifications that wait expire before they may leave: a {{ $labels.kind }} is too slow.",
+        Name.TIMERS_TO_EXPIRE,
+    ),
+    Alert(
+        "ClocksDisagree",
+        f"max({Name.CLOCK_DISAGREEMENT}) > 2",
+        "1m",
+        "ticket",
+        "Clocks of keepers and brokers are {{ $value }} seconds apart.",
+        Name.CLOCK_DISAGREEMENT,
+    ),
+    Alert(
         "SloBurnFast",
         f"{burning(_FAST, '10m', '2m')} or {burning(_HOUR, '1h', '5m')}"
         f" or max by (lane) ({Name.SLO_UNPLANNED}) > {LEAST_PLANNED}",
