@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from pushcast.model.errors import InvalidInput
-from pushcast.model.ids import broadcast_delivery_id, device_row_key
+from pushcast.model.ids import broadcast_delivery_id, device_name, device_row_key
 from pushcast.model.words import Reason
-from pushcast.plan.parts import name_of_key, names_in
+from pushcast.plan.parts import names_in
 from pushcast.wire.facts import decode_facts
 from pushcast.wire.headers import Headers
 from pushcast.wire.held import held_of
@@ -100,7 +100,7 @@ def waits_for(
         if each.part is not None:
             concerned = broadcast_delivery_id(each.id, key) in each.part.delivery_ids
         else:
-            concerned = name_of_key(key) not in names_in(each.done) and _is_for(each, app, app_of)
+            concerned = device_name(key) not in names_in(each.done) and _is_for(each, app, app_of)
         if concerned:
             kind = "notification" if each.part is None else "broadcast"
             found.append(DeviceWait(each.user, app, device, kind, each.id, each.lane, each.reason, each.due_at))

@@ -15,7 +15,7 @@ import msgspec
 import orjson
 
 from pushcast.model.own import OWN_TTL_SECONDS, OwnClass
-from pushcast.model.recalls import RemovalScope, recalled_of, recalling, scope_of, scoped_id
+from pushcast.model.recalls import RemovalScope, only_of, recalled_of, recalling, scope_of, scoped_id
 from pushcast.model.words import Lane
 from pushcast.wire.recallable import Push
 from pushcast.wire.timers import Timer
@@ -54,6 +54,7 @@ class RemovalAsked(NamedTuple):
     offset: int
     at_ms: int
     recall: tuple[Push, ...] = ()  # what push services may still have of it
+    only: frozenset[bytes] | None = None  # the devices that may show it, by `ids.device_name`; None: all of the user's
 
 
 def removal_id(asked: RemovalAsked, scope: RemovalScope = RemovalScope.ALL) -> str:
@@ -115,8 +116,28 @@ def merged(timer: Timer, asked: RemovalAsked, note_id: str) -> Timer:
         timer,
         keep_offset=max(timer.keep_offset, asked.offset),
         written_at=asked.at_ms,
-        event=orjson.dumps(_event(timer, note_id, asked.at_ms, ids, threads) | recalling(recall)),
+        event=orjson.dumps(
+            _event(timer, note_id, asked.at_ms, ids, threads) | recalling(recall, _reached(event, asked.only))
+        ),
     )
+
+
+def reaching(timer: Timer, notification: str, device: bytes) -> Timer | None:
+    """A removal that waits and names a notification, for one more device; None: it is for it already."""
+    event = orjson.loads(timer.event)
+    only = only_of(event.get("platforms", {}))
+    if only is None or device in only or notification not in event.get("data", {}).get("ids", ()):
+        return None
+    said = recalling(recalled_of(event["platforms"]), only | {device})
+    return msgspec.structs.replace(timer, event=orjson.dumps(event | said))
+
+
+def _reached(event: dict[str, Any], only: frozenset[bytes] | None) -> frozenset[bytes] | None:
+    """The devices of a removal with one more cancel."""
+    if not event:
+        return only
+    before = only_of(event.get("platforms", {}))
+    return None if before is None or only is None else before | only
 
 
 def _event(timer: Timer, note_id: str, at_ms: int, ids: list[str], threads: list[str]) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from pushcast.keep import removals
 from pushcast.keep.removals import OtherRemoval, RemovalAsked, RemovalRules
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
+from pushcast.model.ids import device_name, device_row_key
 from pushcast.model.own import OwnClass
 from pushcast.model.recalls import RemovalScope, scope_of
 from pushcast.model.words import Lane
@@ -49,7 +50,9 @@ class Removing:
         key, created_at = recallable_key(user, offer.app), offer.created_at or 0
         before = self._rows.recallables_of(tenure, user).get(key, Recallable())
         places = thread_place(offer.thread, created_at), thread_place(offer.campaign, created_at)
-        after = before.showing(offer.notification_id, *places)
+        device = device_name(device_row_key(user, offer.app, offer.device))
+        after = before.showing(offer.notification_id, device, *places)
+        self._reach(tenure, barrier, user, offer.notification_id, device)
         if offer.provider_id is not None:
             push = Push(offer.notification_id, offer.device, offer.provider_id)
             after = after if push in after.pushes else after.having(push)
@@ -76,7 +79,8 @@ class Removing:
             return False
         user = user_key(key).decode()
         recall = tuple(push for push in row.pushes if push.notification in found)
-        asked = RemovalAsked(app_of(key), tuple(found), None, _OF_A_CAMPAIGN, now_ms, recall)
+        only = _devices_of([row], found)
+        asked = RemovalAsked(app_of(key), tuple(found), None, _OF_A_CAMPAIGN, now_ms, recall, only)
         timers = self._rows.timers_of(tenure, user)
         mine = {name: timer for name, timer in timers.items() if timer.kind == OwnClass.REMOVE}
         self._join_or_open(tenure, barrier, user, asked, mine)
@@ -99,7 +103,7 @@ class Removing:
                 continue
             recall = tuple(push for push in row.pushes if push.notification in ids)
             # Below 0: cancels are told apart by their offsets.
-            asked = RemovalAsked(app, ids, None, -1 - offset, written_at, recall)
+            asked = RemovalAsked(app, ids, None, -1 - offset, written_at, recall, _devices_of([row], ids))
             timers = self._rows.timers_of(tenure, user)
             mine = {name: timer for name, timer in timers.items() if timer.kind == OwnClass.REMOVE}
             self._join_or_open(tenure, barrier, user, asked, mine)
@@ -118,6 +122,20 @@ class Removing:
                 found += [push for push in row.pushes if push.notification in named]
         return tuple(found)
 
+    def _only(self, tenure: KeepTenure, cancel: Cancel, ids: Collection[str]) -> frozenset[bytes] | None:
+        """The devices that may show these; None: of one of them it is not known, because its class is not removable, or
+        too long ago."""
+        rows = self._rows.recallables_of(tenure, cancel.user).items()
+        return _devices_of([row for key, row in rows if cancel.app in (None, app_of(key))], ids)
+
+    def _reach(self, tenure: KeepTenure, barrier: Barrier, user: str, notification: str, device: bytes) -> None:
+        """A device that got it after its removal was asked for gets that removal, too, while it waits."""
+        for key, timer in self._rows.timers_of(tenure, user).items():
+            if timer.kind == OwnClass.REMOVE and timer.waits and key not in tenure.firing:
+                wider = removals.reaching(timer, notification, device)
+                if wider is not None:
+                    self._rows.put(tenure, barrier, key, wider)
+
     def ask(self, tenure: KeepTenure, barrier: Barrier, cancel: Cancel, offset: int, written_at: int) -> None:
         """Takes what a cancel names off the devices, but for what never left. `offset`, `written_at`: of its record."""
         timers = self._rows.timers_of(tenure, cancel.user)
@@ -132,7 +150,9 @@ class Removing:
         if not left and cancel.thread is None:
             return
         recall = self._recall(tenure, cancel, left)
-        asked = RemovalAsked(cancel.app, left, cancel.thread, offset, written_at, recall)
+        # Of a thread there may be more than what is known here.
+        only = None if cancel.thread is not None else self._only(tenure, cancel, left)
+        asked = RemovalAsked(cancel.app, left, cancel.thread, offset, written_at, recall, only)
         if known:  # whoever read it before was killed between the two
             (half,) = set(_HALVES) - known
             self._put(tenure, barrier, cancel.user, asked, mine, half, self._apple_at(asked, mine))
@@ -192,3 +212,14 @@ class Removing:
             at_ms = row.due_at if row.closed_at is None else row.closed_at
             others.append(OtherRemoval(row.app, scope_of(note_id_of(key)), at_ms))
         return removals.apple_waits_until(asked.app, others, self._rules.per_hour)
+
+
+def _devices_of(rows: Sequence[Recallable], ids: Collection[str]) -> frozenset[bytes] | None:
+    """Those that show these, in whatever app; None: of one of them it is not known."""
+    found: set[bytes] = set()
+    for name in ids:
+        devices = [row.devices_of(name) for row in rows if name in row.shown]
+        if not devices or not all(devices):
+            return None
+        found.update(*devices)
+    return frozenset(found)

@@ -8,6 +8,7 @@ from struct import Struct, unpack_from
 MAX_ID_BYTES = 256
 DELIVERY_ID_BYTES = 16
 TOKEN_HASH_BYTES = 16
+DEVICE_NAME_BYTES = 8
 BUCKETS = 10_000
 #: Little-endian words of keys up to the longest id.
 _WORDS = tuple(Struct(f"<{words}I").unpack_from for words in range(MAX_ID_BYTES // 4 + 1))
@@ -52,6 +53,11 @@ def device_row_prefix(user: str, app: str | None = None) -> bytes:
 def device_row_key(user: str, app: str, device: str) -> bytes:
     """Key of one row of `push.device.v1`. The parts hold no NUL (intake refuses it), so the key splits again."""
     return f"{user}\0{app}\0{device}".encode()
+
+
+def device_name(row_key: bytes) -> bytes:
+    """8 bytes that stand for a device among those of its user. `row_key`: of its row in `push.device.v1`."""
+    return blake2b(row_key, digest_size=DEVICE_NAME_BYTES).digest()
 
 
 def user_row_key(user: str, app: str = "") -> bytes:

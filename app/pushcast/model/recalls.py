@@ -1,4 +1,5 @@
-"""What a removal asks of push services that delete undelivered messages: a part of its content that is theirs alone."""
+"""Which devices get a removal, and what it asks of push services that delete undelivered messages: parts of its content
+that no device needs."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import Any, Final
 from pushcast.model.words import Platform
 
 _KEY: Final = "recall"
+_ONLY: Final = "only"
 _SEPARATOR: Final = ":"
 
 
@@ -41,9 +43,24 @@ def scope_of(note_id: str) -> RemovalScope:
     return known[0] if known else RemovalScope.ALL
 
 
-def recalling(pushes: list[dict[str, str]]) -> dict[str, Any]:
-    """`platforms` of a removal that asks for these, each `{device, message}`; nothing for none."""
-    return {"platforms": {str(Platform.WEBPUSH): {_KEY: pushes}}} if pushes else {}
+def recalling(pushes: list[dict[str, str]], only: frozenset[bytes] | None = None) -> dict[str, Any]:
+    """`platforms` of a removal that asks for these, each `{device, message}`; nothing for none. `only`: which devices
+    get it, by `ids.device_name`; None: all."""
+    said: dict[str, Any] = {_KEY: pushes} if pushes else {}
+    if only is not None:
+        said[_ONLY] = sorted(name.hex() for name in only)
+    return {"platforms": {str(Platform.WEBPUSH): said}} if said else {}
+
+
+def only_of(platforms: Mapping[str, Mapping[str, Any]]) -> frozenset[bytes] | None:
+    """The devices that `recalling` was given."""
+    names = platforms.get(str(Platform.WEBPUSH), {}).get(_ONLY)
+    return None if names is None else frozenset(map(bytes.fromhex, names))
+
+
+def shows(platform: str, name: bytes, only: frozenset[bytes] | None) -> bool:
+    """Whether a device may show what is taken back. Of Expo's nobody is told whether they do."""
+    return only is None or name in only or platform == Platform.EXPO
 
 
 def recalled_of(platforms: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import tzinfo
-from hashlib import blake2b
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from pushcast.model.gates import Ends, Verdict, in_quiet_hours
+from pushcast.model.ids import DEVICE_NAME_BYTES, device_name
 from pushcast.model.notification import Notification
 from pushcast.model.preferences import Wishes
 from pushcast.model.quiet import Quiet, QuietRule, QuietTerms
@@ -24,8 +24,6 @@ from pushcast.model.zones import name_of as name_of_zone
 from pushcast.wire.device_zones import Home, place_of
 from pushcast.wire.row_reader import Device
 from pushcast.wire.row_tail import seen_at_ms
-
-NAME_BYTES: Final = 8
 
 
 class Around(NamedTuple):
@@ -62,17 +60,12 @@ class Share(NamedTuple):
 
 def name_of(device: Device) -> bytes:
     """8 bytes that stand for a device of the user among those that were planned."""
-    return name_of_key(device.key)
-
-
-def name_of_key(key: bytes) -> bytes:
-    """The same, of a row's key."""
-    return blake2b(key, digest_size=NAME_BYTES).digest()
+    return device_name(device.key)
 
 
 def names_in(done: bytes) -> set[bytes]:
     """Devices that were planned already."""
-    return {done[at : at + NAME_BYTES] for at in range(0, len(done), NAME_BYTES)}
+    return {done[at : at + DEVICE_NAME_BYTES] for at in range(0, len(done), DEVICE_NAME_BYTES)}
 
 
 def share(note: Notification, devices: Sequence[Device], done: bytes, now_ms: int, around: Around) -> Share:

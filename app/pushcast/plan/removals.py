@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 
 from pushcast.config.providers import App
-from pushcast.model.ids import split_device_row_key
+from pushcast.model.ids import device_name, split_device_row_key
 from pushcast.model.notification import Notification
 from pushcast.model.own import OwnClass
-from pushcast.model.recalls import messages_of, scope_of
+from pushcast.model.recalls import messages_of, only_of, scope_of, shows
 from pushcast.model.words import Platform
 from pushcast.wire.row_reader import Device
 
@@ -23,9 +23,10 @@ def takes(note: Notification, device: Device, takers: Container[tuple[str, str]]
     """Whether a device gets what Pushcast made itself: one of which a push service may have something, always."""
     if note.klass == OwnClass.REMOVE and not scope_of(note.id).reaches(device.platform):
         return False
-    if (device.app, device.platform) in takers:
-        return True
     platforms = note.content.platforms
+    if (device.app, device.platform) in takers:
+        is_removal = note.klass == OwnClass.REMOVE and bool(platforms)
+        return not is_removal or shows(device.platform, device_name(device.key), only_of(platforms))
     return bool(platforms) and bool(messages_of(platforms, split_device_row_key(device.key)[2]))
 
 

@@ -19,7 +19,7 @@ from pushcast.send.records import Job, OpenRecord, Parcel
 from pushcast.send.tickets import Tickets
 from pushcast.stream.ports import Barrier, Outbox
 from pushcast.wire import topics
-from pushcast.wire.recall_offers import RecallOffer, encode_offer
+from pushcast.wire.recall_offers import DOUBTFUL_PUSH, RecallOffer, encode_offer
 from pushcast.wire.schemas import NEWEST_GENERATION
 
 #: Outcomes of one record that Kafka acknowledged: record, budget key, how many.
@@ -75,7 +75,18 @@ class Endings:
 
     def offered(self, parcel: Parcel, target: int, words: Words) -> None:
         """A removable push that was taken; with its name where its service can take it back."""
-        message, (outcome, _, provider_id, _, ended_at) = parcel.message, words
+        outcome, _, provider_id, _, ended_at = words
+        self._offer(self._companions(), parcel, target, outcome, provider_id, ended_at)
+        self._waiting.setdefault(parcel, []).append((target, words))
+
+    def doubted(self, barrier: Barrier, parcel: Parcel, target: int, at: int) -> None:
+        """A removable push that may have arrived, whatever becomes of its next try."""
+        self._offer(barrier, parcel, target, DOUBTFUL_PUSH, None, at)
+
+    def _offer(
+        self, barrier: Barrier, parcel: Parcel, target: int, outcome: str, provider_id: str | None, at: int
+    ) -> None:
+        message = parcel.message
         targets = message.targets
         can_recall = self._platform is Platform.WEBPUSH and is_recallable(targets.address[target])
         notification = targets.notification[target]
@@ -87,14 +98,13 @@ class Endings:
             str(self._platform),
             outcome,
             provider_id if can_recall else None,
-            ended_at,
+            at,
             message.options_of(notification).thread_id,
             message.created_at[notification],
             message.notes.label(notification).campaign,
         )
         partition, key = parcel.record.batch.partition, targets.user[target].encode()
-        self._outbox.put(self._companions(), topics.RECALLABLE, partition, encode_offer(offer, self._generation), key)
-        self._waiting.setdefault(parcel, []).append((target, words))
+        self._outbox.put(barrier, topics.RECALLABLE, partition, encode_offer(offer, self._generation), key)
 
     def dead(self, parcel: Parcel, target: int, words: Words, reason: str) -> None:
         """A delivery without an attempt left."""

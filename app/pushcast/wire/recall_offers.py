@@ -6,6 +6,8 @@ from typing import Final, NamedTuple
 
 from pushcast.wire.schemas import NEWEST_GENERATION, avro_type, written_type
 
+#: Instead of an outcome: it may have arrived, and is tried again or ends as `dead`.
+DOUBTFUL_PUSH: Final = "doubtful"
 _OFFER: Final = avro_type("recall_offer")
 
 

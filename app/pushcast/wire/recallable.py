@@ -10,6 +10,8 @@ import msgspec
 from pushcast.model.errors import InvalidInput
 from pushcast.wire.row_fences import is_row
 from pushcast.wire.schemas import avro_type
+from pushcast.wire.shown_devices import devices_of, with_device
+from pushcast.wire.shown_devices import joined as joined_devices
 from pushcast.wire.thread_places import NO_THREAD, joined, moments, places_of, within
 
 _RECALLABLE: Final = avro_type("recallable")
@@ -28,11 +30,12 @@ class Push(msgspec.Struct, frozen=True):
 
 
 class _Shown(NamedTuple):
-    """One notification of `shown`, with the places of its thread and of its campaign."""
+    """One notification of `shown`, with the places of its thread and of its campaign, and who shows it."""
 
     name: str
     thread: bytes
     campaign: bytes
+    devices: tuple[bytes, ...]
 
 
 class Recallable(msgspec.Struct, frozen=True):
@@ -42,17 +45,31 @@ class Recallable(msgspec.Struct, frozen=True):
     shown: tuple[str, ...] = ()  # notifications of removable classes that a device has got
     threads: bytes = b""  # of the last ones of these (`thread_places.joined`)
     campaigns: bytes = b""  # the same
+    devices: bytes = b""  # which devices show the last ones of these (`shown_devices.joined`)
 
     def having(self, push: Push) -> Recallable:
         """With one more. What a device got again of a notification replaces what it had."""
         others = [each for each in self.pushes if (each.notification, each.device) != (push.notification, push.device)]
         return msgspec.structs.replace(self, pushes=tuple([*others, push][-MAX_PUSHES:]))
 
-    def showing(self, notification: str, thread: bytes = NO_THREAD, campaign: bytes = NO_THREAD) -> Recallable:
-        """With one more notification on a device, once, whatever the devices. The others: of `thread_places`."""
-        if notification in self.shown:
+    def showing(
+        self, notification: str, device: bytes, thread: bytes = NO_THREAD, campaign: bytes = NO_THREAD
+    ) -> Recallable:
+        """With one more notification on a device, by `ids.device_name`. The others: of `thread_places`."""
+        if notification not in self.shown:
+            return self._showing([*self._shown(), _Shown(notification, thread, campaign, (device,))][-MAX_SHOWN:])
+        at = self.shown.index(notification)
+        known = devices_of(self.devices, len(self.shown))
+        if not known[at] or device in known[at]:
             return self
-        return self._showing([*self._shown(), _Shown(notification, thread, campaign)][-MAX_SHOWN:])
+        known[at] = with_device(known[at], device)
+        return msgspec.structs.replace(self, devices=joined_devices(known))
+
+    def devices_of(self, notification: str) -> tuple[bytes, ...]:
+        """Who shows it; empty: that is not known."""
+        if notification not in self.shown:
+            return ()
+        return devices_of(self.devices, len(self.shown))[self.shown.index(notification)]
 
     def in_thread(self, thread: str, up_to: int) -> list[str]:
         """Those that are in a thread, and were created until then."""
@@ -74,13 +91,15 @@ class Recallable(msgspec.Struct, frozen=True):
 
     def _shown(self) -> list[_Shown]:
         count = len(self.shown)
-        rows = zip(self.shown, places_of(self.threads, count), places_of(self.campaigns, count), strict=True)
+        places = places_of(self.threads, count), places_of(self.campaigns, count)
+        rows = zip(self.shown, *places, devices_of(self.devices, count), strict=True)
         return [_Shown(*row) for row in rows]
 
     def _showing(self, shown: list[_Shown]) -> Recallable:
-        names, threads, campaigns = zip(*shown, strict=True) if shown else ((), (), ())
+        names, threads, campaigns, devices = zip(*shown, strict=True) if shown else ((), (), (), ())
         places = joined(list(threads)), joined(list(campaigns))
-        return msgspec.structs.replace(self, shown=names, threads=places[0], campaigns=places[1])
+        known = joined_devices(list(devices))
+        return msgspec.structs.replace(self, shown=names, threads=places[0], campaigns=places[1], devices=known)
 
 
 def recallable_key(user: str, app: str) -> bytes:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pushcast.audit.kept import KeptPush, deliveries_of, of_record, of_timer, waits_for
 from pushcast.model.errors import InvalidInput
-from pushcast.model.ids import broadcast_delivery_id, device_row_key
+from pushcast.model.ids import broadcast_delivery_id, device_name, device_row_key
 from pushcast.model.words import Reason
-from pushcast.plan.parts import name_of_key
 from pushcast.wire.facts import Facts, encode_facts
 from pushcast.wire.held import Held, held_headers
 from pushcast.wire.held_broadcasts import HeldBroadcast, encode_held
@@ -42,7 +41,7 @@ def test_a_cap_and_how_it_ends_are_named() -> None:
 
 
 def test_a_notification_waits_for_the_devices_of_its_app_that_were_not_planned_yet() -> None:
-    kept = [of_timer("u-1", "n-1", timer(b"{}", done=name_of_key(TABLET)))]
+    kept = [of_timer("u-1", "n-1", timer(b"{}", done=device_name(TABLET)))]
     [wait] = waits_for(kept, "news", "phone", news)
     assert (wait.kind, wait.because) == ("notification", None)
     assert waits_for(kept, "news", "tablet", news) == []

@@ -18,7 +18,8 @@ from pushcast.keep.removals import (
     removal_id,
 )
 from pushcast.keep.rules import released
-from pushcast.model.recalls import RemovalScope, scope_of
+from pushcast.model.ids import device_name, device_row_key
+from pushcast.model.recalls import RemovalScope, only_of, scope_of
 from pushcast.model.words import Lane
 from pushcast.wire import topics
 from pushcast.wire.recallable import (
@@ -31,11 +32,13 @@ from pushcast.wire.recallable import (
     readable_recallable,
     recallable_key,
 )
+from pushcast.wire.shown_devices import MAX_DEVICES
 from pushcast.wire.thread_places import thread_place
 from pushcast.wire.timers import Timer
 from twins.keep import T0, USERS, KeepWorld, keeper_of, told
 
 ANN = USERS[0]
+PHONE = b"a phone."
 
 
 def pushes(world: KeepWorld) -> list[dict[str, Any]]:
@@ -286,7 +289,7 @@ def test_what_can_be_taken_back_is_bounded_and_known_once_for_each_device() -> N
     assert len(row.having(Push("n9", "d", "again")).pushes) == MAX_PUSHES
     for number in range(MAX_SHOWN + 3):
         place = thread_place(f"t{number % 2}", number)
-        row = row.showing(f"n{number}", place).showing(f"n{number}")
+        row = row.showing(f"n{number}", PHONE, place).showing(f"n{number}", PHONE)
     assert (row.shown[0], len(row.shown)) == ("n3", MAX_SHOWN)
     assert readable_recallable(encode_recallable(row)) == row
     assert row.in_thread("t1", 8) == ["n3", "n5", "n7"]
@@ -343,3 +346,78 @@ def test_a_notification_has_left_unless_all_of_it_is_held_or_called_off() -> Non
     assert has_left([released(waits, T0), waits]), "a part of it"
     assert not has_left([waits])
     assert not has_left([called_off])
+
+
+def named(device: str, app: str = "news") -> bytes:
+    return device_name(device_row_key(ANN, app, device))
+
+
+def only_devices(world: KeepWorld) -> list[set[bytes] | None]:
+    """The devices of each removal; None: all."""
+    found = [only_of(push.get("platforms", {})) for push in pushes(world)]
+    return [None if each is None else set(each) for each in found]
+
+
+async def test_a2_a_removal_goes_to_the_devices_that_got_what_it_names() -> None:
+    world = KeepWorld()
+    world.offer("a", "phone")
+    world.offer("a", "tablet")
+    world.offer("b", "watch")
+    keeper = await keeper_of(world)
+    world.cancel("a", remove=True)
+    await told(keeper, 30)
+    world.engage("read", ids=["b"])
+    await told(keeper, 30)
+    assert only_devices(world) == [{named("phone"), named("tablet")}, {named("watch")}]
+
+
+async def test_a2_of_what_it_does_not_know_and_of_a_thread_it_goes_to_all_devices() -> None:
+    """The class of the one is not removable, and a thread has more than what is known."""
+    world = KeepWorld()
+    world.offer("a", "phone", thread="t1")
+    keeper = await keeper_of(world)
+    world.cancel("a", "of-another-class", remove=True)
+    await told(keeper, 30)
+    world.cancel(app="news", thread="t1", remove=True)
+    await told(keeper, 30)
+    assert only_devices(world) == [None, None]
+
+
+async def test_a2_one_that_joins_brings_its_devices_and_one_for_all_makes_it_one_for_all() -> None:
+    world = KeepWorld()
+    for number in range(3):
+        world.offer(f"n{number}", f"d{number}")
+    keeper = await keeper_of(world)
+    for number in range(3):
+        world.cancel(f"n{number}", remove=True)
+        await told(keeper, 1)
+    await told(keeper, 30)
+    world.cancel("n0", remove=True)
+    await told(keeper, 1)
+    world.cancel("unknown", remove=True)
+    await told(keeper, 30)
+    assert only_devices(world) == [{named(f"d{number}") for number in range(3)}, None]
+
+
+async def test_a2_a_device_that_got_it_while_its_removal_waits_gets_the_removal_too() -> None:
+    world = KeepWorld()
+    world.offer("a", "phone")
+    keeper = await keeper_of(world)
+    world.cancel("a", remove=True)
+    await told(keeper, 20)
+    world.offer("a", "tablet")
+    world.offer("b", "watch")
+    await told(keeper, 10)
+    assert only_devices(world) == [{named("phone"), named("tablet")}]
+
+
+def test_a_row_of_the_release_before_says_of_no_notification_which_devices_show_it() -> None:
+    row = Recallable(shown=("a", "b"))
+    assert (row.devices_of("a"), row.devices_of("c")) == ((), ())
+    row = row.showing("a", PHONE).showing("c", PHONE).showing("c", b"a tablet").showing("c", PHONE)
+    assert [row.devices_of(name) for name in "abc"] == [(), (), (PHONE, b"a tablet")]
+    assert readable_recallable(encode_recallable(row)) == row
+    many = row
+    for number in range(MAX_DEVICES):
+        many = many.showing("c", b"%08d" % number)
+    assert many.devices_of("c") == (), "so many are not told apart"

@@ -10,6 +10,7 @@ from pushcast.config.classes import Class
 from pushcast.config.providers import App
 from pushcast.config.settings import Settings
 from pushcast.keep.removals import RemovalAsked, opened
+from pushcast.model.ids import device_name, device_row_key
 from pushcast.model.recalls import RemovalScope
 from pushcast.model.words import Lane, Platform
 from pushcast.plan.removals import removals_of
@@ -27,9 +28,14 @@ DUE = TP(topics.due(Lane.NORMAL), 3)
 VAPID: dict[str, Any] = {"vapid_key_file": "key.pem", "subject": "mailto:ops@example.com"}
 
 
-async def release(harness: PlanHarness, recall: tuple[Push, ...] = (), scope: RemovalScope = RemovalScope.ALL) -> None:
+async def release(
+    harness: PlanHarness,
+    recall: tuple[Push, ...] = (),
+    scope: RemovalScope = RemovalScope.ALL,
+    only: frozenset[bytes] | None = None,
+) -> None:
     """The keeper lets a removal of two ids go."""
-    event = opened(RemovalAsked(None, ("n-1", "n-2"), None, 0, T0, recall), T0, scope).event
+    event = opened(RemovalAsked(None, ("n-1", "n-2"), None, 0, T0, recall, only), T0, scope).event
     headers = released_headers(origin("keep", 3, 1), "remove|0|k", Released(T0, None, due_at=T0), "", None)
     tracker = Tracker(0, OPEN)
     due = record(DUE.topic, 3, 0, ANN.encode(), event, headers, T0)
@@ -65,6 +71,18 @@ async def test_r2_one_for_apples_devices_goes_to_no_other_and_the_other_way_roun
         harness.device(ANN, device=f"d-{platform}", platform=platform)
     await release(harness, (Push("n-1", "d-webpush", "m-1"),), scope)
     assert sorted(batch.platform for batch in harness.batches()) == platforms
+
+
+async def test_a2_one_for_some_devices_goes_to_these_and_to_expos_of_which_nobody_is_told() -> None:
+    harness = PlanHarness()
+    for device, platform in (("phone", "apns"), ("tablet", "apns"), ("android", "fcm"), ("expo", "expo")):
+        harness.device(ANN, device=device, platform=platform)
+    only = frozenset([device_name(device_row_key(ANN, "news", "phone"))])
+    await release(harness, only=only)
+    assert {target for batch in harness.batches() for part in batch.messages for target in part.targets.device} == {
+        "phone",
+        "expo",
+    }
 
 
 async def test_r1_a_user_with_browsers_alone_has_no_device_for_it() -> None:

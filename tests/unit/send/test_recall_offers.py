@@ -8,6 +8,7 @@ import pytest
 
 from pushcast.model.batch import Notes
 from pushcast.model.words import Platform
+from pushcast.providers.port import Disposition, Result
 from pushcast.send.decide import Policy
 from pushcast.wire import topics
 from pushcast.wire.recall_offers import decode_offer, encode_offer
@@ -83,3 +84,20 @@ async def test_each_of_several_small_messages_is_told_with_its_own_thread() -> N
 async def test_of_classes_that_are_not_removable_it_hears_nothing() -> None:
     harness = await written(MOZILLA, removable=False)
     assert [record.topic for _, record in harness.outbox.pending] == [topics.RECEIPT]
+
+
+@pytest.mark.parametrize(("disposition", "told"), [(Disposition.UNKNOWN, 1), (Disposition.RETRY, 0)])
+async def test_a2_it_hears_of_a_try_that_may_have_arrived_and_of_none_that_was_refused(
+    disposition: Disposition, told: int
+) -> None:
+    harness = Harness(TwinProvider(script={"u0": [Result(0, disposition, "timeout")]}))
+    harness.stage = harness.made(policy=Policy(1, Ladder(DEFAULT_RUNGS, attempts=5)))
+    part = message(1)
+    part.removable = True
+    await harness.feed(send_batch(part))
+    await harness.settle()
+    offers = [decode_offer(each.value or b"") for each in harness.outbox.log if each.topic == topics.RECALLABLE]
+    assert [(offer.notification_id, offer.device, offer.outcome) for offer in offers] == [
+        ("n", "d0", "doubtful")
+    ] * told
+    assert [each.topic for each in harness.outbox.log if each.topic.startswith("push.retry")] == ["push.retry.10s.v1"]
