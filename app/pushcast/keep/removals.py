@@ -15,7 +15,7 @@ import msgspec
 import orjson
 
 from pushcast.model.own import OWN_TTL_SECONDS, OwnClass
-from pushcast.model.recalls import RemovalScope, only_of, recalled_of, recalling, scope_of, scoped_id
+from pushcast.model.recalls import SEQ, RemovalScope, only_of, recalled_of, recalling, scope_of, scoped_id
 from pushcast.model.words import Lane
 from pushcast.wire.recallable import Push
 from pushcast.wire.timers import Timer
@@ -141,7 +141,7 @@ def _reached(event: dict[str, Any], only: frozenset[bytes] | None) -> frozenset[
 
 
 def _event(timer: Timer, note_id: str, at_ms: int, ids: list[str], threads: list[str]) -> dict[str, Any]:
-    data: dict[str, Any] = {"event": OwnClass.REMOVE.value, "ids": ids, "seq": at_ms}
+    data: dict[str, Any] = {"event": OwnClass.REMOVE.value, "ids": ids, SEQ: at_ms}
     if threads:
         data["threads"] = threads
     return {

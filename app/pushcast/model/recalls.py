@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from pushcast.model.words import Platform
 
+#: In the data of removals and of what they take back: when it was made, in milliseconds since the epoch.
+SEQ: Final = "seq"
 _KEY: Final = "recall"
 _ONLY: Final = "only"
 _SEPARATOR: Final = ":"

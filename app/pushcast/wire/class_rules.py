@@ -22,6 +22,7 @@ class ClassRule(NamedTuple):
     gathers: bool = False  # its notifications leave together
     sealing: Sealing | None = None  # its contents are for the devices alone
     gated: bool = False  # the keeper is asked whether each of its notifications was read
+    removable: bool = False  # its notifications say when they were made, so that an app tells old from new
 
 
 class Configured(Protocol):
@@ -43,6 +44,8 @@ class Configured(Protocol):
     def read_gate(self) -> bool: ...
     @property
     def unless_read_seconds(self) -> int: ...
+    @property
+    def removable(self) -> bool: ...
 
 
 def class_rules(classes: Mapping[str, Configured]) -> dict[str, ClassRule]:
@@ -56,6 +59,7 @@ def class_rules(classes: Mapping[str, Configured]) -> dict[str, ClassRule]:
             each.digest is not None,
             each.sealing,
             each.read_gate,
+            each.removable,
         )
         for name, each in classes.items()
     }

@@ -10,6 +10,7 @@ import msgspec
 from pushcast.model.errors import InvalidInput
 from pushcast.model.locales import collision
 from pushcast.model.notification import Action, Content, LocalText, Options
+from pushcast.model.recalls import SEQ
 from pushcast.model.sealing import Sealing
 from pushcast.model.timing import Timing
 from pushcast.model.words import Reason
@@ -102,6 +103,7 @@ class SharedNotification(NamedTuple):
     override: tuple[str, ...] = ()
     sealing: Sealing | None = None
     revision: int | None = None
+    removable: bool = False
 
 
 def shared_of(raw: RawNotification, classes: Mapping[str, ClassRule]) -> SharedNotification:
@@ -185,9 +187,17 @@ def shared_of(raw: RawNotification, classes: Mapping[str, ClassRule]) -> SharedN
     if rule.sealing is not None:
         refuse_unpingable(klass, options)
     content_of = klass, ttl_ms, content, options, key, *times, raw.trace
-    rest = timing, campaign, ping, digest_key, override, rule.sealing, revision
+    rest = timing, campaign, ping, digest_key, override, rule.sealing, revision, rule.removable
     # Without the call of the class, which costs as much again: one for each chat.
     return tuple.__new__(SharedNotification, (*content_of, *rest))
+
+
+def in_sequence(content: Content, options: Options, key: bytes, created_at: int) -> tuple[Content, bytes]:
+    """Content and key of a notification that may be taken back: its data says when it was created, so that an app can
+    tell it from what came after the removal. What a producer says under that name stays."""
+    if SEQ in content.data or options.live_activity is not None:
+        return content, key
+    return msgspec.structs.replace(content, data={**content.data, SEQ: created_at}), key + b"\0seq%d" % created_at
 
 
 def _ping(title: str, klass: str, content: Content, options: Options) -> _Ping:

@@ -19,7 +19,7 @@ from pushcast.wire.json_errors import from_msgspec
 from pushcast.wire.keys import check_id
 from pushcast.wire.notification_json import folded
 from pushcast.wire.notification_reader import VERSIONS, read_rest, split
-from pushcast.wire.notification_rules import RawNotification, SharedNotification, shared_of
+from pushcast.wire.notification_rules import RawNotification, SharedNotification, in_sequence, shared_of
 from pushcast.wire.schemas import SchemaSource, avro_type
 from pushcast.wire.times import check_event_time, to_ms
 from pushcast.wire.timings import MAX_AHEAD_MS, due_and_expiry, spread_by_lane
@@ -153,6 +153,7 @@ class NotificationDecoder:
             override,
             sealing,
             revision,
+            removable,
         ) = shared
         if ping is not None:
             content, options, key = ping.made(note_id, klass)
@@ -160,6 +161,8 @@ class NotificationDecoder:
             raise InvalidInput(Reason.INVALID_FIELD, "options.badge +1 needs app: each has a number", "options.badge")
         created_at = to_ms(created, "created_at", timestamp_ms)
         check_event_time(created_at, "created_at")
+        if removable:
+            content, key = in_sequence(content, options, key, created_at)
         expires_at = to_ms(expires, "expires_at", created_at + ttl_ms)
         if expires_at < created_at:
             raise InvalidInput(Reason.INVALID_FIELD, "expires_at is before created_at", "expires_at")

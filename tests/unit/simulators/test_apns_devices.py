@@ -68,6 +68,27 @@ async def test_an_app_takes_off_its_screen_what_a_removal_names(apns: Simulator)
     assert screen["alerts"] == 4
 
 
+async def test_a2_an_app_does_not_show_what_was_made_before_a_removal_that_overtook_it(apns: Simulator) -> None:
+    apns.set_device(TOKEN, online=True)
+    client = await H2Client.connect(apns)
+    removal = {"aps": {"content-available": 1}, "event": "remove", "ids": ["n-1"], "threads": ["t1"], "seq": 100}
+    background = {"apns_push_type": "background", "apns_priority": "5"}
+    await client.call(device(TOKEN), push_headers(apns, **background), json.dumps(removal).encode())
+    adds = [
+        {"aps": {"alert": "older"}, "pc": {"id": "n-1"}, "seq": 100},
+        {"aps": {"alert": "older, of the thread", "thread-id": "t1"}, "seq": 99},
+        {"aps": {"alert": "newer, of the thread", "thread-id": "t1"}, "seq": 101},
+        {"aps": {"alert": "another"}, "pc": {"id": "n-2"}, "seq": 99},
+        {"aps": {"alert": "of a class that is not removable"}, "pc": {"id": "n-1"}},
+    ]
+    for payload in adds:
+        await client.call(device(TOKEN), push_headers(apns), json.dumps(payload).encode())
+    await client.call(device(TOKEN), push_headers(apns, **background), json.dumps(removal).encode())
+    client.close()
+    shown = [json.loads(row["body"])["aps"]["alert"] for row in apns.screen(TOKEN)["shown"]]
+    assert shown == ["newer, of the thread", "another"], "the one that does not say when it was made is taken off again"
+
+
 async def test_the_view_of_devices_is_off_until_it_is_asked_for(apns: Simulator, fcm: Simulator) -> None:
     with pytest.raises(ValueError, match="switch the store on"):
         apns.screen(TOKEN)

@@ -204,3 +204,25 @@ def test_bytes_after_the_avro_record_are_an_error() -> None:
 
 def test_the_message_does_not_repeat_what_the_producer_wrote() -> None:
     assert "s3cret" not in str(refusal(event(options={"priority": "s3cret"})))
+
+
+def test_ii30_what_may_be_taken_back_says_when_it_was_made_the_same_for_all_its_devices() -> None:
+    decoder = NotificationDecoder(["news"], {"default": ClassRule(1000), "chat": ClassRule(1000, removable=True)})
+    chat = event(**{"class": "chat"}, data={"match": "4711"})
+    made = decoder.decode("ann", chat, T0)
+    assert made.content.data == {"match": "4711", "seq": T0}
+    assert made == decoder.decode("ann", chat, T0), "in every try and on every device"
+    later = decoder.decode("ann", chat, T0 + 1)
+    assert later.content.data["seq"] == T0 + 1
+    assert later.content_key != made.content_key, "two that differ are two messages"
+    own = decoder.decode("ann", event(**{"class": "chat"}, data={"seq": "7"}), T0)
+    assert own.content.data == {"seq": "7"}, "a producer's own stays"
+    assert decoder.decode("ann", event(data={"match": "4711"}), T0).content.data == {"match": "4711"}
+
+
+def test_ii30_a_live_activity_has_no_data_of_ours() -> None:
+    decoder = NotificationDecoder(["news"], {"chat": ClassRule(1000, removable=True)})
+    activity = {"event": "end", "content_state": {"score": 1}}
+    options = {"push_type": "liveactivity", "live_activity": activity}
+    note = decoder.decode("ann", event(**{"class": "chat"}, title=None, options=options), T0)
+    assert note.content.data == {}

@@ -20,13 +20,14 @@ _OURS: Final = ("image", "link", "actions")
 
 class Appearance(NamedTuple):
     """`notification` None: nothing comes to the list. `badge` None: the app's icon keeps its own. `name`: what the app
-    knows it by. `removal` None: it takes nothing back."""
+    knows it by. `removal` None: it takes nothing back. `seq`: when it was made; None: it does not say."""
 
     notification: dict[str, Any] | None
     sound: str | dict[str, Any] | None
     badge: int | None
     name: str | None = None
     removal: Removal | None = None
+    seq: int | None = None
 
 
 class Removal(NamedTuple):
@@ -37,9 +38,15 @@ class Removal(NamedTuple):
     seq: int
 
     def covers(self, collapse_id: str, look: Appearance) -> bool:
-        """Whether the app takes this notification off the screen."""
+        """Whether the app takes this notification off the screen, or does not show it when it comes after the removal:
+        what was made later stays."""
+        if look.seq is not None and look.seq > self.seq:
+            return False
         thread = (look.notification or {}).get("thread")
         return not self.ids.isdisjoint((look.name, collapse_id)) or (thread is not None and thread in self.threads)
+
+
+UNSEEN: Final = Appearance(None, None, None)
 
 
 def appearance(body: bytes) -> Appearance:
@@ -50,7 +57,7 @@ def appearance(body: bytes) -> Appearance:
         payload = None
     aps = payload.get("aps") if isinstance(payload, dict) else None
     if not isinstance(aps, dict):
-        return Appearance(None, None, None)
+        return UNSEEN
     alert = aps.get("alert")
     texts = {"body": alert} if isinstance(alert, str) else alert if isinstance(alert, dict) else {}
     notification = {name: texts[name] for name in _TEXTS if texts.get(name)}
@@ -60,7 +67,8 @@ def appearance(body: bytes) -> Appearance:
         notification |= {name: own[name] for name in _OURS if name in own}
         if not aps.get("mutable-content"):
             notification.pop("image", None)
-    return Appearance(notification or None, aps.get("sound"), aps.get("badge"), own.get("id"), _removal(payload))
+    seq = payload["seq"] if isinstance(payload.get("seq"), int) else None
+    return Appearance(notification or None, aps.get("sound"), aps.get("badge"), own.get("id"), _removal(payload), seq)
 
 
 def _removal(payload: dict[str, Any]) -> Removal | None:

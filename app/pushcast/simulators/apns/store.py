@@ -10,10 +10,11 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pushcast.simulators.apns.appearance import appearance
+from pushcast.simulators.apns.appearance import UNSEEN, Removal, appearance
 
 _MAX_STORE_SECONDS: Final = 30 * 24 * 3600.0
 _MAX_ON_SCREEN: Final = 50
+_MAX_REMOVALS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class DeviceStore:
         self._screens: OrderedDict[bytes, list[Shown]] = OrderedDict()
         self._alerts: dict[bytes, int] = {}
         self._badges: dict[bytes, int] = {}
+        self._removals: dict[bytes, list[tuple[str, Removal]]] = {}  # what the apps of a device were told, by bundle
         self.dropped = 0
 
     def set_online(self, token: bytes, online: bool, now: float) -> None:
@@ -64,12 +66,18 @@ class DeviceStore:
     def _show(self, token: bytes, shown: Shown) -> None:
         look = appearance(shown.body)
         screen = self._screens.pop(token, [])
+        told = self._removals.get(token, [])
         if look.removal is not None:  # what a background push wakes the app for
             screen = [
                 old
                 for old in screen
                 if old.bundle != shown.bundle or not look.removal.covers(old.collapse_id, appearance(old.body))
             ]
+            self._removals[token] = [*told, (shown.bundle, look.removal)][-_MAX_REMOVALS:]
+        elif look.seq is not None and any(
+            bundle == shown.bundle and removal.covers(shown.collapse_id, look) for bundle, removal in told
+        ):
+            look = UNSEEN  # its removal came first
         if look.notification is not None:
             if shown.collapse_id:
                 screen = [old for old in screen if (old.bundle, old.collapse_id) != (shown.bundle, shown.collapse_id)]
@@ -83,6 +91,7 @@ class DeviceStore:
             gone, _ = self._screens.popitem(last=False)
             self._alerts.pop(gone, None)
             self._badges.pop(gone, None)
+            self._removals.pop(gone, None)
 
     def screen(self, token: bytes) -> dict[str, Any]:
         """`shown`: what is in the notification list, oldest first, with the `appearance` of each payload; `alerts`: how
