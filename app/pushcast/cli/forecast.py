@@ -37,6 +37,11 @@ def to_dict(found: Forecast, quotas: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
+def waiting(found: dict[str, Any] | None) -> int:
+    """All that waits, whenever it is due; 0 where that is not known."""
+    return 0 if found is None else found["overdue"] + sum(row["due"] for row in found["hours"]) + found["later"]
+
+
 def lines(found: dict[str, Any] | None) -> Iterator[str]:
     """For people. `found`: of `to_dict`; None: it was left out."""
     if found is None:

@@ -15,6 +15,7 @@ from pushcast.cli.pause import in_force, lines_in_force
 from pushcast.cli.session import connect
 from pushcast.config.rates import fcm_quotas
 from pushcast.config.settings import Settings
+from pushcast.wire import groups
 
 
 def status(
@@ -48,13 +49,22 @@ def look(settings: Settings) -> dict[str, Any]:
     cancelled = [
         {"campaign": name, "by": each.by, "comment": each.comment} for name, each in sorted(control.campaigns.items())
     ]
+    stands = standing(settings)
+    told = None if due is None else forecast.to_dict(due, fcm_quotas(settings.apps))
     return {
-        **standing(settings),
+        **stands,
         "pauses": pauses,
         "open_breakers": breakers,
         "cancelled_campaigns": cancelled,
-        "forecast": None if due is None else forecast.to_dict(due, fcm_quotas(settings.apps)),
+        "forecast": told,
+        "waiting_without_keeper": without_keeper(stands, told),
     }
+
+
+def without_keeper(stands: dict[str, Any], told: dict[str, Any] | None) -> int:
+    """What waits for a keeper while none runs."""
+    runs = any(row["group"] == groups.KEEP and row["members"] for row in stands["groups"])
+    return 0 if runs else forecast.waiting(told)
 
 
 def page(found: dict[str, Any]) -> Iterator[str]:
@@ -81,6 +91,9 @@ def page(found: dict[str, Any]) -> Iterator[str]:
         comment = f": {row['comment']}" if row["comment"] else ""
         yield f"campaign {row['campaign']} is cancelled by {row['by']}{comment}"
     yield from forecast.lines(found["forecast"])
+    if found["waiting_without_keeper"]:
+        waiting = counted(found["waiting_without_keeper"], "notification")
+        yield f"{waiting} wait and no keeper runs: nothing of it leaves until `pushcast run keeper` does"
     yield f"{counted(found['parked'], 'record')} parked"
     for place, fingerprint in found["of_a_later_release"].items():
         yield f"{place} has schema {fingerprint}, which this release does not know: whoever reads it waits"

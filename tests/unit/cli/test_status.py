@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pushcast.audit.overview import GroupLag, Overview
-from pushcast.cli.status import page
+from pushcast.cli.forecast import to_dict
+from pushcast.cli.status import page, without_keeper
 from pushcast.kafka.positions import Members, unfinished
+from pushcast.model.forecast import forecast
 from pushcast.wire import topics
+
+NOW = 1_800_000_000_000
 
 
 def test_unfinished_is_what_lies_between_the_commit_and_the_end() -> None:
@@ -33,7 +39,18 @@ def test_a_group_without_members_names_the_topics_that_wait_for_it() -> None:
     found = overview.to_dict()
     assert (found["groups"][1]["lag"], found["groups"][1]["oldest_at"]) == (6000, "1970-01-01T00:00:01.000Z")
     cancelled = [{"campaign": "xmas-26", "by": "ann@host", "comment": "called off"}]
-    lines = list(page({**found, "pauses": [], "open_breakers": [], "cancelled_campaigns": cancelled, "forecast": None}))
+    lines = list(
+        page(
+            {
+                **found,
+                "pauses": [],
+                "open_breakers": [],
+                "cancelled_campaigns": cancelled,
+                "forecast": None,
+                "waiting_without_keeper": 0,
+            }
+        )
+    )
     assert "campaign xmas-26 is cancelled by ann@host: called off" in lines
     assert "  push.send.fcm.bulk.v1: 6,000 records, no member" in lines
     assert "1 record parked" in lines
@@ -45,3 +62,15 @@ def test_a_group_without_members_names_the_topics_that_wait_for_it() -> None:
     assert "  x.dlq: 1" in lines
     assert "push.parked.v1[3]@5 has schema abcd, which this release does not know: whoever reads it waits" in lines
     assert not any("pushcast-plan" in line and "no member" in line for line in lines)
+
+
+@pytest.mark.parametrize(("members", "waiting"), [(0, 3), (1, 0)])
+def test_what_waits_while_no_keeper_runs_is_said(members: int, waiting: int) -> None:
+    stands = Overview([GroupLag("pushcast-keep", Members("stable", members), {"push.keep.bulk.v1": 0})]).to_dict()
+    told = to_dict(forecast([0, NOW + 60_000, NOW + 3 * 86_400_000], NOW), {})
+    assert without_keeper(stands, told) == waiting
+    assert without_keeper(stands, None) == 0
+    more = {"pauses": [], "open_breakers": [], "cancelled_campaigns": [], "forecast": told}
+    lines = list(page({**stands, **more, "waiting_without_keeper": waiting}))
+    said = "3 notifications wait and no keeper runs: nothing of it leaves until `pushcast run keeper` does"
+    assert (said in lines) == bool(waiting)
