@@ -1,41 +1,51 @@
-"""The planner over records of before, with nothing but memory behind it: what would have become of them.
+"""Planners and the keeper over records of before, with nothing but memory behind them: what would have become of these.
 
-It is the stage itself, with its own gates, decoders and rows; only Kafka, the keeper and the time are stand-ins. What
-it gives to the keeper comes back to it when it is due, so that every gate is asked again, as in a running Pushcast.
+They are the stages themselves, with their own gates, decoders and rows; only Kafka, the senders and the time are
+stand-ins. Every provider takes everything.
 """
 
 from __future__ import annotations
 
 import asyncio
-import heapq
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
+from math import ceil
+from typing import Any, Final, NamedTuple, cast
 
+from pushcast.audit.rehearsed_kafka import OPEN, Memory, MemoryPut, PastRecord
+from pushcast.audit.rehearsed_keeper import RehearsedKeeper
 from pushcast.config.settings import Settings
 from pushcast.handover.exact import Inexact
+from pushcast.model.batch import Message
 from pushcast.model.clock import ManualClock
-from pushcast.model.words import Lane, Reason
+from pushcast.model.words import Lane, Outcome, Reason
 from pushcast.plan.agent import PlanStage
-from pushcast.stream.batch import TP, Batch, Bounds
-from pushcast.stream.errors import RecordRefused
+from pushcast.stream.batch import TP, Batch
+from pushcast.stream.cancelling import NothingCancelled
 from pushcast.stream.tracker import Tracker
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
-from pushcast.wire.facts import decode_facts
+from pushcast.wire.counted import ended
+from pushcast.wire.digests import closed_by
 from pushcast.wire.headers import Headers
-from pushcast.wire.held import Held, Released, held_of, passing, released_headers
+from pushcast.wire.held import held_of, timer_of
 from pushcast.wire.receipts import decode_planned, decode_receipt
 from pushcast.wire.schemas import SchemaSource
+from pushcast.wire.timers import note_id_of
 
 #: How often one notification may come back from the keeper: a local time has a part for each zone.
-MAX_RETURNS = 100
-_OPEN = Bounds(records=1 << 30, bytes=1 << 40)
+MAX_RETURNS: Final = 100
+#: Moments at which something of one partition leaves, between two records: a bound that nothing real comes near.
+MAX_RELEASES: Final = 10_000_000
+_EVENTS: Final = {topics.notification(lane): lane for lane in Lane}
+_KEEP: Final = {topics.keep(lane): lane for lane in Lane}
+_DUE: Final = {topics.due(lane): lane for lane in Lane}
 
 
 class Past(NamedTuple):
-    """An event as it lay in its topic. `at_ms`: its Kafka time."""
+    """A record as it lay in its topic: an event, a cancel, or what a user read. `at_ms`: its Kafka time."""
 
+    topic: str
     offset: int
     key: bytes | None
     value: bytes | None
@@ -52,58 +62,20 @@ class EventFate:
     leaves: list[int] = field(default_factory=list)  # one for each delivery, milliseconds since the epoch
     ends: list[str] = field(default_factory=list)  # `suppressed opted_out`; `dead_letter`
     held: list[str] = field(default_factory=list)  # why it waited on its way
+    waits: list[tuple[str, int]] = field(default_factory=list)  # why it is with the keeper, and since when
+    returns: int = 0  # how often it came back from there
+
+    def came_back(self, now_ms: int) -> None:
+        """The keeper has let it go. What took no time held nothing up: it was asked."""
+        self.returns += 1
+        self.held += [reason for reason, since_ms in self.waits if now_ms > since_ms]
+        self.waits.clear()
 
     def words(self) -> str:
         """In a few words, the same for the same fate whatever the hour."""
         found = ([f"{len(self.leaves)} sent"] if self.leaves else []) + sorted(set(self.ends))
         waited = ", ".join(dict.fromkeys(self.held))
         return ", ".join(found or ["nothing"]) + (f" after {waited}" if waited and self.leaves else "")
-
-
-class _Acked:
-    """Everything is there at once."""
-
-    async def wait(self) -> None:
-        return
-
-    def on_acked(self, callback: Callable[[], None], on_refused: Callable[[RecordRefused], None] | None = None) -> None:
-        callback()
-
-
-class _Put(NamedTuple):
-    topic: str
-    value: bytes | None
-    key: bytes | None
-    headers: Headers
-
-
-class _Memory:
-    """Outputs of one record."""
-
-    def __init__(self) -> None:
-        self.put_records: list[_Put] = []
-
-    async def room(self) -> None:
-        return
-
-    def barrier(self) -> _Acked:
-        return _Acked()
-
-    def put(
-        self,
-        barrier: object,
-        topic: str,
-        partition: int,
-        value: bytes | None,
-        key: bytes | None = None,
-        headers: Headers | None = None,
-        timestamp_ms: int | None = None,
-    ) -> None:
-        self.put_records.append(_Put(topic, value, key, headers or ()))
-
-    def taken(self) -> list[_Put]:
-        found, self.put_records = self.put_records, []
-        return found
 
 
 class _Rows:
@@ -122,40 +94,12 @@ class _Rows:
         ]
 
 
-@dataclass(slots=True)
-class _Record:
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-
-    @property
-    def serialized_key_size(self) -> int:
-        return -1 if self.key is None else len(self.key)
-
-    @property
-    def serialized_value_size(self) -> int:
-        return -1 if self.value is None else len(self.value)
-
-
-class _Waiting(NamedTuple):
-    due_at: int
-    number: int  # in the order in which it was held
-    fate: EventFate
-    held: Held
-    put: _Put
-
-
 class Rehearsal:
-    """One lane and partition under one configuration. Windows are closed at once: they change no fate."""
+    """One partition under one configuration. Windows are closed at once: they change no fate."""
 
     def __init__(
         self,
         settings: Settings,
-        lane: Lane,
         partition: int,
         rows: Mapping[str, Sequence[tuple[bytes, bytes]]],
         schemas: SchemaSource | None = None,
@@ -164,78 +108,124 @@ class Rehearsal:
         classes = {name: each.model_copy(update=at_once) for name, each in settings.classes.items()}
         plan = settings.plan.model_copy(update={"lookup_again_seconds": 0.0})
         self._settings = settings.model_copy(update={"classes": classes, "plan": plan})
-        self._lane, self._partition = lane, partition
+        self._partition = partition
         self._clock = ManualClock(0)
-        self._memory = _Memory()
+        self._memory = Memory()
         self._failures: list[BaseException] = []
-        self._stage = PlanStage(
-            self._settings,
-            lane,
-            cast(Any, _Rows(rows)),
-            cast(Any, self._memory),
-            self._clock,
-            exact=Inexact(),
-            fatal=lambda _, error: self._failures.append(error),
-            counters={},
-            schemas=schemas,
-            paces={},
-        )
-        self._trackers = {topic: Tracker(0, _OPEN) for topic in (topics.notification(lane), topics.due(lane))}
-        self._waiting: list[_Waiting] = []
-        self._number = 0
-
-    async def fates(self, events: Iterable[Past]) -> list[EventFate]:
-        """One for each event, in their order; what waits at the end is let go, whenever that is."""
-        found: list[EventFate] = []
-        for event in events:
-            await self._let_go(event.at_ms)
-            found.append(EventFate(notification=f"@{event.offset}"))
-            await self._judge(
-                found[-1], topics.notification(self._lane), event.key, event.value, event.headers, event.at_ms
+        cancels = NothingCancelled()
+        cancels.state.begin(partition)
+        self._keeper = RehearsedKeeper(self._settings, partition, self._clock, cancels)
+        self._planners = {
+            lane: PlanStage(
+                self._settings,
+                lane,
+                cast(Any, _Rows(rows)),
+                cast(Any, self._memory),
+                self._clock,
+                exact=Inexact(),
+                fatal=lambda _, error: self._failures.append(error),
+                counters={},
+                schemas=schemas,
+                cancels=cancels,
+                paces={},
             )
-        await self._let_go(None)
+            for lane in Lane
+        }
+        self._trackers = {topic: Tracker(0, OPEN) for topic in (*_EVENTS, *_DUE)}
+        self._held: dict[str, EventFate] = {}  # by the name of the timer
+        self._by_id: dict[tuple[str, str], EventFate] = {}
+        #: Pushes of digests, which are no event's.
+        self.gathered: list[EventFate] = []
+
+    async def fates(self, past: Iterable[Past]) -> list[EventFate]:
+        """One for each notification event, in their order; what waits at the end is let go, whenever that is. `past`:
+        cancels and what users read among the events, by their times."""
+        found: list[EventFate] = []
+        begun = False
+        for each in past:
+            if not begun:
+                self._clock.advance(each.at_ms / 1000)
+                await self._keeper.begin()
+                begun = True
+            await self._pass(each.at_ms)
+            self._move_to(each.at_ms)
+            if each.topic in _EVENTS:
+                found.append(EventFate(notification=f"@{each.offset}"))
+                await self._judge(found[-1], each.topic, each.key, each.value, each.headers)
+            else:
+                await self._keeper.take(each.topic, each.key, each.value, each.headers)
+            await self._route()
+        await self._pass(None)
         return found
 
-    async def _let_go(self, until_ms: int | None) -> None:
-        while self._waiting and (until_ms is None or self._waiting[0].due_at <= until_ms):
-            due_at, _, fate, held, put = heapq.heappop(self._waiting)
-            if len(fate.held) > MAX_RETURNS:
-                continue
-            passed = passing(held.passed, decode_facts(held.facts).gate) if held.facts else held.passed
-            released = Released(held.written_at, None, held.part, held.done, held.due_at, passed)
-            headers = released_headers((), "keep|0|k", released, "", None)
-            await self._judge(fate, topics.due(self._lane), put.key, put.value, headers, due_at)
+    async def _pass(self, until_ms: int | None) -> None:
+        """Lets go what is due until then; None: everything."""
+        for _ in range(MAX_RELEASES):
+            wait = self._keeper.due_in()
+            at_ms = self._clock.now_ms() + ceil(max(0.0, wait or 0.0) * 1000)
+            if wait is None or (until_ms is not None and at_ms > until_ms):
+                return
+            self._move_to(at_ms)
+            await self._keeper.pass_time()
+            await self._route()
+
+    def _move_to(self, at_ms: int) -> None:
+        self._clock.advance(max(0, at_ms - self._clock.now_ms()) / 1000)
+
+    async def _route(self) -> None:
+        """Plans what the keeper has let go, until it lets nothing more go."""
+        while due := self._keeper.taken():
+            for put in due:
+                fate = self._fate_of(put)
+                fate.came_back(self._clock.now_ms())
+                await self._judge(fate, put.topic, put.key, put.value, put.headers)
+
+    def _fate_of(self, put: MemoryPut) -> EventFate:
+        name = timer_of(put.headers)
+        if closed_by(name) is not None:
+            self.gathered.append(EventFate())
+            return self.gathered[-1]
+        kind, at, key = f"{name}||".split("|", 2)
+        found = self._held.get(f"{kind}|{at}")
+        if found is not None:
+            return found
+        user = (put.key or b"").decode("utf-8", "replace")
+        # What the keeper makes itself, a badge or a removal, is no event's.
+        return self._by_id.get((user, note_id_of(key.removesuffix("||").encode())), EventFate())
 
     async def _judge(
-        self, fate: EventFate, topic: str, key: bytes | None, value: bytes | None, headers: Headers, now_ms: int
+        self, fate: EventFate, topic: str, key: bytes | None, value: bytes | None, headers: Headers
     ) -> None:
-        later = (max(now_ms, self._clock.now_ms()) - self._clock.now_ms()) / 1000
-        self._clock.advance(later)
-        tracker = self._trackers[topic]
-        record = _Record(topic, self._partition, tracker.next_offset, now_ms, key, value, headers)
+        tracker, now_ms = self._trackers[topic], self._clock.now_ms()
+        record = PastRecord(topic, self._partition, tracker.next_offset, now_ms, key, value, headers)
         segment = tracker.hand_over([record], tracker.arrive([record]))
-        await self._stage.handle(Batch(TP(topic, self._partition), tracker, segment, lambda: None))
+        lane = _EVENTS[topic] if topic in _EVENTS else _DUE[topic]
+        await self._planners[lane].handle(Batch(TP(topic, self._partition), tracker, segment, lambda: None))
         for _ in range(3):  # planned records are put in the loop's next turn
             await asyncio.sleep(0)
         if self._failures:
             raise self._failures[0]
         for put in self._memory.taken():
-            self._note(fate, put)
+            await self._note(fate, put)
 
-    def _note(self, fate: EventFate, put: _Put) -> None:
+    async def _note(self, fate: EventFate, put: MemoryPut) -> None:
         if put.topic.endswith(topics.DEAD_LETTER_SUFFIX):
             fate.ends.append("dead_letter")
-        elif put.topic == topics.keep(self._lane):
-            held = held_of(put.headers)
-            self._number += 1
-            heapq.heappush(
-                self._waiting, _Waiting(max(held.due_at, self._clock.now_ms()), self._number, fate, held, put)
-            )
+        elif put.topic in _KEEP:
+            user, note_id = (put.key or b"").decode("utf-8", "replace"), held_of(put.headers).note_id
+            if fate.returns > MAX_RETURNS:
+                return
+            self._by_id[user, note_id] = fate
+            offset = self._keeper.next_offset(put.topic)
+            self._held[f"{_KEEP[put.topic]}|{offset}"] = fate
+            await self._keeper.take(put.topic, put.key, put.value, put.headers)
+        elif put.topic == topics.COUNTED:
+            await self._keeper.take(put.topic, put.key, put.value, put.headers)
         elif put.topic == topics.PLANNED and put.value is not None:
             planned = decode_planned(put.value)
             for reason, facts in zip(planned.reason, planned.facts, strict=True):
                 if facts.held:
-                    fate.held.append(reason)
+                    fate.waits.append((reason, self._clock.now_ms()))
                 elif reason == Reason.DUPLICATE:
                     fate.ends.append(reason)
         elif put.topic == topics.RECEIPT and put.value is not None:
@@ -246,3 +236,14 @@ class Rehearsal:
             for message in decode_batch(put.value).messages:
                 fate.user, fate.notification = message.targets.user[0], message.notification_ids[0]
                 fate.leaves += [self._clock.now_ms()] * len(message.targets)
+                await self._accept(message)
+
+    async def _accept(self, message: Message) -> None:
+        """Every provider takes everything."""
+        if not message.counted:
+            return
+        targets, now_ms = message.targets, self._clock.now_ms()
+        for user, delivery, notification in zip(targets.user, targets.delivery_id, targets.notification, strict=True):
+            about = message.notification_ids[notification], message.app, message.klass, delivery
+            told = ended(*about, Outcome.ACCEPTED, None, now_ms)
+            await self._keeper.take(topics.COUNTED, user.encode(), told, ())

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from confluent_kafka import Message
 
@@ -15,7 +15,7 @@ from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader
 from pushcast.kafka.clients import client_config, open_admin
 from pushcast.kafka.headers import headers_of
-from pushcast.kafka.positions import Positions
+from pushcast.kafka.positions import Positions, Spot
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane
@@ -24,6 +24,8 @@ from pushcast.wire.keys import user_of
 
 #: Changes that are listed one by one.
 MAX_LISTED = 100
+#: What is rehearsed. Of two records of one time a cancel comes first.
+READ: Final = (topics.CANCEL, topics.ENGAGEMENT, *map(topics.notification, Lane))
 
 Rows = dict[str, list[tuple[bytes, bytes]]]
 
@@ -36,6 +38,8 @@ class Comparison:
     sent_before: int = 0
     sent_after: int = 0
     later: int = 0  # the same fate, and another hour
+    digests_before: int = 0  # pushes
+    digests_after: int = 0
     fates: Counter[tuple[str, str]] = field(default_factory=Counter)
     changed: list[dict[str, Any]] = field(default_factory=list)
 
@@ -61,6 +65,13 @@ class Comparison:
                     }
                 )
 
+    def add_digests(self, before: Sequence[EventFate], after: Sequence[EventFate]) -> None:
+        """Pushes in which several events left together."""
+        self.digests_before += len(before)
+        self.digests_after += len(after)
+        self.sent_before += sum(len(each.leaves) for each in before)
+        self.sent_after += sum(len(each.leaves) for each in after)
+
     def to_dict(self) -> dict[str, Any]:
         """For JSON. Times are milliseconds since the epoch."""
         return {
@@ -68,6 +79,8 @@ class Comparison:
             "sent_before": self.sent_before,
             "sent_after": self.sent_after,
             "same_fate_at_another_time": self.later,
+            "digests_before": self.digests_before,
+            "digests_after": self.digests_after,
             "fates": [
                 {"before": before, "after": after, "events": count}
                 for (before, after), count in self.fates.most_common()
@@ -77,18 +90,20 @@ class Comparison:
 
 
 async def compare(
-    before: Settings, after: Settings, lane: Lane, partition: int, events: Sequence[Past], rows: Rows, found: Comparison
+    before: Settings, after: Settings, partition: int, past: Sequence[Past], rows: Rows, found: Comparison
 ) -> None:
-    """Rehearses these events of one partition under both."""
-    fates = [await Rehearsal(each, lane, partition, rows).fates(events) for each in (before, after)]
-    found.add(*fates)
+    """Rehearses these records of one partition under both; they are in the order of their times."""
+    old, new = (Rehearsal(each, partition, rows) for each in (before, after))
+    found.add(await old.fates(past), await new.fates(past))
+    found.add_digests(old.gathered, new.gathered)
 
 
 def whatif(
     before: Settings, after: Settings, since_ms: int, *, user: str | None = None, limit: int = 100_000
 ) -> Comparison:
-    """Reads the intake topics from then on, at most `limit` events of each partition and lane, and the rows of their
-    users as they are now. Nothing is written. Blocks. Raises KafkaException, TailUnreadable."""
+    """Reads the intake topics, cancels and what users read from then on, at most `limit` records of each topic and
+    partition, and the rows of their users as they are now. Nothing is written. Blocks. Raises KafkaException,
+    TailUnreadable."""
     kafka = before.kafka
     positions = Positions(open_admin(client_config(kafka.bootstrap_servers, kafka.security, tool=True)))
     partitions: Iterable[int] = range(kafka.partitions)
@@ -96,24 +111,18 @@ def whatif(
         partitions = (partition_of(user.encode(), kafka.partitions),)
     found = Comparison()
     for partition in partitions:
-        for lane in Lane:
-            events = asyncio.run(_events(before, positions, lane, partition, since_ms, user, limit))
-            if events:
-                rows = asyncio.run(_rows(before, partition, {_user(each.key) for each in events}))
-                asyncio.run(compare(before, after, lane, partition, events, rows, found))
+        past: list[Past] = []
+        for topic in READ:
+            past += asyncio.run(_records(before, positions, (topic, partition), since_ms, user, limit))
+        if past:
+            rows = asyncio.run(_rows(before, partition, {_user(each.key) for each in past}))
+            asyncio.run(compare(before, after, partition, sorted(past, key=lambda each: each.at_ms), rows, found))
     return found
 
 
-async def _events(
-    settings: Settings,
-    positions: Positions,
-    lane: Lane,
-    partition: int,
-    since_ms: int,
-    user: str | None,
-    limit: int,
+async def _records(
+    settings: Settings, positions: Positions, spot: Spot, since_ms: int, user: str | None, limit: int
 ) -> list[Past]:
-    spot = topics.notification(lane), partition
     reader = SpanReader(settings.kafka.bootstrap_servers, settings.kafka.security)
     end = (await reader.ends([spot]))[spot]
     start = positions.at({spot: since_ms}).get(spot, end)
@@ -124,7 +133,7 @@ async def _events(
         own = key if isinstance(key, bytes) else None
         if len(found) < limit and (user is None or _user(own) == user):
             value, offset = message.value(), cast(int, message.offset())
-            found.append(Past(offset, own, value, headers_of(message), int(message.timestamp()[1])))
+            found.append(Past(spot[0], offset, own, value, headers_of(message), int(message.timestamp()[1])))
 
     await reader.read({spot: (start, end)}, take)
     return found

@@ -22,13 +22,13 @@ def whatif(
     configuration: Annotated[Path, typer.Argument(help="The other pushcast.yaml.")],
     since: Annotated[str, typer.Option(help="Events since then: 10m, 2h, 7d or RFC 3339.")] = "7d",
     user: Annotated[str | None, typer.Option(help="Only this user's; reads one partition.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many events of each partition and lane.")] = 100_000,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many records of each topic and partition.")] = 100_000,
     output: OutputOption = Output.text,
 ) -> None:
-    """Run past events through the planner under another configuration, and tell who would have got what.
+    """Run past events through planner and keeper under another configuration, and tell who would have got what.
 
-    Nothing is written and nothing is sent. Devices and preferences are those of now; cancels, digests, caps and rates
-    are not rehearsed: what waits for one of them is let go when it would be due.
+    Nothing is written and nothing is sent: every provider is taken to accept everything. Devices and preferences are
+    those of now.
     """
     from pushcast.audit.whatif import whatif as ask
 
@@ -48,7 +48,8 @@ def whatif(
         typer.echo(f"{row['user']}  {row['notification']}  {row['before']} -> {row['after']}  left: {left}")
     say(
         f"{counted(found.events, 'event')}, {counted(found.sent_before, 'delivery')} before and "
-        f"{found.sent_after:,} after, {found.later:,} with the same fate at another time"
+        f"{found.sent_after:,} after, {found.later:,} with the same fate at another time; "
+        f"{counted(found.digests_before, 'digest')} before and {found.digests_after:,} after"
     )
 
 

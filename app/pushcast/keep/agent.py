@@ -99,7 +99,7 @@ class KeepStage(Stage):
     ) -> None:
         """`hold_on_disagreement`: partitions whose broker is ahead of another one's let nothing go. `tzdata`: the
         version of the zones, this process's own unless a test has another. `sharing`: more urgent lanes are ahead of
-        others; None: one comes after the other."""
+        others; None: one comes after the other. `outlook`: of the forecast; None: nobody asks for one."""
         self._sharing = sharing
         self._table = table
         self._outbox = outbox
@@ -178,7 +178,7 @@ class KeepStage(Stage):
         )
         self._cancels.state.subscribe(self._cancelled)
         self._disagreement = Disagreement()
-        self._census = Census(table, clock, fatal, outlook or OutlookRules(Rates({}, {}), partitions), call_later)
+        self._census = Census(table, clock, fatal, outlook, call_later)
         self._tenures = Tenures(self._new_tenure)
         table.on_applied(self._applied)
         table.on_void(self._found_void)
@@ -195,6 +195,16 @@ class KeepStage(Stage):
             if tenure.forecast is not None:
                 found.merge(tenure.forecast)
         return found
+
+    def next_release_seconds(self, partition: int) -> float | None:
+        """Until the next timer of a partition may leave; None: nothing waits there."""
+        tenure = self._tenures.get(TP(topics.USER, partition))
+        return None if tenure is None else self.release.wait_seconds(tenure)
+
+    def at_work(self, partition: int) -> bool:
+        """Whether something of a partition is under way that no record waits for."""
+        tenure = self._tenures.get(TP(topics.USER, partition))
+        return tenure is not None and tenure.at_work
 
     def disagreement_seconds(self) -> float:
         """The largest difference between the clocks of this machine and of the brokers of its partitions."""

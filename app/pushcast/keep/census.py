@@ -29,9 +29,10 @@ class Census:
     """Of all partitions of one stage. It belongs to the event loop."""
 
     def __init__(
-        self, table: Table, clock: Clock, fatal: Fatal, rules: OutlookRules, call_later: CallLater | None = None
+        self, table: Table, clock: Clock, fatal: Fatal, rules: OutlookRules | None, call_later: CallLater | None = None
     ) -> None:
-        self._outlook = Outlook(table, rules)
+        """`rules` None: nobody asks what is due."""
+        self._outlook = None if rules is None else Outlook(table, rules)
         self._told: set[tuple[int, str]] = set()  # partition, and what is too slow there
         self._table = table
         self._clock = clock
@@ -43,10 +44,11 @@ class Census:
         what = f"keep: forecast of partition {tenure.number}"
         return Runner(what, partial(self._wait, tenure), partial(self._count, tenure), self._fatal, self._call_later)
 
-    def _wait(self, tenure: KeepTenure) -> float:
-        return tenure.count_again_at - self._clock.monotonic_seconds()
+    def _wait(self, tenure: KeepTenure) -> float | None:
+        return None if self._outlook is None else tenure.count_again_at - self._clock.monotonic_seconds()
 
     async def _count(self, tenure: KeepTenure) -> None:
+        assert self._outlook is not None, "it does not run"
         now_ms = self._clock.now_ms()
         found, left = Forecast(now_ms), MAX_ENTRIES
         for queue in QUEUES:

@@ -106,6 +106,10 @@ class Release:
         what = f"keep: timers of partition {tenure.number}"
         return Runner(what, partial(self._wait, tenure), partial(self._work, tenure), self._fatal, self._call_later)
 
+    def wait_seconds(self, tenure: KeepTenure) -> float | None:
+        """Until the next one may leave; None: nothing waits, or something else wakes."""
+        return self._wait(tenure)
+
     def _wait(self, tenure: KeepTenure) -> float | None:
         if self._unhealed(tenure):
             return 0.0

@@ -73,6 +73,11 @@ class KeepTenure:
         self.recaller = recaller(self)  # ends cancelled campaigns
         self.counter = counter(self)  # makes the forecast
 
+    @property
+    def at_work(self) -> bool:
+        """Whether something is under way that nobody waits for."""
+        return any(each.running for each in (self.runner, self.ticker, self.recaller, self.counter))
+
     def close(self) -> None:
         """Releases nothing any more: the next owner does."""
         self.runner.stop()

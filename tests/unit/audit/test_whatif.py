@@ -13,6 +13,7 @@ from pushcast.config.settings import Settings
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import device_row_key, partition_of, token_hash
 from pushcast.model.words import Lane
+from pushcast.wire import topics
 from pushcast.wire.devices import encode_row
 
 ANN = "ann"
@@ -42,11 +43,11 @@ def rows(*zones: str) -> dict[str, list[tuple[bytes, bytes]]]:
 
 def event(note_id: str, at: str, **fields: Any) -> Past:
     value = orjson.dumps({"id": note_id, "app": "news", "class": "promo", "title": "t", **fields})
-    return Past(0, ANN.encode(), value, (), ms(at))
+    return Past(topics.notification(Lane.NORMAL), 0, ANN.encode(), value, (), ms(at))
 
 
 async def words(config: Settings, *events: Past, zones: tuple[str, ...] = ("UTC",)) -> list[str]:
-    rehearsal = Rehearsal(config, Lane.NORMAL, PARTITION, rows(*zones))
+    rehearsal = Rehearsal(config, PARTITION, rows(*zones))
     return [fate.words() for fate in await rehearsal.fates(events)]
 
 
@@ -68,7 +69,7 @@ async def test_d10_other_quiet_hours_show_who_would_have_got_it_later() -> None:
     before, after = settings(), settings({"quiet_hours": QUIET})
     found = Comparison()
     events = [event("night", "2026-12-01T23:00:00Z"), event("day", "2026-12-02T12:00:00Z")]
-    await compare(before, after, Lane.NORMAL, PARTITION, events, rows("UTC"), found)
+    await compare(before, after, PARTITION, events, rows("UTC"), found)
     told = found.to_dict()
     assert (told["events"], told["sent_before"], told["sent_after"]) == (2, 2, 2)
     assert {(row["before"], row["after"]) for row in told["fates"]} == {
@@ -84,14 +85,14 @@ async def test_d10_other_quiet_hours_show_who_would_have_got_it_later() -> None:
 async def test_d10_a_class_that_is_dropped_at_night_sends_less() -> None:
     before, after = settings({"quiet_hours": QUIET}), settings({"quiet_hours": QUIET}, promo={"quiet": "drop"})
     found = Comparison()
-    await compare(before, after, Lane.NORMAL, PARTITION, [event("night", "2026-12-01T23:00:00Z")], rows("UTC"), found)
+    await compare(before, after, PARTITION, [event("night", "2026-12-01T23:00:00Z")], rows("UTC"), found)
     assert found.fates == {("1 sent after quiet_hours", "suppressed quiet_hours"): 1}
     assert (found.sent_before, found.sent_after) == (1, 0)
 
 
 async def test_each_device_has_its_own_hour() -> None:
     config = settings({"quiet_hours": QUIET})
-    rehearsal = Rehearsal(config, Lane.NORMAL, PARTITION, rows("Europe/Berlin", "America/New_York"))
+    rehearsal = Rehearsal(config, PARTITION, rows("Europe/Berlin", "America/New_York"))
     [fate] = await rehearsal.fates([event("a", "2026-12-01T21:30:00Z")])
     assert len(fate.leaves) == 2
     assert min(fate.leaves) == ms("2026-12-01T21:30:00Z")
@@ -102,3 +103,80 @@ async def test_a_badge_and_a_rate_hold_nothing_up_here() -> None:
     config = settings(promo={"per_minute": 1})
     fates = await words(config, event("a", "2026-12-01T12:00:00Z", options={"badge": "+1"}))
     assert fates == ["1 sent after pace"]
+
+
+CAPS = [{"name": "promo-day", "classes": ["promo"], "limit": 2, "window_seconds": 86_400}]
+
+
+def capped(**cap: Any) -> Settings:
+    caps = [{**CAPS[0], **cap}]
+    return Settings.model_validate({"apps": {"news": {}}, "classes": {"default": {}, "promo": {}}, "caps": caps})
+
+
+def beside(topic: str, at: str, **fields: Any) -> Past:
+    return Past(topic, 0, ANN.encode(), orjson.dumps(fields), (), ms(at))
+
+
+async def test_d10_another_cap_shows_who_would_have_got_less() -> None:
+    events = [event(str(hour), f"2026-12-01T{hour:02}:00:00Z") for hour in range(9, 13)]
+    events.append(event("next day", "2026-12-02T09:00:00Z"))
+    found = Comparison()
+    await compare(settings(), capped(), PARTITION, events, rows("UTC"), found)
+    assert found.fates == {("1 sent", "1 sent"): 3, ("1 sent", "suppressed frequency_cap"): 2}
+    assert (found.sent_before, found.sent_after, found.later) == (5, 3, 0)
+    assert [row["notification"] for row in found.changed] == ["11", "12"]
+
+
+async def test_d10_a_cap_counts_over_all_lanes_and_what_has_no_device_gives_its_slot_back() -> None:
+    other = event("b", "2026-12-01T09:01:00Z")._replace(topic=topics.notification(Lane.BULK))
+    events = event("a", "2026-12-01T09:00:00Z"), other, event("c", "2026-12-01T09:02:00Z")
+    assert await words(capped(), *events) == ["1 sent", "1 sent", "suppressed frequency_cap"]
+    assert await words(capped(), *events, zones=()) == ["suppressed no_devices"] * 3
+
+
+async def test_d10_a_cap_that_holds_lets_it_go_when_a_slot_is_free() -> None:
+    events = [
+        event(str(minute), f"2026-12-01T09:0{minute}:00Z", expires_at="2026-12-03T00:00:00Z") for minute in range(3)
+    ]
+    rehearsal = Rehearsal(capped(on_exceed="hold"), PARTITION, rows("UTC"))
+    *_, last = await rehearsal.fates(events)
+    assert (last.words(), last.leaves) == ("1 sent after frequency_cap", [ms("2026-12-02T09:00:00Z")])
+
+
+async def test_d10_a_digest_is_one_push_of_its_own() -> None:
+    config = settings(promo={"digest": {"window_seconds": 600, "title": "{count} new"}})
+    events = [event(name, f"2026-12-01T09:0{at}:00Z") for at, name in enumerate("abc")]
+    found = Comparison()
+    await compare(settings(), config, PARTITION, [*events, event("alone", "2026-12-01T12:00:00Z")], rows("UTC"), found)
+    assert found.fates == {("1 sent", "suppressed digested"): 3, ("1 sent", "1 sent after digest"): 1}
+    told = found.to_dict()
+    assert (told["digests_before"], told["digests_after"]) == (0, 1)
+    assert (told["sent_before"], told["sent_after"]) == (4, 2)
+
+
+async def test_d10_what_was_called_off_or_read_while_it_waited_ends_as_it_did() -> None:
+    config = settings(promo={"unless_read_seconds": 60})
+    events = (
+        event("cancelled", "2026-12-01T09:00:00Z", deliver_at="2026-12-01T12:00:00Z"),
+        event("read", "2026-12-01T09:00:10Z"),
+        event("sent", "2026-12-01T09:00:11Z"),
+        beside(topics.ENGAGEMENT, "2026-12-01T09:00:30Z", event="read", ids=["read"]),
+        beside(topics.CANCEL, "2026-12-01T10:00:00Z", ids=["cancelled", "never came"]),
+        event("never came", "2026-12-01T11:00:00Z"),
+    )
+    assert await words(config, *events) == [
+        "cancelled cancelled",
+        "suppressed read",
+        "1 sent after unless_read",
+        "cancelled cancelled",
+    ]
+
+
+async def test_d10_a_rate_lets_them_leave_one_after_the_other_and_the_late_ones_expire() -> None:
+    config = settings(promo={"per_minute": 8, "ttl_seconds": 150})
+    events = [event(str(number), "2026-12-01T09:00:00Z") for number in range(4)]
+    rehearsal = Rehearsal(config, PARTITION, rows("UTC"))
+    found = await rehearsal.fates(events)
+    assert [each.words() for each in found] == ["1 sent after pace"] * 2 + ["expired expired"] * 2
+    first, second = (each.leaves[0] for each in found[:2])
+    assert second - first == 60_000, "eight partitions share eight a minute"
