@@ -16,7 +16,7 @@ import orjson
 
 from pushcast.model.own import OWN_TTL_SECONDS, OwnClass
 from pushcast.model.recalls import SEQ, RemovalScope, only_of, recalled_of, recalling, scope_of, scoped_id
-from pushcast.model.words import Lane
+from pushcast.model.words import Lane, Reason
 from pushcast.wire.recallable import Push
 from pushcast.wire.timers import Timer
 
@@ -28,6 +28,8 @@ MAX_THREADS: Final = 20
 #: Pushes that services are asked to delete; the newest.
 MAX_RECALLED: Final = 32
 HOUR_MS: Final = 3_600_000
+#: How a timer closes whose notification devices may show: by itself, or in a digest.
+_REACHED: Final = ("", Reason.DIGESTED)
 _ID_HASH_BYTES: Final = 12
 _HALVES: Final = (RemovalScope.APPLE, RemovalScope.OTHERS)
 
@@ -66,7 +68,7 @@ def removal_id(asked: RemovalAsked, scope: RemovalScope = RemovalScope.ALL) -> s
 def has_left(rows: Iterable[Timer]) -> bool:
     """Whether any of a notification may be on a device. `rows`: its timers; without one KEEP never held it."""
     known = list(rows)
-    return not known or any(not row.waits and not row.closes for row in known)
+    return not known or any(not row.waits and row.closes in _REACHED for row in known)
 
 
 def taken(removals: Mapping[str, Timer], offset: int) -> set[RemovalScope]:

@@ -98,16 +98,29 @@ class Removing:
             if engagement.app not in (None, app):
                 continue
             read = {*engagement.ids, *self._in_thread(row, engagement.thread, engagement.up_to)}
-            ids = tuple(name for name in row.shown if name in read)
+            shown = tuple(name for name in row.shown if name in read)
+            digests = self._digests_of(tenure, user, row, engagement.ids)
+            ids = (*shown, *digests)
             if not ids:
                 continue
-            recall = tuple(push for push in row.pushes if push.notification in ids)
+            recall = tuple(push for push in row.pushes if push.notification in shown)
+            only = _devices_of([row], [*shown, *digests.values()])
             # Below 0: cancels are told apart by their offsets.
-            asked = RemovalAsked(app, ids, None, -1 - offset, written_at, recall, _devices_of([row], ids))
+            asked = RemovalAsked(app, ids, None, -1 - offset, written_at, recall, only)
             timers = self._rows.timers_of(tenure, user)
             mine = {name: timer for name, timer in timers.items() if timer.kind == OwnClass.REMOVE}
             self._join_or_open(tenure, barrier, user, asked, mine)
-            self._rows.put(tenure, barrier, key, row.without(ids))
+            if shown:
+                self._rows.put(tenure, barrier, key, row.without(shown))
+
+    def _digests_of(self, tenure: KeepTenure, user: str, row: Recallable, ids: Collection[str]) -> dict[str, str]:
+        """Of those that left in a digest that devices show: which one. It stays, and its app may show it anew."""
+        found: dict[str, str] = {}
+        for name in ids:
+            for timer in self._rows.named(tenure, user, name).values():
+                if timer.left_as in row.shown:
+                    found[name] = timer.left_as
+        return found
 
     @staticmethod
     def _in_thread(row: Recallable, thread: str | None, up_to: int | None) -> list[str]:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from pushcast.model.digest import DigestRule
+from pushcast.model.ids import device_name, device_row_key
+from pushcast.model.recalls import only_of
 from pushcast.model.words import Lane
 from pushcast.wire.headers import first
 from pushcast.wire.held import CLOSES, LEFT_AS, Released, released_of
@@ -199,6 +201,44 @@ async def test_a_cancel_that_comes_when_the_digest_has_left_changes_nothing() ->
     world.cancel("n1")
     await world.settle()
     assert [end for _, end, _ in world.endings()] == ["digested", "digested"]
+
+
+def removed(world: Gathering) -> list[list[str]]:
+    """What removals named."""
+    return [push["data"]["ids"] for push in world.pushes() if push.get("class") == "remove"]
+
+
+async def test_a5_a_member_that_is_cancelled_when_the_digest_has_left_is_named_by_a_removal() -> None:
+    world = Gathering()
+    await world.start()
+    await world.come("n1", "n2", "n3")
+    world.cancel("n3", remove=True)
+    await world.settle()
+    await world.pass_minutes(10)
+    world.cancel("n1", remove=True)
+    await world.settle()
+    await world.pass_minutes(1)
+    assert removed(world) == [["n1"]], "what was called off before never left"
+
+
+async def test_a5_a_member_that_is_read_when_the_digest_has_left_is_named_where_its_class_is_removable() -> None:
+    world = Gathering()
+    await world.start()
+    await world.come("n1", "n2")
+    await world.pass_minutes(10)
+    [digest] = world.pushes()
+    world.engage("read", ids=["n1"])
+    await world.settle()
+    await world.pass_minutes(1)
+    assert removed(world) == [], "no device has told of it: its class is not removable"
+    world.offer(digest["id"], "phone")
+    await world.settle()
+    world.engage("read", ids=["n2", "unknown"])
+    await world.settle()
+    await world.pass_minutes(1)
+    assert removed(world) == [["n2"]]
+    [push] = [push for push in world.pushes() if push.get("class") == "remove"]
+    assert only_of(push["platforms"]) == {device_name(device_row_key(USERS[0], "news", "phone"))}
 
 
 async def test_d5_the_same_id_counts_once_and_two_keys_are_two_pushes() -> None:
