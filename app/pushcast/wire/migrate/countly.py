@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from pushcast.model.words import Platform
+from pushcast.wire.migrate.mongo import plain
 from pushcast.wire.migrate.rows import FoundDevice, Import, Row, Skipped, registration, text_of
 
 _PLATFORMS: Final = {"ip": Platform.APNS, "ia": Platform.APNS, "ap": Platform.FCM}
@@ -19,6 +20,7 @@ _SANDBOX: Final = "id"
 
 def changes_of(row: Row, how: Import) -> Iterator[FoundDevice]:
     """Of one user, who may have a token for each platform."""
+    row = plain(row)
     tokens, uid = row.get("tk"), text_of(row, "_id") or text_of(row, "uid")
     if not isinstance(tokens, dict) or not uid:
         yield Skipped.UNREADABLE

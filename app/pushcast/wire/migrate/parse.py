@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from pushcast.model.words import Platform
+from pushcast.wire.migrate.mongo import plain
 from pushcast.wire.migrate.rows import FoundDevice, Import, Row, Skipped, registration, text_of
 
 #: What an answer of the API, or an export of a class, has its rows in.
@@ -20,6 +21,7 @@ _POINTER: Final = "_User$"
 
 def changes_of(row: Row, how: Import) -> Iterator[FoundDevice]:
     """Of one installation."""
+    row = plain(row)
     platform = _PLATFORMS.get(text_of(row, "deviceType"))
     device = text_of(row, "installationId") or text_of(row, "objectId") or text_of(row, "_id")
     if not device:
@@ -51,7 +53,7 @@ def _said(row: Row, how: Import) -> dict[str, Any]:
 
 
 def _time(value: object) -> str:
-    """RFC 3339, `{"$date": …}` of MongoDB, or `{"__type": "Date", "iso": …}`."""
+    """RFC 3339, or `{"__type": "Date", "iso": …}`."""
     if isinstance(value, dict):
-        value = value.get("$date") or value.get("iso")
+        value = value.get("iso")
     return value if isinstance(value, str) else ""
