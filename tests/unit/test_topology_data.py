@@ -62,7 +62,7 @@ def test_an_orphan_schema_is_found() -> None:
 
 def test_every_name_that_stages_use_is_in_the_topology_and_none_is_left_over() -> None:
     used = {names.DEVICE_CHANGED, names.DEVICE, names.PLANNED, names.RECEIPT, names.TOKEN_INVALID, names.PARKED}
-    used |= {names.TOKEN_HOLD, names.TOKEN_CLAIM, names.TOKEN_OWNER, names.TOKEN_EVICT}
+    used |= {names.TOKEN_HOLD, names.TOKEN_CLAIM, names.TOKEN_OWNER, names.TOKEN_EVICT, names.TOKEN_TOPICS}
     used |= {names.CONTROL, names.WHERE}
     used |= {name for lane in Lane for name in (names.broadcast(lane), names.walk(lane))}
     used |= {names.WALKED}

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pushcast.config.quiet import QuietWindows
+from pushcast.model.fcm_topics import is_fcm_topic
 from pushcast.model.pacing import MAX_PER_MINUTE
 from pushcast.model.words import Lane, Platform
 from pushcast.model.zones import zone_of
@@ -119,6 +120,8 @@ class Apns(_Guarded):
 
 
 FCM_ENDPOINT = "https://fcm.googleapis.com"
+#: Each is a question about every device that comes by: what it does not follow is taken back.
+MAX_MIRRORED_TOPICS = 100
 FCM_QUOTA_PER_MINUTE = 600_000  # per project, https://firebase.google.com/docs/cloud-messaging/scale-fcm
 
 
@@ -145,9 +148,21 @@ class Fcm(_Guarded):
     quota_per_minute: int | None = Field(default=None, ge=60)  # None: 600,000 at Google, unpaced at another endpoint
     ramp_up_seconds: float = Field(default=60.0, ge=0, le=3600)  # from nothing to the full rate; Google: at least 60
     lane_weights: LaneWeights = LaneWeights()
+    # Of these topics FCM is told which devices follow them, for broadcasts with `via: fcm_topic`.
+    mirror_topics: tuple[str, ...] = ()
     service_account_file: Path  # JSON, as the Firebase console gives it out
     project_id: str  # of the Firebase project
     token_endpoint: str = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
+
+    @field_validator("mirror_topics")
+    @classmethod
+    def _are_fcm_topics(cls, topics: tuple[str, ...]) -> tuple[str, ...]:
+        if len(topics) > MAX_MIRRORED_TOPICS:
+            raise ValueError(f"{len(topics)} topics; at most {MAX_MIRRORED_TOPICS}")
+        for name in topics:
+            if not is_fcm_topic(name):
+                raise ValueError(f"{name!r} is no name of a topic of FCM: 1 to 900 letters, digits and -_.~%")
+        return tuple(dict.fromkeys(topics))
 
     @property
     def pushes_per_minute(self) -> int | None:

@@ -143,6 +143,10 @@ class Settings(BaseSettings):
         refuse_wrong(self.caps, self.classes, self.apps)
         return self
 
+    def mirrored_apps(self) -> frozenset[str]:
+        """Apps whose topics FCM is told of."""
+        return frozenset(name for name, app in self.apps.items() if app.fcm is not None and app.fcm.mirror_topics)
+
     def waiting_classes(self) -> set[str]:
         """Classes whose window may be longer than the service level allows: they are late on purpose."""
         return {

@@ -35,12 +35,24 @@ def _prefix(app: str, platform: str) -> bytes:
     return f"{app}\0{platform}\0".encode()
 
 
+class TokenHolder(NamedTuple):
+    """What a provider that keeps topics itself is told of a registration: where to reach the device, and what it
+    follows. The address stands as in the device's row."""
+
+    kind: str  # of address
+    address: bytes
+    key_id: str
+    topics: tuple[str, ...]
+
+
 class Claim(NamedTuple):
-    """A registration that happened. `over`: it is over, so nothing but its age keeps its mark."""
+    """A registration that happened. `over`: it is over, so nothing but its age keeps its mark. `holder`: where topics
+    are mirrored."""
 
     token: Token
     registration: Registration
     over: bool = False
+    holder: TokenHolder | None = None
 
 
 class Mark(NamedTuple):
@@ -59,6 +71,16 @@ class Evict(NamedTuple):
     token: Token
     key: bytes  # of the device's row
     winner: Registration
+
+
+class TokenTopics(NamedTuple):
+    """What a provider is to know of one token. `holder.topics` is empty when nobody has the token. `is_new`: nobody is
+    known to have had it, so there is nothing to take back."""
+
+    token: Token
+    key: bytes  # of the device's row: the address may be sealed for it
+    holder: TokenHolder
+    is_new: bool
 
 
 def token_of(key: bytes) -> Token:

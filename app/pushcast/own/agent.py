@@ -144,6 +144,7 @@ class OwnStage(Stage):
                 return read
         barrier = self._outbox.barrier()
         self._marks.put_all(tenure, barrier, chunk.written())
+        self._marks.tell(tenure, barrier, chunk.topics)
         tenure.completions.add(batch, offsets, barrier)
         return read
 

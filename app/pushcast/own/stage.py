@@ -50,6 +50,6 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             subscriptions=(Subscription((names.claim,), BOUNDS),),
             build=made,
             tables=(TableSpec(names.owner, name="owners", writer=STAGE, by_key=True),),
-            produces=(names.owner, names.evict),
+            produces=(names.owner, names.evict, names.token_topics),
         )
     ]

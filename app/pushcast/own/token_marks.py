@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of
-from pushcast.model.ownership import Evict, Mark, Token, token_of, user_and_device
+from pushcast.model.ownership import Evict, Mark, Token, TokenTopics, token_of, user_and_device
 from pushcast.own.fresh import KnownMark, encoded
 from pushcast.own.tenure import OwnTenure
 from pushcast.stream.edge import Count
@@ -18,7 +18,7 @@ from pushcast.wire import headers as h
 from pushcast.wire import row_fences, topics
 from pushcast.wire.headers import Headers
 from pushcast.wire.newer import waited_for
-from pushcast.wire.ownership import decode_mark, encode_evict
+from pushcast.wire.ownership import decode_mark, encode_evict, encode_topics
 
 STAGE: Final = "own"
 _SOURCE: Final = "/pushcast/own"
@@ -31,6 +31,7 @@ class Names(NamedTuple):
     claim: str = topics.TOKEN_CLAIM
     owner: str = topics.TOKEN_OWNER
     evict: str = topics.TOKEN_EVICT
+    token_topics: str = topics.TOKEN_TOPICS
 
 
 class TokenMarks:
@@ -43,6 +44,7 @@ class TokenMarks:
         self._partitions = partitions
         self._count = count
         self._evict_headers = event_headers("token_evict")
+        self._topics_headers = event_headers("token_topics")
 
     def known(self, tenure: OwnTenure, keys: Iterable[bytes]) -> dict[bytes, KnownMark | None]:
         """What is known of tokens, by row key. Raises NewerSchema for a row that a later release wrote."""
@@ -75,6 +77,13 @@ class TokenMarks:
             partition = partition_of(user, self._partitions)
             self._outbox.put(barrier, self._names.evict, partition, encode_evict(evict), user, put_headers)
         await barrier.wait()
+
+    def tell(self, tenure: OwnTenure, barrier: Barrier, told: Iterable[tuple[TokenTopics, bytes]]) -> None:
+        """Under the barrier of the marks: a claim that is handled again finds its mark and tells the same again."""
+        for each, tag in told:
+            put_headers = [(h.CE_ID, tag), *self._topics_headers]
+            value, digest = encode_topics(each), each.token.digest
+            self._outbox.put(barrier, self._names.token_topics, tenure.number, value, digest, put_headers)
 
     def put(self, tenure: OwnTenure, barrier: Barrier, key: bytes, mark: KnownMark | None, tag: bytes) -> None:
         """None: a tombstone."""

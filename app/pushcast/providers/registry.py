@@ -28,6 +28,7 @@ from pushcast.providers.expo.client import ExpoProvider
 from pushcast.providers.expo.credentials import AccessToken as ExpoAccessToken
 from pushcast.providers.fcm.client import FcmProvider
 from pushcast.providers.fcm.credentials import AccessToken
+from pushcast.providers.fcm.subscriptions import CHANGES_PER_MINUTE, TopicSubscriptions
 from pushcast.providers.pacing import Pace
 from pushcast.providers.port import Provider
 from pushcast.providers.reach import Reach, address_of, proxy_of, reach, tls_of
@@ -39,6 +40,7 @@ from pushcast.providers.webpush.endpoints import EndpointPolicy, Origin
 
 # FCM ends a connection after an hour of use (observed): ours is replaced before that.
 FCM_MAX_AGE_SECONDS: Final = 3_300.0
+FCM_CONNECTION: Final = ConnectionOptions(max_streams=100, idle_ping_seconds=None, max_age_seconds=FCM_MAX_AGE_SECONDS)
 # What waits for a stream waits within its deadline: two of PLAN's largest batches keep any connection busy.
 MAX_WAITING: Final = 2_000
 # Clients choose the hosts: one that does not answer must not hold a place for long.
@@ -82,6 +84,30 @@ def build_channels(app_name: str, settings: Settings, clock: Clock | None = None
     return Channels(chosen.topic, _host(management), _host(publishing), credential, timeout_seconds, clock)
 
 
+def build_subscriptions(app_name: str, settings: Settings, clock: Clock | None = None) -> TopicSubscriptions:
+    """The topics of an app's Firebase project. Raises ConfigurationError as `build`."""
+    app = settings.apps.get(app_name)
+    chosen = None if app is None else app.fcm
+    if chosen is None:
+        raise ConfigurationError(f"apps.{app_name}.fcm: not configured")
+    clock = clock or SystemClock()
+    try:
+        place, credential = _fcm_place(chosen, clock)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"apps.{app_name}.fcm: {error}") from error
+    endpoint = place.endpoint(alpn_required=True)
+    options = PoolOptions(connection=FCM_CONNECTION, max_connections=1)
+    return TopicSubscriptions(
+        MulticastEngine(lambda: Pool(endpoint, options)),
+        credential,
+        project_id=chosen.project_id,
+        authority=place.address.authority,
+        timeout_seconds=_timeout_seconds(chosen, settings),
+        clock=clock,
+        pace=Pace(CHANGES_PER_MINUTE, ramp_seconds=0.0, now_seconds=clock.monotonic_seconds()),
+    )
+
+
 def _host(place: Reach) -> ChannelHost:
     options = PoolOptions(connection=ConnectionOptions(serial_until_answered=True), max_connections=1)
     endpoint = place.endpoint(alpn_required=False)
@@ -121,13 +147,17 @@ def _apns(app_name: str, chosen: Apns, settings: Settings, clock: Clock) -> Prov
     )
 
 
-def _fcm(app_name: str, chosen: Fcm, settings: Settings, clock: Clock) -> Provider:
+def _fcm_place(chosen: Fcm, clock: Clock) -> tuple[Reach, AccessToken]:
     place = reach(chosen, chosen.endpoint)
     credential = AccessToken(
         chosen.service_account_file, chosen.token_endpoint, tls_of(chosen.ca_file), clock, proxy=place.httpx_proxy
     )
-    options = ConnectionOptions(max_streams=100, idle_ping_seconds=None, max_age_seconds=FCM_MAX_AGE_SECONDS)
-    engine = _engine(chosen, place, settings, options, alpn_required=True)
+    return place, credential
+
+
+def _fcm(app_name: str, chosen: Fcm, settings: Settings, clock: Clock) -> Provider:
+    place, credential = _fcm_place(chosen, clock)
+    engine = _engine(chosen, place, settings, FCM_CONNECTION, alpn_required=True)
     setup = _setup(app_name, chosen, settings, engine, credential, clock, _pace(chosen, clock))
     return FcmProvider(setup, project_id=chosen.project_id, authority=place.address.authority)
 

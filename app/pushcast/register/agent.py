@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from functools import partial
 
 from pushcast.handover.healing import Healing
@@ -68,6 +68,7 @@ class RegisterStage(Stage):
         schema_generation: int = 2,
         tokens: Tokens = PLAIN,
         max_per_user: int | None = None,
+        mirrored: Set[str] = frozenset(),
         withholds: Callable[[Record], bool] | None = None,
         rules: SweepRules = DEFAULT_RULES,
         pace: SweepPace = DEFAULT_PACE,
@@ -88,7 +89,16 @@ class RegisterStage(Stage):
         self._in_flight = InFlight(max_rows_in_flight)
         doubts = BreakerDoubts(control)
         self._context = Context(
-            table, outbox, counters, doubts, names, admission.partitions, schema_generation, tokens, max_per_user
+            table,
+            outbox,
+            counters,
+            doubts,
+            names,
+            admission.partitions,
+            schema_generation,
+            tokens,
+            max_per_user,
+            mirrored,
         )
         self._applying = Applying(self._context, admission, self._edge, rules, clock)
         self._seeing = Seeing(self._context, clock, schemas)

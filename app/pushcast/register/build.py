@@ -73,6 +73,7 @@ def build(
         schema_generation=settings.schemas.write,
         tokens=tokens,
         max_per_user=settings.devices.max_per_user,
+        mirrored=settings.mirrored_apps(),
         withholds=partial(in_clear, names.changed) if require else None,
         rules=rules_of(settings.sweep),
         pace=SweepPace(settings.sweep.rows_per_second, settings.sweep.every_seconds),

@@ -6,15 +6,25 @@ event that is too late for its row still tells whose the token was then.
 
 from __future__ import annotations
 
-from pushcast.model.device import DeviceRow
-from pushcast.model.ownership import Claim, Registration, Token
+from pushcast.model.device import DeviceRow, DeviceState
+from pushcast.model.ownership import Claim, Registration, Token, TokenHolder
+from pushcast.model.words import Platform
 
 
 def held(key: bytes, row: DeviceRow | None) -> Claim | None:
     """The claim that a row stands for; None: it has no token."""
     if row is None or row.is_gone or not row.token_hash:
         return None
-    return Claim(Token(row.app, row.platform, row.token_hash), Registration(row.registered_at, key))
+    token = Token(row.app, row.platform, row.token_hash)
+    return Claim(token, Registration(row.registered_at, key), holder=_holder(row))
+
+
+def _holder(row: DeviceRow) -> TokenHolder | None:
+    """What FCM is told of it. A device that waits for its activation gets nothing yet, by its topics neither."""
+    if row.platform != Platform.FCM:
+        return None
+    topics = () if row.state == DeviceState.STAGED else row.topics
+    return TokenHolder(row.kind, row.address, row.key_id, topics)
 
 
 def given_up(key: bytes, row: DeviceRow | None) -> list[Claim]:
@@ -30,6 +40,8 @@ def registered(key: bytes, before: DeviceRow | None, after: DeviceRow) -> list[C
     earlier = held(key, before)
     if earlier is None or earlier.token == now.token:
         return [now]
+    if earlier.token.digest == after.token_hash_before:
+        earlier = earlier._replace(holder=None)  # the same token by another hash: its topics stay
     return [earlier._replace(over=True), now]
 
 

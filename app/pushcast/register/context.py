@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Final
 
 from pushcast.register.names import Topics
@@ -34,8 +35,10 @@ class Context:
         schema_generation: int = 2,
         tokens: Tokens = PLAIN,
         max_per_user: int | None = None,
+        mirrored: Set[str] = frozenset(),
     ) -> None:
-        """`max_per_user`: devices that a user may have in an app; None: no limit."""
+        """`max_per_user`: devices that a user may have in an app; None: no limit. `mirrored`: apps whose topics FCM is
+        told of."""
         self.table = table
         self.tokens = tokens
         self.doubts = doubts
@@ -44,6 +47,7 @@ class Context:
         self.names = names
         self.partitions = partitions
         self.max_per_user = max_per_user
+        self.mirrored = mirrored
         self.encode = RowWriter(schema_generation).encode
         self._event_headers = _without_id(headers.event("device_row", "", SOURCE))
         self.claim_headers = _without_id(headers.event("token_claim", "", SOURCE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pushcast.model.ownership import Evict, Registration
+from pushcast.register.claims import given_up
 from pushcast.register.context import Context
 from pushcast.register.kept import Kept
 from pushcast.register.removals import TOKEN_MOVED, gone
@@ -35,5 +36,6 @@ class Evicting:
             # The row's time, not the winner's: the device may have registered another token in between.
             marker = gone(evict.key, row, row.registered_at, appended_at(record) or evict.winner.at, TOKEN_MOVED)
             self._write.gone(record, evict.key, marker, TOKEN_MOVED)
+            self._write.restated(record, given_up(evict.key, row))  # the winner may be over, and then nobody has it
             self._counters["evictions", "removed"] += 1
             self._counters["removals", TOKEN_MOVED] += 1

@@ -83,7 +83,7 @@ class Changes:
         else:
             self._write.device(record, key, after, "topics")
             if is_new:
-                self._write.held(record, after)
+                self._write.held(record, key, after)
             else:
                 self._write.claims(record, registered(key, before, after))
             if before is not None and before.time_zone != after.time_zone:
@@ -150,20 +150,26 @@ class Changes:
 
     def _follow(self, record: Record, event: DeviceChange, at: int) -> None:
         user, key = event.user.encode(), device_row_key(event.user, event.app, event.device)
-        after = following(event, at, self._view.device(user, key)[0])
+        before = self._view.device(user, key)[0]
+        after = following(event, at, before)
         if isinstance(after, Kept):
+            self._write.restated(record, [held(key, before)])
             self._counters["topic_changes", after] += 1
             return
         self._write.device(record, key, after, "add")
+        self._write.restated(record, [held(key, after)])
         self._counters["topic_changes", "written"] += 1
 
     def _activate(self, record: Record, event: DeviceChange) -> None:
         user, key = event.user.encode(), device_row_key(event.user, event.app, event.device)
-        after = activated(self._view.device(user, key)[0])
+        before = self._view.device(user, key)[0]
+        after = activated(before)
         if isinstance(after, Kept):
+            self._write.restated(record, [held(key, before)])
             self._counters["activations", after] += 1
             return
         self._write.device(record, key, after, "device")
+        self._write.restated(record, [held(key, after)])
         self._counters["activations", "written"] += 1
 
     def _prefer(self, record: Record, event: DeviceChange, at: int) -> None:

@@ -8,10 +8,12 @@ from typing import Final, Self
 
 from pushcast.model.device import DeviceRow
 from pushcast.model.errors import InvalidInput
+from pushcast.model.ids import partition_of
 from pushcast.model.ownership import Claim
 from pushcast.model.partitions import partitions_of
 from pushcast.model.user import UserRow
-from pushcast.model.words import Lane, Reason
+from pushcast.model.words import Lane, Platform, Reason
+from pushcast.register.claims import held
 from pushcast.register.context import REASON, STEP, Context, Headers
 from pushcast.register.names import STAGE
 from pushcast.register.tenure import RegisterTenure, Row
@@ -21,7 +23,14 @@ from pushcast.stream.ports import Barrier
 from pushcast.wire import headers, row_fences, topics
 from pushcast.wire.dead_letters import SourceRecord
 from pushcast.wire.notices import Notice, notice_headers
-from pushcast.wire.ownership import MAX_CLAIMS, EncodedClaim, encode_claim, encode_held, join_claims
+from pushcast.wire.ownership import (
+    MAX_CLAIMS,
+    EncodedClaim,
+    encode_claim,
+    encode_held,
+    encode_holder_claim,
+    join_claims,
+)
 from pushcast.wire.user_rows import encode_user_row
 
 #: 200 topics of 256 bytes, the longest address and room to spare; far below what the devices topic takes.
@@ -50,7 +59,7 @@ class Writing:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """After an error nothing is claimed, and nothing is done: the events are handled again, and claim again."""
-        if error is None and self._claims:
+        if error is None:
             self._put_claims()
 
     def device(
@@ -84,11 +93,33 @@ class Writing:
     def claims(self, record: SourceRecord, claims: Iterable[Claim]) -> None:
         """For OWN, in the partitions of their tokens."""
         for claim in claims:
-            self._claim(record, encode_claim(claim))
+            if self._tells(claim):
+                self._claim_with_holder(record, claim)
+            else:
+                self._claim(record, encode_claim(claim))
 
-    def held(self, record: SourceRecord, row: DeviceRow) -> None:
+    def held(self, record: SourceRecord, key: bytes, row: DeviceRow) -> None:
         """The claim of a row that takes no other's place: `claims.registered`, in one step."""
-        self._claim(record, encode_held(row, record.key or b""))
+        if row.app in self._context.mirrored and row.platform == Platform.FCM:
+            self.claims(record, [claim for claim in (held(key, row),) if claim is not None])
+        else:
+            self._claim(record, encode_held(row, record.key or b""))
+
+    def restated(self, record: SourceRecord, claims: Iterable[Claim | None]) -> None:
+        """Claims that OWN has already, for what they say of topics: nothing where none are mirrored."""
+        self.claims(record, [claim for claim in claims if claim is not None and self._tells(claim)])
+
+    def _tells(self, claim: Claim) -> bool:
+        return claim.holder is not None and claim.token.app in self._context.mirrored
+
+    def _claim_with_holder(self, record: SourceRecord, claim: Claim) -> None:
+        """In a record of its own, behind the claims before it: those of one token keep their order."""
+        self._put_claims()
+        context = self._context
+        digest, value = encode_holder_claim(claim)
+        partition = partition_of(digest, context.partitions)
+        added = [(headers.CE_ID, _tag(record)), *context.claim_headers]
+        context.outbox.put(self._barrier, context.names.claim, partition, value, digest, added)
 
     def _claim(self, record: SourceRecord, claim: EncodedClaim) -> None:
         if not self._claims:
@@ -96,11 +127,14 @@ class Writing:
         self._claims.append(claim)
 
     def _put_claims(self) -> None:
+        if not self._claims:
+            return
         context = self._context
+        made, self._claims = self._claims, []
         added = [(headers.CE_ID, self._claims_tag), *context.claim_headers]
         by_partition: dict[int, list[EncodedClaim]] = {}
-        partitions = partitions_of([digest for digest, _ in self._claims], context.partitions)
-        for partition, claim in zip(partitions, self._claims, strict=True):
+        partitions = partitions_of([digest for digest, _ in made], context.partitions)
+        for partition, claim in zip(partitions, made, strict=True):
             by_partition.setdefault(partition, []).append(claim)
         for partition, claims in by_partition.items():
             for start in range(0, len(claims), MAX_CLAIMS):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Collection, Mapping
 from typing import Any, Final, Literal
 
 from pushcast.model.audience import topics_of
 from pushcast.model.broadcast import Via
 from pushcast.model.device import AddressKind
+from pushcast.model.fcm_topics import is_fcm_topic
 from pushcast.model.notification import Options
 from pushcast.model.words import Platform
 from pushcast.wire.audiences import parse_audience
@@ -20,7 +20,6 @@ ViaWord = Literal["devices", "fcm_topic", "apns_channel"]
 MAX_FCM_TOPICS: Final = 5
 #: Apple states no limit of a channel's id; a record key and a receipt have one.
 MAX_CHANNEL_BYTES: Final = 256
-_FCM_TOPIC: Final = re.compile(r"[a-zA-Z0-9\-_.~%]{1,900}")
 
 
 def via_of(word: ViaWord, audience: Mapping[str, Any], given: Collection[str], options: Options) -> Via | None:
@@ -50,7 +49,7 @@ def _fcm_topic(audience: Mapping[str, Any]) -> Via:
             refuse("audience", "must be one topic, or a condition, for via: fcm_topic")
         address = audience["topics"][0]
     for name in topics_of(node):
-        if not _FCM_TOPIC.fullmatch(name):
+        if not is_fcm_topic(name):
             refuse(field, f"has {name!r}; FCM takes 1 to 900 letters, digits and -_.~%")
     return Via(Platform.FCM, kind, address)
 

@@ -12,12 +12,11 @@ import msgspec
 
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import TOKEN_HASH_BYTES
-from pushcast.model.ownership import NOBODY, Claim, registration_of, token_of
+from pushcast.model.ownership import NOBODY, Claim, TokenHolder, registration_of, token_of
 from pushcast.wire.avro_bytes import END, long_at, text_at, time_at
-from pushcast.wire.ownership import MAX_CLAIMS, decode_claims, is_over, registration_columns
-from pushcast.wire.schemas import FRAME_BYTES, avro_type
+from pushcast.wire.ownership import CLAIM_FRAME, MAX_CLAIMS, decode_claims, is_over, registration_columns
+from pushcast.wire.schemas import FRAME_BYTES
 
-_FRAME: Final = avro_type("token_claim").frame
 _DIGEST: Final = bytes((TOKEN_HASH_BYTES << 1,))
 _MAX_HEADS: Final = 64
 _MAX_HIGHS: Final = 4096
@@ -37,6 +36,7 @@ class ReadClaim(msgspec.Struct, frozen=True, gc=False):
     over: bool
     is_held: bool  # a device has the token by it
     columns: bytes  # user, device and time: a mark begins with the same
+    holder: TokenHolder | None = None
 
     def claim(self) -> Claim:
         """The claim itself."""
@@ -44,12 +44,12 @@ class ReadClaim(msgspec.Struct, frozen=True, gc=False):
         user, at = text_at(columns, 0)
         device, at = text_at(columns, at)
         registered_at, _ = time_at(columns, at)
-        return Claim(token, registration_of(user, token.app, device, registered_at), self.over)
+        return Claim(token, registration_of(user, token.app, device, registered_at), self.over, self.holder)
 
 
 def read_claims(key: bytes | None, value: bytes | None) -> list[ReadClaim]:
     """In the order in which they were made. Raises InvalidInput naming the field."""
-    if key is not None and len(key) == TOKEN_HASH_BYTES and value is not None and value[:FRAME_BYTES] == _FRAME:
+    if key is not None and len(key) == TOKEN_HASH_BYTES and value is not None and value[:FRAME_BYTES] == CLAIM_FRAME:
         try:
             return _read(key, value)
         except (IndexError, ValueError, InvalidInput):
@@ -59,7 +59,8 @@ def read_claims(key: bytes | None, value: bytes | None) -> list[ReadClaim]:
 
 def _encoded(claim: Claim) -> ReadClaim:
     is_held = not claim.over and claim.registration.key != NOBODY
-    return ReadClaim(claim.token.key(), claim.over, is_held, registration_columns(claim.registration))
+    columns = registration_columns(claim.registration)
+    return ReadClaim(claim.token.key(), claim.over, is_held, columns, claim.holder)
 
 
 def _read(digest: bytes, value: bytes) -> list[ReadClaim]:

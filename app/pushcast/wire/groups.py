@@ -8,6 +8,7 @@ from pushcast.model.words import Lane, Platform
 
 REGISTER: Final = "pushcast-register"
 OWN: Final = "pushcast-own"
+MIRROR: Final = "pushcast-mirror"
 SETTLE: Final = "pushcast-settle"
 SPREAD: Final = "pushcast-spread"
 KEEP: Final = "pushcast-keep"

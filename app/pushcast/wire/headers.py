@@ -43,6 +43,7 @@ TYPES = {
     "token_claim": b"dev.pushcast.token.claim.v1",
     "token_owner": b"dev.pushcast.token.owner.v1",
     "token_evict": b"dev.pushcast.token.evict.v1",
+    "token_topics": b"dev.pushcast.token.topics.v1",
 }
 
 

@@ -24,10 +24,11 @@ from pushcast.wire.schemas import (
 
 _KNOWN: Final = frozenset(SINGLE_OBJECT_MARKER + fingerprint for fingerprint in released())
 #: What this release writes. A batch that says nothing beyond its plain schema is written in that one for good, and a
-#: planned record without a broadcast.
+#: planned record without a broadcast, and a claim without a holder.
 _CURRENT: Final = frozenset(avro_type(name).frame for name in NAMES) | {
     written_type("send_batch", 1).frame,
     released_type("planned", 2).frame,
+    released_type("token_claim", 2).frame,
 }
 #: Frames that an earlier release wrote, or this one with `schemas.write: 1`.
 EARLIER: Final = _KNOWN - _CURRENT
@@ -41,7 +42,7 @@ INTERNAL: Final = frozenset(
         *map(topics.keep, Lane),
         *map(topics.due, Lane),
         *(topics.PARKED, topics.TOKEN_INVALID, topics.TOKEN_HOLD, topics.DEVICE, topics.PLANNED, topics.RECEIPT),
-        *(topics.TOKEN_OWNER, topics.TOKEN_EVICT),
+        *(topics.TOKEN_OWNER, topics.TOKEN_EVICT, topics.TOKEN_TOPICS),
         topics.WALKED,
         topics.USER,
         topics.RECALLABLE,

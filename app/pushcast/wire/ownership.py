@@ -1,4 +1,5 @@
-"""Claims, owners and evictions of tokens as records of `push.token.claim.v1`, `….owner.v1` and `….evict.v1`."""
+"""Claims, owners, evictions and topics of tokens as records of `push.token.claim.v1`, `….owner.v1`, `….evict.v1` and
+`….topics.v1`."""
 
 from __future__ import annotations
 
@@ -9,19 +10,32 @@ from typing import Any, Final
 from pushcast.model.device import DeviceRow
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import TOKEN_HASH_BYTES
-from pushcast.model.ownership import Claim, Evict, Mark, Registration, Token, registration_of, user_and_device
+from pushcast.model.ownership import (
+    Claim,
+    Evict,
+    Mark,
+    Registration,
+    Token,
+    TokenHolder,
+    TokenTopics,
+    registration_of,
+    user_and_device,
+)
 from pushcast.model.words import Platform, Reason
 from pushcast.wire.avro_bytes import array_of, bytes_of, long_of
 from pushcast.wire.keys import check_id
-from pushcast.wire.schemas import avro_type
+from pushcast.wire.schemas import avro_type, released_type
 
 CLAIM: Final = "claim"
 VACATE: Final = "vacate"
 #: Of one record: of the longest ids 90 kB, far below what the topic takes.
 MAX_CLAIMS: Final = 100
 _CLAIM = avro_type("token_claim")
+#: A claim without a holder is written in the schema before it: most apps mirror no topics, and OWN reads it by hand.
+CLAIM_FRAME: Final = released_type("token_claim", 2).frame
 _OWNER = avro_type("token_owner")
 _EVICT = avro_type("token_evict")
+_TOPICS = avro_type("token_topics")
 _PLATFORMS: Final = frozenset(map(str, Platform))
 #: The hash of a token, and what stands of its claim behind that.
 EncodedClaim = tuple[bytes, bytes]
@@ -43,12 +57,30 @@ def encode_claims(claims: Sequence[Claim]) -> bytes:
 def join_claims(claims: Sequence[EncodedClaim]) -> bytes:
     """As `encode_claims`, of claims whose columns are encoded."""
     (_, first), *more = claims
-    return _CLAIM.frame + first + array_of([bytes_of(digest) + columns for digest, columns in more])
+    return CLAIM_FRAME + first + array_of([bytes_of(digest) + columns for digest, columns in more])
 
 
 def encode_claim(claim: Claim) -> EncodedClaim:
     """For `join_claims`."""
     return claim.token.digest, _claim_columns(claim)
+
+
+def encode_holder_claim(claim: Claim) -> EncodedClaim:
+    """A claim with its holder: the hash, and the value of a record of its own."""
+    holder = claim.holder
+    user, device = user_and_device(claim.registration.key)
+    return claim.token.digest, _CLAIM.encode(
+        {
+            "op": VACATE if claim.over else CLAIM,
+            "app": claim.token.app,
+            "platform": claim.token.platform,
+            "user": user,
+            "device": device,
+            "at": claim.registration.at,
+            "more": [],
+            "holder": None if holder is None else {**holder._asdict(), "topics": list(holder.topics)},
+        }
+    )
 
 
 def encode_held(row: DeviceRow, user: bytes) -> EncodedClaim:
@@ -78,7 +110,13 @@ def decode_claims(key: bytes | None, value: bytes | None) -> list[Claim]:
     more = datum["more"]
     if len(more) >= MAX_CLAIMS:
         raise InvalidInput(Reason.TOO_LARGE, f"{len(more) + 1} claims in one record; at most {MAX_CLAIMS}", "more")
-    return [_claim(key, datum), *[_further_claim(item) for item in more]]
+    holder = datum["holder"]
+    first = _claim(key, datum)._replace(holder=None if holder is None else _holder(holder))
+    return [first, *[_further_claim(item) for item in more]]
+
+
+def _holder(item: dict[str, Any]) -> TokenHolder:
+    return TokenHolder(item["kind"], item["address"], item["key_id"], tuple(item["topics"]))
 
 
 def _further_claim(item: dict[str, Any]) -> Claim:
@@ -162,3 +200,31 @@ def decode_evict(user: str, value: bytes | None) -> Evict:
     loser = registration_of(user, app, check_id(datum["device"], "device"), 0)
     winner: Registration = registration_of(datum["winner_user"], app, datum["winner_device"], datum["winner_at"])
     return Evict(Token(app, datum["platform"], datum["token_hash"]), loser.key, winner)
+
+
+def encode_topics(told: TokenTopics) -> bytes:
+    """Framed Avro; its record key is the token's hash."""
+    user, device = user_and_device(told.key)
+    return _TOPICS.encode(
+        {
+            "app": told.token.app,
+            "platform": told.token.platform,
+            "user": user,
+            "device": device,
+            **told.holder._asdict(),
+            "topics": list(told.holder.topics),
+            "is_new": told.is_new,
+        }
+    )
+
+
+def decode_topics(digest: bytes | None, value: bytes | None) -> TokenTopics:
+    """`digest` is the record key. Raises InvalidInput."""
+    if digest is None or len(digest) != TOKEN_HASH_BYTES:
+        raise InvalidInput(Reason.KEY_INVALID, f"the key is a token's hash of {TOKEN_HASH_BYTES} bytes", "key")
+    if value is None:
+        raise InvalidInput(Reason.TOMBSTONE, "a null value on an event topic means nothing")
+    datum = _TOPICS.decode(value)
+    app, user, device = (check_id(datum[name], name) for name in ("app", "user", "device"))
+    key = registration_of(user, app, device, 0).key
+    return TokenTopics(Token(app, datum["platform"], digest), key, _holder(datum), datum["is_new"])

@@ -25,7 +25,7 @@ CONFLUENT_FRAME_BYTES = 5
 NAMES = (
     *("notification", "device_change", "device_row", "send_batch", "planned", "receipt", "token_invalid"),
     *("ticket_batch", "fence", "leg", "user_row", "broadcast", "walk_order", "cancel", "timer", "engagement"),
-    *("token_claim", "token_owner", "token_evict"),
+    *("token_claim", "token_owner", "token_evict", "token_topics"),
     *("digest_head", "badge", "usage", "recall_offer", "recallable", "counted", "held_broadcast"),
 )
 #: `schemas.write`: 1 writes what the release before reads, 2 writes the newest schemas.

@@ -17,6 +17,7 @@ TOKEN_HOLD: Final = "push.token.hold.v1"  # noqa: S105 - a topic, not a secret
 TOKEN_CLAIM: Final = "push.token.claim.v1"  # noqa: S105 - a topic, not a secret
 TOKEN_OWNER: Final = "push.token.owner.v1"  # noqa: S105 - a topic, not a secret
 TOKEN_EVICT: Final = "push.token.evict.v1"  # noqa: S105 - a topic, not a secret
+TOKEN_TOPICS: Final = "push.token.topics.v1"  # noqa: S105 - a topic, not a secret
 PARKED: Final = "push.parked.v1"
 CONTROL: Final = "push.control.v1"
 WALKED: Final = "push.walked.v1"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
@@ -217,6 +217,7 @@ class Harness:
         withholds: Callable[[Record], bool] | None = None,
         clock: ManualClock | None = None,
         rules: SweepRules = DEFAULT_RULES,
+        mirrored: Set[str] = frozenset(),
     ) -> None:
         self.kafka = kafka or TwinKafka()
         self.counters = Counters()
@@ -239,6 +240,7 @@ class Harness:
             withholds=withholds,
             max_rows_in_flight=max_rows_in_flight,
             max_per_user=max_per_user,
+            mirrored=mirrored,
             rules=rules,
             fatal=lambda _, error: self.failures.append(error),
             call_later=self.timers,

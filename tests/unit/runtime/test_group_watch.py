@@ -120,7 +120,7 @@ async def test_nothing_is_asked_of_a_cluster_that_does_not_answer(monkeypatch: p
 
 def test_the_groups_of_the_tools_are_those_of_the_stages() -> None:
     apns = {"key_file": "k.p8", "key_id": "E52JRQW3DA", "team_id": "4P2AQZH86A", "topic": "com.example.news"}
-    fcm = {"service_account_file": "f.json", "project_id": "news"}
+    fcm = {"service_account_file": "f.json", "project_id": "news", "mirror_topics": ["team"]}
     webpush = {"vapid_key_file": "v.pem", "subject": "mailto:a@example.com", "allowed_hosts": ["push.example.com"]}
     news = {"apns": apns, "fcm": fcm, "webpush": webpush, "expo": {}}
     settings = Settings.model_validate({"apps": {"news": news}})

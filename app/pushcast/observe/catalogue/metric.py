@@ -67,6 +67,7 @@ class MetricName(StrEnum):
     DEVICES_OVERDUE = "pushcast_devices_overdue"
     SWEEPS = "pushcast_sweeps_total"
     SWEEPS_BRAKED = "pushcast_sweeps_braked"
+    MIRRORED_TOPICS = "pushcast_mirrored_topics_total"
     EVICTIONS = "pushcast_token_evictions_total"
     TOKEN_CLAIMS = "pushcast_token_claims_total"  # noqa: S105 - a metric
     MARKERS_DROPPED = "pushcast_device_markers_dropped_total"

@@ -87,4 +87,13 @@ METRICS: Final = (
         "When a certificate ends, in seconds since the epoch. Keys and tokens without an end have no series.",
         "Within two weeks: put a new certificate in place of the file; senders take it within 6 s, without a restart.",
     ),
+    Metric(
+        N.MIRRORED_TOPICS,
+        "counter",
+        "changes",
+        (L.APP, L.RESULT),
+        "What FCM was told of devices' topics: `followed`, `left`, or why not, as `unregistered` and `given_up`.",
+        "`given_up`: FCM refused for ten minutes, and these devices are told of again when they refresh; look at the"
+        " log for `fcm_topics_refused`. `not_mirrored`: registrars and senders differ in `mirror_topics`.",
+    ),
 )

@@ -18,7 +18,8 @@ from pushcast.simulators.fcm.lives import Life, Lives
 from pushcast.simulators.fcm.oauth import TokenEndpoint
 from pushcast.simulators.fcm.prefixes import effect_of
 from pushcast.simulators.fcm.quota import Quota, QuotaKeeper
-from pushcast.simulators.fcm.target import Target, target_of
+from pushcast.simulators.fcm.subscriptions import Subscriptions
+from pushcast.simulators.fcm.target import Subscription, Target, target_of
 from pushcast.simulators.provider import Provider, json_body, retry_after_field
 from pushcast.simulators.recorder import Recorder
 from pushcast.simulators.screens import Screens
@@ -49,6 +50,7 @@ class FcmProvider(Provider):
         self.oauth = oauth
         self.projects = projects
         self.quota = QuotaKeeper()
+        self.subscriptions = Subscriptions()
         self.screens = Screens(look_of)
         self._ids = random.getrandbits(48)
         self.lives = Lives(self)
@@ -63,6 +65,7 @@ class FcmProvider(Provider):
     def reset(self) -> None:
         super().reset()
         self.quota.clear()
+        self.subscriptions.clear()
         self.screens.switch(False)
         self.oauth.reset()
 
@@ -104,7 +107,11 @@ class FcmProvider(Provider):
         }
 
     def stats(self) -> dict[str, Any]:
-        return {**super().stats(), "access_tokens_issued": self.oauth.issued}
+        return {
+            **super().stats(),
+            "access_tokens_issued": self.oauth.issued,
+            "topics_followed": self.subscriptions.state(),
+        }
 
     def opened(self, connection: Connection) -> None:
         super().opened(connection)
@@ -129,11 +136,14 @@ class FcmProvider(Provider):
         if target.kind == "token":
             self._token_request(connection, stream_id, target, body)
             return
-        self.recorder.requests += 1
         life = connection.memo
         if isinstance(life, Life):
             life.used_at = asyncio.get_running_loop().time()
             life.pings = 0
+        if target.subscription is not None:
+            self._change_topics(connection, stream_id, target, target.subscription)
+            return
+        self.recorder.requests += 1
         label = self._send_message(connection, stream_id, target, body)
         self.recorder.log(connection.received_at, connection.number, stream_id, shape, values, body, label)
         if self.goaway_after:
@@ -217,6 +227,23 @@ class FcmProvider(Provider):
         if target.project not in self.projects:
             return errors.NOT_FOUND
         return errors.PERMISSION_DENIED if project != target.project else None
+
+    def _change_topics(self, connection: Connection, stream_id: int, target: Target, asked: Subscription) -> None:
+        """No push: it is in no count of these."""
+        self.recorder.events["topic_changes"] += 1
+        registration = asked.registration.encode()
+        effect = self.rules.find(registration, target.project) if self.rules.rules else None
+        effect = effect or effect_of(registration) or (_MAINTENANCE if self.maintenance else None)
+        if effect is not None:
+            self.perform(connection, stream_id, effect, self.delay_seconds(), None)
+            return
+        fault = self._refuse_caller(target) if self.checks else target.fault
+        fault = fault or self.subscriptions.change(target.project, asked)
+        if fault is not None:
+            self.send(connection, stream_id, self._fault_answer(fault, None), self.delay_seconds())
+            return
+        body = {"topic_name": asked.topic} if asked.adds else {}
+        self.send(connection, stream_id, Answer(_ACCEPTED, json_body(body)), self.delay_seconds())
 
     def _token_request(self, connection: Connection, stream_id: int, target: Target, body: bytes) -> None:
         self.recorder.events["token_requests"] += 1
