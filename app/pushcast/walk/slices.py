@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterable
+from operator import itemgetter
+
 from pushcast.config.stages import Broadcast as Limits
 from pushcast.model.clock import Clock
 from pushcast.stream.table import Row, Table
@@ -62,7 +66,8 @@ class Slices:
 
     def _rows(self, tenure: WalkTenure, after: bytes, limit: int) -> tuple[list[Row], bool]:
         """The next rows of whole users, and whether they are the last ones. Walks that are at one place read them once,
-        as long as no row has changed: broadcasts that begin together stay so, because they take turns."""
+        as long as no row has changed, and stay together, because they take turns. A slice ends where another walk
+        stands, so that a walk that catches up comes to that very place."""
         if len(tenure.orders) < 2:
             tenure.read = None
             return self._read(tenure, after, limit)
@@ -70,7 +75,9 @@ class Slices:
         read = tenure.read
         is_paced = limit < tenure.slice_rows
         if read is None or (read.after, read.at) != (after, at) or (is_paced and len(read.rows) > limit):
-            read = tenure.read = ReadRows(after, at, *self._read(tenure, after, limit))
+            rows, at_end = self._read(tenure, after, limit)
+            met = rows_until(rows, (each.place for each in tenure.orders))
+            read = tenure.read = ReadRows(after, at, met, at_end and len(met) == len(rows))
         return read.rows, read.at_end
 
     def _read(self, tenure: WalkTenure, after: bytes, limit: int) -> tuple[list[Row], bool]:
@@ -93,3 +100,14 @@ class Slices:
         order.walk.end(leg, leg.to_user, last=last, reason=reason)
         order.leg = None
         self._outputs.legs(tenure, order)
+
+
+def rows_until(rows: list[Row], places: Iterable[bytes]) -> list[Row]:
+    """The rows up to the first of these users who has a row before the last one; all of them when there is none."""
+    if not rows:
+        return rows
+    first, last = (rows[at][0].partition(b"\0")[0] for at in (0, -1))
+    place = min((place for place in places if first <= place < last), default=None)
+    if place is None:
+        return rows
+    return rows[: bisect_left(rows, place + b"\0\xff", key=itemgetter(0))]

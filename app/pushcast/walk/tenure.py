@@ -42,6 +42,11 @@ class Underway:
         """Of its record."""
         return self.walk.offset
 
+    @property
+    def place(self) -> bytes:
+        """The last user that it has passed."""
+        return self.walk.front if self.leg is None else self.leg.to_user
+
 
 class ReadRows(NamedTuple):
     """Rows that one of several walks has read. `after`: the user that they come behind; `at`: position of the table."""

@@ -21,6 +21,7 @@ from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.tracker import Tracker
 from pushcast.walk.agent import WalkStage
 from pushcast.walk.exact import build_handover
+from pushcast.walk.slices import rows_until
 from pushcast.walk.waits import LOOK_SECONDS
 from pushcast.wire import headers as h
 from pushcast.wire import topics
@@ -357,6 +358,51 @@ async def test_two_walks_at_one_place_read_its_rows_once() -> None:
     assert [(leg.scanned, leg.users) for leg in harness.legs()] == 2 * [
         (leg.scanned, leg.users) for leg in alone.legs()
     ]
+
+
+async def test_a_walk_that_catches_up_with_another_goes_on_with_it() -> None:
+    harness = await Harness(slice_rows=16).start()
+    read, after = harness.table.rows_after, list[bytes]()
+    place = b"u-014\0\xff"  # behind the first slice
+
+    def noted(partition: int, key: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        if not after:
+            harness.halt(Kind.HOLD)  # the first walk stands still from here on
+        elif key == place:
+            harness.halt(Kind.HOLD, over=True)  # until the second one is there
+        after.append(key)
+        return read(partition, key, limit)
+
+    harness.table.rows_after = noted  # type: ignore[method-assign]
+    await harness.order()
+    # Of users who have come meanwhile the second walk's slices end elsewhere.
+    for user in ("u-0001", "u-0002", "u-0003"):
+        fixed = ("news", "d", "apns", "token", user.encode(), "", b"%16b" % user.encode(), "active", T0 - 5, T0 - 5)
+        harness.table.rows[PARTITION][device_row_key(user, "news", "d")] = encode_row(DeviceRow(*fixed))
+    await harness.order(id="b-2", count_only=True)  # a count is not held
+    assert place in after
+    assert sum(leg.matched for leg in harness.legs()) == 2 * USERS + 3
+    together = after[after.index(place) :]
+    assert len(set(together)) == len(together), "a stretch was read by each of them"
+
+
+@pytest.mark.parametrize(
+    ("places", "users"),
+    [
+        ([], "abcd"),
+        ([b""], "abcd"),
+        ([b"0"], "abcd"),
+        ([b"d"], "abcd"),
+        ([b"z"], "abcd"),
+        ([b"c", b"b", b"z"], "aab"),
+        ([b"bb"], "aabbc"),
+    ],
+)
+def test_a_slice_ends_where_another_walk_stands(places: list[bytes], users: str) -> None:
+    keys = [b"a\0news\0d", b"a\0news\0e", b"b\0news\0d", b"bb\0news\0d", b"c\0news\0d", b"d\0news\0d"]
+    met = rows_until([(key, b"") for key in keys], places)
+    expected = {"abcd": keys, "aab": keys[:3], "aabbc": keys[:4]}[users]
+    assert [key for key, _ in met] == expected
 
 
 async def test_a_resend_waits_for_who_had_the_first_one() -> None:
