@@ -12,7 +12,7 @@ from pushcast.own.fresh import KnownMark, encoded
 from pushcast.own.tenure import OwnTenure
 from pushcast.stream.edge import Count
 from pushcast.stream.overlay import OverlayEntry
-from pushcast.stream.ports import Barrier, Outbox
+from pushcast.stream.ports import Barrier, Outbox, putting_many
 from pushcast.stream.table import Table
 from pushcast.wire import headers as h
 from pushcast.wire import row_fences, topics
@@ -43,6 +43,7 @@ class TokenMarks:
         self._names = names
         self._partitions = partitions
         self._count = count
+        self._put_many = putting_many(outbox)
         self._evict_headers = event_headers("token_evict")
         self._topics_headers = event_headers("token_topics")
 
@@ -95,12 +96,17 @@ class TokenMarks:
         """Keys with their marks and tags: neighbours often have one tag."""
         added: Headers = ()
         last = b""
-        put, note, topic, number = self._outbox.put, tenure.overlay.put, self._names.owner, tenure.number
+        note, topic, number = tenure.overlay.put, self._names.owner, tenure.number
+        records: list[tuple[bytes, bytes, Headers]] = []  # of each key there is one
         for key, mark, tag in marks:
             if tag != last:
                 added, last = [(h.CE_ID, tag), *tenure.origin], tag
             note(key.partition(b"\0")[0], key, OverlayEntry(mark, tag))
-            put(barrier, topic, number, None if mark is None else encoded(mark), key, added)
+            if mark is None:
+                self._outbox.put(barrier, topic, number, None, key, added)
+            else:
+                records.append((encoded(mark), key, added))
+        self._put_many(barrier, topic, number, records)
 
     def overwrite(self, tenure: OwnTenure, void: Mapping[bytes, int]) -> None:
         """Writes what is known of these keys over void rows, under tags of their own: what is in flight has the same

@@ -8,7 +8,7 @@ from typing import Final
 from pushcast.register.names import Topics
 from pushcast.register.ports import Counters, Doubts
 from pushcast.register.tokens import PLAIN, Tokens
-from pushcast.stream.ports import Outbox
+from pushcast.stream.ports import Outbox, putting_many
 from pushcast.stream.table import Table
 from pushcast.wire import headers
 from pushcast.wire.row_writer import RowWriter
@@ -43,6 +43,7 @@ class Context:
         self.tokens = tokens
         self.doubts = doubts
         self.outbox = outbox
+        self.put_many = putting_many(outbox)
         self.counters = counters
         self.names = names
         self.partitions = partitions

@@ -40,8 +40,8 @@ HEALED: Final = b"healed"
 
 
 class Writing:
-    """For one stretch without an await: reading a row and writing it are one step. Enter it: what the rows claim is put
-    when it is left, as few records."""
+    """For one stretch without an await: reading a row and writing it are one step. Enter it: rows, and what they claim
+    as few records, are put when it is left."""
 
     def __init__(self, context: Context, tenure: RegisterTenure, barrier: Barrier) -> None:
         self._context = context
@@ -49,6 +49,7 @@ class Writing:
         self._overlay = tenure.overlay
         self._constant = tenure.headers
         self._barrier = barrier
+        self._rows: list[tuple[bytes, bytes, headers.Headers]] = []
         self._claims: list[EncodedClaim] = []
         self._claims_tag = b""
 
@@ -58,8 +59,9 @@ class Writing:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """After an error nothing is claimed, and nothing is done: the events are handled again, and claim again."""
+        """After an error nothing is done: the events are handled again."""
         if error is None:
+            self._put_rows()
             self._put_claims()
 
     def device(
@@ -181,7 +183,16 @@ class Writing:
             if trace is not None:
                 added.append((headers.TRACEPARENT, trace))
         self._overlay.put(record.key or b"", key, OverlayEntry(row, tag))
-        self._put(self._context.names.device, value, key, added)
+        if value is None:
+            self._put_rows()  # a row of this key may be among them
+            self._put(self._context.names.device, None, key, added)
+        else:
+            self._rows.append((value, key, added))
+
+    def _put_rows(self) -> None:
+        if self._rows:
+            rows, self._rows = self._rows, []
+            self._context.put_many(self._barrier, self._context.names.device, self._partition, rows)
 
     def _put(self, topic: str, value: bytes | None, key: bytes | None, added: Headers) -> None:
         self._context.outbox.put(self._barrier, topic, self._partition, value, key=key, headers=added)
