@@ -21,7 +21,7 @@ from pushcast.model.said import said
 from pushcast.runtime import start
 from pushcast.runtime.child import end_with_parent
 from pushcast.runtime.layout import ProcessPlan
-from pushcast.runtime.memory import give_back, share_pools
+from pushcast.runtime.memory import fill_gaps, give_back, share_pools
 from pushcast.runtime.priority import stand_apart
 from pushcast.stream.stages import stages
 from pushcast.wire.schemas import NAMES, avro_type
@@ -68,6 +68,7 @@ class Forker:
             give_back()
             # What a child makes would go into the gaps between shared objects, and copy the page around each.
             self._in_gaps = [bytes(size - _BYTES_OVERHEAD) for size, count in _GAPS.items() for _ in range(count)]
+            fill_gaps()
             gc.freeze()  # no collection of a child writes to what it shares
 
     def start(self, plan: ProcessPlan) -> BaseProcess:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import ctypes
+import subprocess
+import sys
 
 import pytest
 
-from pushcast.runtime.memory import give_back, share_pools
+from pushcast.runtime.memory import fill_gaps, give_back, share_pools
 
 
 class Without:
@@ -15,6 +17,7 @@ def test_where_the_c_library_has_no_such_calls_nothing_happens(monkeypatch: pyte
     monkeypatch.setattr(ctypes, "CDLL", lambda _: Without())
     share_pools()
     give_back()
+    fill_gaps()
 
 
 def test_it_asks_for_two_pools_and_for_a_trim(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,3 +34,26 @@ def test_it_asks_for_two_pools_and_for_a_trim(monkeypatch: pytest.MonkeyPatch) -
     share_pools()
     give_back()
     assert asked == [("mallopt", -8, 2), ("malloc_trim", 0)]
+
+
+#: Prints how many free blocks lie between others, before and after.
+GAPS = """
+import ctypes
+from pushcast.runtime import memory
+
+library = ctypes.CDLL(None)
+library.mallinfo2.restype = memory._Figures
+kept = [bytearray(2_000 + number) for number in range(4_000)]
+del kept[::2]
+before = library.mallinfo2().ordblks
+memory.fill_gaps()
+print(before, library.mallinfo2().ordblks)
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="only the GNU C library has it")
+def test_no_gap_is_left_between_the_blocks_of_a_heap() -> None:
+    ran = subprocess.run([sys.executable, "-c", GAPS], capture_output=True, text=True, check=True)
+    before, after = map(int, ran.stdout.split())
+    assert before > 1_500
+    assert after < 10
