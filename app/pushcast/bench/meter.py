@@ -47,6 +47,14 @@ def pss_bytes(pid: int) -> int:
         raise PushcastError(f"process {pid} cannot be measured: {error}") from error
 
 
+def open_files(pid: int) -> int | None:
+    """Descriptors that the process has open; None where the kernel does not tell. Raises PushcastError."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd")) if Path("/proc/self/fd").exists() else None
+    except OSError as error:
+        raise PushcastError(f"process {pid} cannot be measured: {error}") from error
+
+
 def descendants(pid: int) -> list[int]:
     """The process and all that it started, directly or not. Only itself where the kernel does not tell."""
     found = [pid]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pushcast.bench import meter
@@ -17,6 +18,8 @@ from pushcast.runtime import whereabouts
 from pushcast.runtime.layout import processes
 
 PARTITIONS: Final = (8, 64)
+#: Only when a `--shape` asks for them: one broker then has some 23,000 partitions, and needs as many open files.
+MOST_PARTITIONS: Final = 256
 DEVICES: Final = 50_000
 #: The role that is killed: it has a table to come back with.
 KILLED: Final = "planner-normal"
@@ -27,12 +30,14 @@ def run(options: Options) -> Result:
 
     First start with a devices table of 50,000 rows, start after an orderly stop, and a planner after a kill -9 until it
     is ready again. `items` is the number of processes, `cpu_seconds` what they used until then, and `rss_bytes` their
-    proportional memory (PSS).
+    proportional memory (PSS). `setup.open_files` has the descriptors of every process when all are ready. `--shape
+    start/256` is measured only when it is asked for.
     """
     devices = options.devices or DEVICES
-    setup: dict[str, Any] = {"devices": devices, "memory": "PSS"}
+    open_files: dict[str, Mapping[str, int | None]] = {}
+    setup: dict[str, Any] = {"devices": devices, "memory": "PSS", "open_files": open_files}
     rows: list[Row] = []
-    for partitions in PARTITIONS:
+    for partitions in (*PARTITIONS, *(() if options.shapes is None else (MOST_PARTITIONS,))):
         name = f"start/{partitions}"
         if not options.wants(name):
             continue
@@ -40,13 +45,13 @@ def run(options: Options) -> Result:
             load_devices(cluster, range(devices), time.time_ns() // 1_000_000)
             options.say(f"{name}: until every role is ready")
             for each, killed in ((name, None), (f"{name}/again", f"{name}/killed")):
-                found = _started(each, cluster, killed)
+                found, open_files[each] = _started(each, cluster, killed)
                 options.say(", ".join(f"{row.name} {row.seconds:.1f} s" for row in found))
                 rows += found
     return Result(rows, setup)
 
 
-def _started(name: str, cluster: BenchCluster, killed: str | None = None) -> list[Row]:
+def _started(name: str, cluster: BenchCluster, killed: str | None = None) -> tuple[list[Row], Mapping[str, int | None]]:
     plans = processes(cluster.settings, list(Lane), list(Platform))
     began = time.monotonic()
     with run_all(cluster, {}, plans) as whole:
@@ -54,9 +59,10 @@ def _started(name: str, cluster: BenchCluster, killed: str | None = None) -> lis
         cpu_seconds = sum(meter.read(pid).cpu_seconds for pid in pids)
         memory = sum(map(meter.pss_bytes, pids))
         rows = [Row(name, len(pids), time.monotonic() - began, cpu_seconds, memory)]
+        open_files = whole.open_files()
         if killed is not None:
             rows.append(_killed(killed, cluster, whole))
-    return rows
+    return rows, open_files
 
 
 def _killed(name: str, cluster: BenchCluster, whole: Whole) -> Row:

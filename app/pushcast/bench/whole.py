@@ -79,6 +79,10 @@ class Whole:
         self.roles.check()
         return {name: meter.read(pid) for name, pid in self._pids.items()}
 
+    def open_files(self) -> dict[str, int | None]:
+        """Descriptors that each process has open, by name. Raises PushcastError when one is gone."""
+        return {name: meter.open_files(pid) for name, pid in self._pids.items()}
+
 
 def used(start: Mapping[str, meter.Reading], end: Mapping[str, meter.Reading]) -> Used:
     """What the processes used between two looks."""

@@ -55,3 +55,13 @@ def test_what_does_not_come_in_time_is_named(tmp_path: Path) -> None:
         pytest.raises(PushcastError, match="all is committed: not within 0 s"),
     ):
         process.until(lambda: False, "all is committed", 0)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the kernel does not tell")
+def test_it_counts_the_files_that_a_process_has_open(tmp_path: Path) -> None:
+    before = meter.open_files(os.getpid())
+    assert before is not None
+    with (tmp_path / "one").open("wb"), (tmp_path / "two").open("wb"):
+        assert meter.open_files(os.getpid()) == before + 2
+    with pytest.raises(PushcastError, match="cannot be measured"):
+        meter.open_files(2**22 + 1)
