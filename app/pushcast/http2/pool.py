@@ -110,6 +110,12 @@ class Pool:
         self._start_ticking()
         self.has_work()
 
+    def open_ahead(self) -> None:
+        """Opens a connection before there is work for one, unless one is there or coming."""
+        if not (self._closed or self._roster.serving or self._dialer.opening):
+            self._dialer.open(1)
+            self._start_ticking()
+
     async def ask(self, template: Template, values: Sequence[bytes] = (), *, timeout_seconds: float) -> Response:
         """A single request, for whatever is not a multicast; one value per column. Raises as `submit`."""
         future: asyncio.Future[Response] = self._loop.create_future()

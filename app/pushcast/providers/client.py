@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from pushcast.model.clock import Clock
 from pushcast.model.words import Platform, Reason
 from pushcast.providers.contents import each_content, portions
 from pushcast.providers.credential import Credential, CredentialUnavailable, Expiring
-from pushcast.providers.engines.engine import Engine
+from pushcast.providers.engines.engine import Engine, OpensConnections
 from pushcast.providers.exchange import Exchange
 from pushcast.providers.identity import CollapseBy
 from pushcast.providers.paced import send_paced
@@ -98,6 +99,14 @@ class TemplateProvider(ABC):
 
     async def start(self) -> None:
         await self._engine.start()
+
+    async def open_ahead(self) -> None:
+        if isinstance(self._engine, OpensConnections):
+            self._engine.open_ahead()
+        if self._credential.current() is None:
+            # Whoever sends first asks once more, and tells what came of it.
+            with suppress(CredentialUnavailable, TimeoutError):
+                await within(self._timeout_seconds, self._credential.header())
 
     async def close(self) -> None:
         await self._engine.close()

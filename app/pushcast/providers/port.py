@@ -97,6 +97,16 @@ class Pooled(Provider, Protocol):
 
 
 @runtime_checkable
+class OpensAhead(Provider, Protocol):
+    """A provider that can be made ready before there is a push for it."""
+
+    async def open_ahead(self) -> None:
+        """Gets a credential and begins to open a connection, so that the first push waits for neither. What fails is
+        left to that push. Call it after `start`; raises nothing."""
+        ...
+
+
+@runtime_checkable
 class WithCredential(Provider, Protocol):
     """A provider whose credential may end."""
 

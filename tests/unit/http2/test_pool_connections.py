@@ -40,6 +40,19 @@ async def test_connections_are_added_while_streams_limit_and_the_load_is_spread(
         assert pool.stats.connections == 4
 
 
+async def test_a_connection_opened_ahead_takes_the_first_job() -> None:
+    async with serving() as server, pooling(server) as pool:
+        pool.open_ahead()
+        pool.open_ahead()
+        await until(lambda: pool.stats.connections == 1 and not pool.stats.opening)
+        pool.open_ahead()
+        assert pool.stats.opened == 1
+        sent = submit(pool, 5)
+        await finished(sent)
+        assert sent.kinds() == {"answered": 5}
+        assert len(server.peers) == 1
+
+
 async def test_a_busy_thread_gets_no_further_connection() -> None:
     clock = iter(range(1_000_000))
     held: list[tuple[Peer, int]] = []

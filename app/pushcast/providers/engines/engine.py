@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 from pushcast.http2.leave import MayLeave, always
 from pushcast.http2.pool_stats import PoolStats
@@ -67,6 +67,16 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """Call it after the last `exchange` has returned."""
+        ...
+
+
+@runtime_checkable
+class OpensConnections(Protocol):
+    """An engine that can have a connection before there is work for one."""
+
+    def open_ahead(self) -> None:
+        """Begins to open one, unless it has one. Returns at once; a server that is away is asked again by the first
+        request."""
         ...
 
 

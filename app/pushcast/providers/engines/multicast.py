@@ -38,6 +38,9 @@ class MulticastEngine:
         self._pool = self._make_pool()
         self._rotated_at = asyncio.get_running_loop().time()
 
+    def open_ahead(self) -> None:
+        self.pool.open_ahead()
+
     def pools(self) -> list[PoolStats]:
         return [] if self._pool is None else [self._pool.stats]
 
