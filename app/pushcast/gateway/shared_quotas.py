@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -69,7 +70,7 @@ class _KeyParts:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     parts: dict[str, _Part] = field(default_factory=_parts)
     home: tuple[str, str] | None = None  # as of `looked_at`
-    looked_at: float = -LEASE_SECONDS
+    looked_at: float = -math.inf
     silent_until: float = 0.0
 
 
