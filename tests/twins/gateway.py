@@ -14,6 +14,7 @@ from pushcast.config.settings import Settings
 from pushcast.gateway.access import Door
 from pushcast.gateway.build import Calls, calls
 from pushcast.gateway.connections import ConnectionBounds
+from pushcast.gateway.cors import Cors
 from pushcast.gateway.keyring import ApiKeyring
 from pushcast.gateway.questions import Sources
 from pushcast.gateway.server import GatewayServer
@@ -185,9 +186,8 @@ class Rig:
         self.progress: dict[str, dict[str, Any]] = {}
         self.redrive: Callable[..., dict[str, Any]] = self._redrive
         self.sources = self.sources_of()
-        self.calls: Calls = calls(
-            settings_of(**options or {}), self.writer, self.control, self.sources, lambda: self.unready
-        )
+        settings = settings_of(**options or {})
+        self.calls: Calls = calls(settings, self.writer, self.control, self.sources, lambda: self.unready)
         self.server = GatewayServer(
             self.calls.keyed,
             self.calls.open,
@@ -198,6 +198,7 @@ class Rig:
             observe=lambda route, status, _: self.observed.append((route, status)),
             bounds=bounds,
             now_ms=lambda: self.now_ms,
+            cors=Cors(() if settings.gateway is None else settings.gateway.cors_origins),
         )
 
     def sources_of(self) -> Sources:

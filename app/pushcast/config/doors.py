@@ -8,13 +8,22 @@ from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pushcast.config.strict import LOOPBACK, Name, Strict
 from pushcast.model.words import Outcome
 
 #: A name with a dot whose last label is no number: nothing that a resolver takes for an address.
 _HOST = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
+
+
+#: As browsers write one: no default port, no path.
+_ORIGIN = re.compile(r"(?!http://[^/]*:80$|https://[^/]*:443$)https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[1-9][0-9]{0,4})?")
+
+
+def is_origin(text: str) -> bool:
+    """Whether a browser could send it as the header Origin of a page on the web."""
+    return _ORIGIN.fullmatch(text) is not None
 
 
 class Observe(Strict):
@@ -63,6 +72,16 @@ class Gateway(Strict):
     sharing: Sharing | None = None  # absent: each process counts the quotas of keys by itself
     max_connections: int = Field(default=2048, ge=1, le=100_000)  # open at once; more are closed at once
     max_connections_per_address: int = Field(default=256, ge=1, le=100_000)  # open at once from one address
+    # Pages whose browsers may call it: https://app.example.com. For apps with a public key: a page can keep no secret.
+    cors_origins: tuple[str, ...] = ()
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins_as_browsers_send_them(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not is_origin(origin):
+                raise ValueError(f"{origin!r} is no origin: http(s)://host[:port], small letters, no path, no *")
+        return origins
 
     @model_validator(mode="after")
     def _certificate_with_its_key(self) -> Self:

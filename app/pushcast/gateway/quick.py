@@ -14,6 +14,7 @@ from aiohttp.http import RawRequestMessage
 
 from pushcast.gateway.access import Caller
 from pushcast.gateway.connections import Respond
+from pushcast.gateway.cors import ORIGIN
 from pushcast.gateway.http import Answer, PendingAnswer, Request
 from pushcast.gateway.problems import Problem
 from pushcast.gateway.reading import Bodies, too_many
@@ -54,8 +55,8 @@ class RequestSteps(Protocol):
 
 
 def _is_special(headers: Mapping[str, str]) -> bool:
-    """Whether they say that a request is not plain."""
-    return "Content-Encoding" in headers or "Expect" in headers or "Upgrade" in headers
+    """Whether they say that a request is not plain. A browser's page sends Origin: its answer needs more headers."""
+    return "Content-Encoding" in headers or "Expect" in headers or "Upgrade" in headers or ORIGIN in headers
 
 
 class _Asked(NamedTuple):

@@ -6,7 +6,7 @@ import logging
 import secrets
 import ssl
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from aiohttp import web
 from pushcast.gateway.access import APP_HEADER, Caller, Door
 from pushcast.gateway.anonymous import DEVICE_HEADER, SECRET_HEADER, AnonymousDevices
 from pushcast.gateway.connections import BoundedRunner, ConnectionBounds, address_of
+from pushcast.gateway.cors import CLOSED, ORIGIN, Cors
 from pushcast.gateway.http import NDJSON, Answer, Request
 from pushcast.gateway.problems import CONTENT_TYPE, Problem, encoded
 from pushcast.gateway.quick import Quick, Quotas
@@ -49,8 +50,10 @@ class GatewayServer:
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         begin_span: BeginSpan = passed_on,
         quotas: Quotas | None = None,
+        cors: Cors = CLOSED,
     ) -> None:
         """`quotas`: None: those of `door`, which count here alone."""
+        self._cors = cors
         self._door = door
         self._tokens = tokens
         self._anonymous = anonymous
@@ -159,19 +162,25 @@ class GatewayServer:
 
     @web.middleware
     async def _misses(self, request: web.Request, handler: Callable[[web.Request], Any]) -> web.StreamResponse:
-        """What fits no route."""
+        """What fits no route; and of every answer, which pages may read it."""
         try:
             found: web.StreamResponse = await handler(request)
         except web.HTTPMethodNotAllowed as error:
-            allowed = ", ".join(sorted(error.allowed_methods))
-            detail = f"{request.method[:16]} does not fit; allowed: {allowed}"
-            found = _response(self.refused(Problem("method_not_allowed", detail, headers={"Allow": allowed})), {})
+            found = _response(self._of_no_method(request, error.allowed_methods), {})
+            self.observe("preflight" if found.status == 204 else "none", found.status, 0.0)
         except web.HTTPException:
             found = _response(self.refused(Problem("not_found", "there is nothing at this path")), {})
-        else:
-            return found
-        self.observe("none", found.status, 0.0)
+            self.observe("none", found.status, 0.0)
+        found.headers.update(self._cors.headers(request.headers.get(ORIGIN)))
         return found
+
+    def _of_no_method(self, request: web.Request, methods: Collection[str]) -> Answer:
+        preflight = self._cors.preflight(request.headers, methods) if request.method == "OPTIONS" else None
+        if preflight is not None:
+            return preflight
+        allowed = ", ".join(sorted(methods))
+        detail = f"{request.method[:16]} does not fit; allowed: {allowed}"
+        return self.refused(Problem("method_not_allowed", detail, headers={"Allow": allowed}))
 
 
 def _asked(

@@ -7,6 +7,7 @@ from typing import Final
 from pushcast.config.doors import Gateway
 from pushcast.config.settings import Settings
 from pushcast.gateway.connections import ConnectionBounds
+from pushcast.gateway.cors import Cors
 from pushcast.gateway.server import GatewayServer
 from pushcast.gateway.user_tokens import UserTokens, read_keys
 from pushcast.kafka.control import ControlTail
@@ -48,6 +49,7 @@ class GatewayProcess(DoorProcess):
             bounds=self.bounds,
             begin_span=request_spans_of(tracer()) if settings.observe.tracing else passed_on,
             quotas=None if self._sharing is None else self._sharing.quotas,
+            cors=Cors(options.cors_origins),
         )
 
     def tails(self) -> list[ControlTail]:

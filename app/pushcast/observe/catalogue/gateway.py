@@ -15,7 +15,7 @@ METRICS: Final = (
         "counter",
         "requests",
         (L.ROUTE, L.STATUS),
-        "Requests answered, by call and HTTP status. `none`: no call has this path.",
+        "Requests answered, by call and HTTP status. `none`: no call has this path. `preflight`: of browsers.",
         "503: Kafka does not confirm in time. 500: an error of ours; the log has it. 401 and 429: see the clients.",
     ),
     Metric(
