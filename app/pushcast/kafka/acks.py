@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -57,7 +58,9 @@ class AckProducer:
         on_fatal: Callable[[BaseException], None],
         max_records: int = MAX_RECORDS,
         max_bytes: int = MAX_BYTES,
+        bounds: Sequence[float] = (),
     ) -> None:
+        """`bounds`: of `waits`, in seconds, rising."""
         self._loop = loop
         self._on_fatal = on_fatal
         self._max_records = max_records
@@ -68,6 +71,9 @@ class AckProducer:
         # the places of all that were deleted before it: that took as long as all the rest of a put.
         self._since: OrderedDict[int, float] = OrderedDict()
         self._next = 0
+        self._bounds = bounds
+        self.waits = [0] * (len(bounds) + 1)  # records and groups by how long Kafka took to answer for them
+        self.waited_seconds = 0.0  # the sum
         self._failure: BaseException | None = None
         self._turn = asyncio.Lock()  # of groups: first come, first put
         self._room: asyncio.Future[None] | None = None  # of the group that waits for room
@@ -191,7 +197,9 @@ class AckProducer:
         return number
 
     def _leave(self, number: int, records: int, size: int) -> None:
-        del self._since[number]
+        waited = monotonic() - self._since.pop(number)
+        self.waits[bisect_left(self._bounds, waited)] += 1
+        self.waited_seconds += waited
         self._records -= records
         self._bytes -= size
         self._wake()

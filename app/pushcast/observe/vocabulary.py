@@ -19,8 +19,9 @@ _WORD = re.compile(r"[a-z0-9][A-Za-z0-9._-]{0,63}")
 class Vocabulary:
     """Known values per label.
 
-    `app`, `class`, `topic`, `platform`, `lane` and `outcome` are closed: anything else is `other`. The rest take words
-    of at most 64 characters, at most 150 different ones per label in the life of the process, besides the known ones.
+    `app`, `class`, `topic`, `partition`, `platform`, `lane` and `outcome` are closed: anything else is `other`. The
+    rest take words of at most 64 characters, at most 150 different ones per label in the life of the process, besides
+    the known ones.
     """
 
     def __init__(
@@ -31,11 +32,13 @@ class Vocabulary:
         topics: Iterable[str] = (),
         reasons: Iterable[str] = (),
         groups: Iterable[str] = (),
+        partitions: int = 0,
     ) -> None:
         self._closed = {
             Label.APP: frozenset(apps),
             Label.CLASS: frozenset(classes),
             Label.TOPIC: frozenset(topics),
+            Label.PARTITION: frozenset(map(str, range(partitions))),
             Label.PLATFORM: frozenset(Platform),
             Label.LANE: frozenset(Lane),
             Label.OUTCOME: frozenset(Outcome),

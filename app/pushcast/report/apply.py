@@ -19,6 +19,7 @@ from pushcast.report.pending import PendingRows, StoredRows
 from pushcast.report.planning import PlannedRecord, take_legs, take_planned
 from pushcast.report.rows import Meta
 from pushcast.report.slo import Seen
+from pushcast.report.unmatched import Unmatched
 from pushcast.wire import topics
 from pushcast.wire.engagement import Engagement, EngagementDecoder
 from pushcast.wire.headers import Headers
@@ -60,12 +61,17 @@ class _Book(NamedTuple):
 
 
 def apply(
-    stored: StoredRows, topic: str, entries: Sequence[BookEntry], modes: Modes = EVERYTHING, seen: Seen | None = None
+    stored: StoredRows,
+    topic: str,
+    entries: Sequence[BookEntry],
+    modes: Modes = EVERYTHING,
+    seen: Seen | None = None,
+    unmatched: list[Unmatched] | None = None,
 ) -> dict[bytes, bytes | None]:
     """What these records change; None deletes. Records below the stored offset are left out.
 
-    `seen` gets what they say about the service level. `entries`: in offset order, of the partition whose rows are
-    stored. Raises NewerSchema: nothing is changed then.
+    `seen` gets what they say about the service level, `unmatched` the events of which no delivery is there.
+    `entries`: in offset order, of the partition whose rows are stored. Raises NewerSchema: nothing is changed then.
     """
     changes = PendingRows(stored, modes)
     meta = rows.meta_of(stored.get(rows.meta_key(topic)))
@@ -74,6 +80,8 @@ def apply(
     for intake, offset in changes.passed.items():
         meta.passed[intake] = max(offset, meta.passed.get(intake, 0))
     changes.put(rows.meta_key(topic), rows.encode(meta))
+    if unmatched is not None:
+        unmatched += changes.unmatched
     return changes.all([] if seen is None else seen)
 
 
@@ -123,8 +131,15 @@ def _counts(meta: Meta, headers: Headers) -> bool:
     return not author.fence
 
 
-def _take_engagements(changes: PendingRows, events: list[Engagement]) -> None:
-    for event in events:
+class _EngagementRecord(NamedTuple):
+    """An event, and Kafka's time of its record."""
+
+    event: Engagement
+    timestamp_ms: int
+
+
+def _take_engagements(changes: PendingRows, records: list[_EngagementRecord]) -> None:
+    for event, timestamp_ms in records:
         until = forgotten.until_of(changes, event.user.encode())
         for news in engaged.applied(changes.get, event, until):
             for key, value in news.writes:
@@ -135,6 +150,9 @@ def _take_engagements(changes: PendingRows, events: list[Engagement]) -> None:
                     engaged.count(sums, delivery.due_at, before, -1)
                     engaged.count(sums, delivery.due_at, now, 1)
                     changes.publish(sums.kind, sums.id)
+            if not news.changed:
+                about = event.app or "", event.user.encode(), news.delivery, event.at
+                changes.unmatched.append(Unmatched(*about, timestamp_ms))
 
 
 def _each(read: Callable[[bytes, BookEntry], Any]) -> Callable[[list[BookEntry]], _Read]:
@@ -171,7 +189,11 @@ _BOOKS: Final[Mapping[str, _Book]] = {
         lambda entries: _Read(*read_receipts([each.value or b"" for each in entries])), take_receipts
     ),
     topics.ENGAGEMENT: _Book(
-        _each(lambda value, entry: _engagements.decode(user_of(entry.key), value, entry.timestamp_ms)),
+        _each(
+            lambda value, entry: _EngagementRecord(
+                _engagements.decode(user_of(entry.key), value, entry.timestamp_ms), entry.timestamp_ms
+            )
+        ),
         _take_engagements,
     ),
     topics.DEVICE_CHANGED: _Book(

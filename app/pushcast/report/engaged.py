@@ -35,6 +35,7 @@ class Told(NamedTuple):
 class News(NamedTuple):
     """What an event says that is new of a delivery: rows to be written (None deletes), and what they change."""
 
+    delivery: bytes
     writes: list[tuple[bytes, bytes | None]]
     changed: list[tuple[Delivery, Told, Told]]  # row of the delivery, told before, told now
 
@@ -109,7 +110,12 @@ def applied(get: Get, event: Engagement, until: int) -> Iterator[News]:
                 found = rows.delivery_of(row)
                 whose = user, until, delivery, found.created_at
                 changed.append((found, told_of(get, *whose), told_of(later, *whose)))
-        yield News(list(writes.items()), changed)
+        yield News(delivery, list(writes.items()), changed)
+
+
+def is_of_a_delivery(get: Get, user: bytes, until: int, delivery: bytes, at: int) -> bool:
+    """Whether an event of this time belongs to a delivery that is there."""
+    return any(get(key) is not None for key in _candidates({at}, _owners(user, until), delivery))
 
 
 def count(sums: EndedSums, due_at: int, told: Told, sign: int) -> None:

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,11 +17,13 @@ from pushcast.kafka.offsets import watermarks
 from pushcast.model.errors import ConfigurationError, PushcastError
 from pushcast.report import consumed
 from pushcast.report.apply import BookEntry
+from pushcast.report.freshness import Freshness
 from pushcast.report.modes import EVERYTHING, Modes
 from pushcast.report.notes import WITHIN_SECONDS
 from pushcast.report.rows import DAY_MS
 from pushcast.report.slo import ServiceLevel
 from pushcast.report.store import PartitionStore
+from pushcast.report.unmatched import UnmatchedEvents
 from pushcast.report.unpublished import Unpublished
 from pushcast.stream.ports import Fatal
 from pushcast.wire.newer import NewerSchema
@@ -80,10 +82,13 @@ class Follower:
         self.stores: dict[int, PartitionStore] = {}
         self.lock = threading.RLock()  # held by readers of stores, and while one is closed
         self.unpublished = Unpublished(self.stores, self.lock)
+        self._unmatched = UnmatchedEvents(self.stores, self.whole)
+        self._freshness = Freshness()
         self.applied = 0  # records, since the start
         self.waits: str | None = None  # why nothing is applied
         self._behind: dict[tuple[str, int], int] = {}
-        self._catching_up: set[tuple[str, int]] = set()  # books whose end was not reached since the assignment
+        # Books whose end was not reached since the assignment. Never changed in place: other threads go through it.
+        self._catching_up: set[tuple[str, int]] = set()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="report", daemon=True)
 
@@ -103,6 +108,20 @@ class Follower:
     def whole(self, partition: int) -> bool:
         """Whether its store has had everything that there was when it came here. Until then answers are of a part."""
         return not any(each == partition for _, each in self._catching_up)
+
+    def as_of(self, partition: int) -> int | None:
+        """Until when everything that was written, as far as was heard, is in its store; milliseconds since the epoch.
+        None: it has not caught up."""
+        return self._freshness.as_of((topic, partition) for topic in self._logs) if self.whole(partition) else None
+
+    def unmatched(self) -> dict[str, int]:
+        """Events that fit no delivery, by app, since the start."""
+        return dict(self._unmatched.counts)
+
+    def row_count(self) -> int:
+        """Of all stores, as RocksDB estimates it."""
+        with self.lock:
+            return sum(store.count() for store in self.stores.values())
 
     def unreadable(self) -> Counter[tuple[str, str]]:
         """Records that were left out, by book and reason."""
@@ -153,6 +172,7 @@ class Follower:
                 self._apply(consumer, messages)
             self.unpublished.note_published()
             self._ask_behind(consumer)
+            self._unmatched.decide(round(self._clock() * 1000))
             if sum(self._behind.values()) < CAUGHT_UP_RECORDS:
                 self.level.decide(round(self._clock() * 1000))
 
@@ -163,7 +183,7 @@ class Follower:
             if store is not None:
                 self._apply_run(consumer, store, topic, partition, entries)
         if self.waits is None:
-            self._catching_up.difference_update(ended)
+            self._catching_up = self._catching_up - set(ended)
 
     def _apply_run(
         self, consumer: Consumer, store: PartitionStore, topic: str, partition: int, entries: list[BookEntry]
@@ -178,15 +198,21 @@ class Follower:
             return
         self.waits = None
         self.applied += len(entries)
-        self.level.take(seen, round(self._clock() * 1000))
+        now_ms = round(self._clock() * 1000)
+        self.level.take(seen, now_ms)
+        if store.unmatched:
+            self._unmatched.take(partition, store.unmatched, now_ms)
+            store.unmatched.clear()
 
     def _ask_behind(self, consumer: Consumer) -> None:
+        now_ms = round(self._clock() * 1000)
         for partition, store in self.stores.items():
             for topic, offset in store.offsets().items():
                 # What the client was told with its last fetch: costs no request.
                 _, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
                 if end >= 0:
                     self._behind[topic, partition] = max(0, end - offset)
+                    self._freshness.saw((topic, partition), end, offset, now_ms)
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         starts: list[TopicPartition] = []
@@ -201,7 +227,7 @@ class Follower:
                 end = self._end(consumer, each)
                 if end is not None and store.meta(each.topic).offset > end:
                     store.make_anew(f"{each.topic}[{each.partition}] ends at {end}, and more of it was applied")
-            self._catching_up |= {(each.topic, each.partition) for each in partitions}
+            self._catching_up = self._catching_up | {(each.topic, each.partition) for each in partitions}
             for each in partitions:
                 offset = self.stores[each.partition].meta(each.topic).offset
                 starts.append(TopicPartition(each.topic, each.partition, offset or OFFSET_BEGINNING))
@@ -220,11 +246,12 @@ class Follower:
         self._close([each.partition for each in partitions])
         self._moved()
 
-    def _close(self, partitions: Iterable[int]) -> None:
+    def _close(self, partitions: Collection[int]) -> None:
         with self.lock:
             for partition in set(partitions):
                 store = self.stores.pop(partition, None)
                 if store is not None:
                     store.close()
+        self._freshness.forget(partitions)
         self._catching_up = {place for place in self._catching_up if place[1] in self.stores}
         self._behind = {place: count for place, count in self._behind.items() if place[1] in self.stores}

@@ -12,6 +12,7 @@ from pushcast.report.notes import KINDS, EndedSums, Kind, PlannedSums, note_hash
 from pushcast.report.rows import Block
 from pushcast.report.slo import Seen
 from pushcast.report.tallies import EndedTally, PlannedTally
+from pushcast.report.unmatched import Unmatched
 from pushcast.wire import topics
 
 S = TypeVar("S", bound=PlannedSums | EndedSums)
@@ -44,6 +45,7 @@ class PendingRows:
         self.engaged = stored.get(rows.meta_key(topics.ENGAGEMENT)) is not None
         self.forgets = next(stored.scan(rows.FORGOTTEN, rows.FORGOTTEN), None) is not None
         self.rows: dict[bytes, bytes | None] = {}  # written; None is deleted
+        self.unmatched: list[Unmatched] = []
         self.ended_tally = EndedTally()
         self.planned_tally = PlannedTally()
         self._fetched: dict[bytes, bytes | None] = {}

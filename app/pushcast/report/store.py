@@ -18,7 +18,8 @@ from pushcast.report.modes import EVERYTHING, Modes
 from pushcast.report.notes import Kind, Note, note_hash
 from pushcast.report.rows import DAY_MS, Delivery, Meta
 from pushcast.report.slo import Seen
-from pushcast.stream.rocks import open_database, rocks_options
+from pushcast.report.unmatched import Unmatched
+from pushcast.stream.rocks import open_database, rocks_options, row_count
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class PartitionStore:
         """`logs`: id of each book's log (`ClusterFacts.log_id`). A store of other logs is dropped with a warning."""
         self._path = path
         self._modes = modes
+        self.unmatched: list[Unmatched] = []  # events that were applied and fit no delivery; whoever reads them clears
         self._database = self._open()
         stored = _read_logs(self._database.get(_LOGS))
         form = stored.pop(_FORM_NAME, None)
@@ -89,7 +91,7 @@ class PartitionStore:
         if not entries:
             return seen
         batch = rocksdict.WriteBatch(raw_mode=True)
-        changed = apply(self, topic, entries, self._modes, seen)
+        changed = apply(self, topic, entries, self._modes, seen, self.unmatched)
         for key in sorted(changed):  # neighbours find their place in the buffer from one another
             value = changed[key]
             if value is None:
@@ -148,6 +150,10 @@ class PartitionStore:
     def rows(self) -> Iterator[tuple[bytes, bytes]]:
         """Everything, in the order of the keys: two stores of the same logs are equal."""
         yield from (row for row in self.scan(b"", b"") if row[0] != _LOGS and row[0][:1] != rows.CHANGED)
+
+    def count(self) -> int:
+        """RocksDB's estimate of the number of rows; overwritten rows count until they are compacted."""
+        return row_count(self._database)
 
     def minutes(self, from_minute: int, to_minute: int) -> Iterator[tuple[MinutePlace, MinuteSums]]:
         """Sums of minutes in [from, to), as they are due."""

@@ -30,7 +30,7 @@ from pushcast.kafka.control import ControlTail
 from pushcast.kafka.reach import warn_without_broker
 from pushcast.kafka.topics.facts import check_cluster
 from pushcast.model.errors import ConfigurationError
-from pushcast.observe.catalogue import MetricName
+from pushcast.observe.catalogue import BY_NAME, MetricName
 from pushcast.observe.logs import configure_logging
 from pushcast.observe.loop_delay import LoopDelay
 from pushcast.observe.metrics import Metrics, Sample
@@ -96,6 +96,7 @@ class DoorProcess:
             kafka.security,
             loop=asyncio.get_running_loop(),
             on_fatal=lambda error: end_process("producer", error),
+            bounds=BY_NAME[MetricName.GATEWAY_ACK_SECONDS].buckets,
         )
         self.writer = Writer(self.producer, kafka.partitions, options.ack_seconds)
         self.metrics = Metrics(Vocabulary(apps=settings.apps, topics=(topics.API_KEY,)))
@@ -163,6 +164,7 @@ class DoorProcess:
 
     def _samples(self) -> Iterable[Sample]:
         yield Sample(MetricName.INFO, 1, (self.name, __version__))
+        self.metrics.put_histogram(MetricName.GATEWAY_ACK_SECONDS, self.producer.waits, self.producer.waited_seconds)
         yield Sample(MetricName.GATEWAY_UNCONFIRMED, self.producer.unacknowledged)
         yield Sample(MetricName.GATEWAY_OLDEST_UNCONFIRMED, self.producer.oldest_seconds())
         yield Sample(MetricName.GATEWAY_CONNECTIONS_REFUSED, self.bounds.refused)

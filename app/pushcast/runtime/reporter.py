@@ -82,10 +82,17 @@ class ReporterProcess:
         kafka = settings.kafka
         self._options = options
         self._slot = slot
+        self._apps = tuple(settings.apps)
         self._loop = loop
         self.group = group_of(options)
         self.metrics = Metrics(
-            Vocabulary(apps=settings.apps, classes=settings.classes, topics=BOOKS, groups=(self.group,))
+            Vocabulary(
+                apps=settings.apps,
+                classes=settings.classes,
+                topics=BOOKS,
+                groups=(self.group,),
+                partitions=kafka.partitions,
+            )
         )
         # Its stores lie in the folder of its slot: a restart must find the partitions that they are of.
         member = member_config(kafka.session_timeout_seconds, None if slot is None else static_id(slot, logs))
@@ -195,12 +202,21 @@ class ReporterProcess:
             behind[topic] += count
         for topic, count in behind.items():
             yield Sample(MetricName.REPORT_BEHIND, count, (topic,))
+        now_ms = _now_ms()
+        for partition in sorted(self.follower.stores):
+            if (as_of := self.follower.as_of(partition)) is not None:
+                yield Sample(MetricName.REPORT_AS_OF, max(0, now_ms - as_of) / 1000, (str(partition),))
+        yield Sample(MetricName.REPORT_ROWS, self.follower.row_count())
         for place, count in self.follower.unreadable().items():
             yield Sample(MetricName.REPORT_UNREADABLE, count, place)
         yield from self.webhooks.samples()
 
     def _level(self) -> Iterable[Sample]:
-        """The service level, which each delivery counts in once."""
+        """The service level, which each delivery counts in once, as events do."""
+        for app in self._apps:
+            yield Sample(MetricName.ENGAGEMENT_UNMATCHED, 0, (app,))
+        for app, count in self.follower.unmatched().items():
+            yield Sample(MetricName.ENGAGEMENT_UNMATCHED, count, (app,))
         level = self.follower.level
         for name, counted in ((MetricName.SLO_PLANNED, level.planned), (MetricName.SLO_LATE, level.late)):
             for klass, count in dict(counted).items():

@@ -30,3 +30,8 @@ def open_database(path: Path, options: rocksdict.Options) -> rocksdict.Rdict:
         # Without `column_families` an existing database is opened with RocksDB's defaults.
         return rocksdict.Rdict(str(path), options=options, column_families={"default": options})
     return rocksdict.Rdict(str(path), options=options)
+
+
+def row_count(database: rocksdict.Rdict) -> int:
+    """RocksDB's estimate; overwritten rows count until they are compacted."""
+    return int(database.property_int_value("rocksdb.estimate-num-keys") or 0)

@@ -12,6 +12,7 @@ from faust.tables.table import Table
 from faust.types import TP
 
 from pushcast.handover.guard import RowGuard
+from pushcast.stream.rocks import row_count
 from pushcast.stream.table import Derive
 from pushcast.stream.tracker import Record
 from pushcast.transport.store import BatchStore
@@ -133,7 +134,7 @@ class SourceTable(Table[bytes, bytes]):
 
     def count(self, partition: int) -> int:
         """RocksDB's estimate of the number of rows; overwritten rows count until they are compacted."""
-        return int(self._database(partition).property_int_value("rocksdb.estimate-num-keys") or 0)
+        return row_count(self._database(partition))
 
     def on_applied(self, hook: AppliedHook) -> None:
         """Calls `hook(partition, records)` on the loop after records were applied; it must not block or raise."""

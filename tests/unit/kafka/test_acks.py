@@ -116,6 +116,27 @@ async def test_a_record_resolves_to_its_place(rig: Rig) -> None:
     assert (rig.producer.unacknowledged, rig.producer.oldest_seconds()) == (0, 0.0)
 
 
+async def test_how_long_kafka_took_is_counted_of_each_record_and_once_of_a_group(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client, clock, fatal = Client(), [100.0], list[BaseException]()
+    monkeypatch.setattr(acks, "open_producer", lambda *_, **__: client)
+    monkeypatch.setattr(acks, "monotonic", lambda: clock[0])
+    producer = AckProducer(
+        "", None, loop=asyncio.get_running_loop(), on_fatal=fatal.append, max_records=10, bounds=(0.1, 1.0)
+    )
+    for seconds, more in ((0.0625, 1), (0.5, 3), (2.0, 1)):
+        if more == 1:
+            producer.put("t", 0, b"u", b"v")
+        else:
+            await producer.put_all(records(more))
+        clock[0] += seconds
+        client.confirm(more)
+    await producer.close(0)
+    assert (producer.waits, producer.waited_seconds) == ([1, 1, 1], 2.5625)
+    assert not fatal
+
+
 async def test_a_single_record_beyond_the_bound_is_refused(rig: Rig) -> None:
     for _ in range(10):
         rig.producer.put("t", 0, b"u", b"v")

@@ -87,7 +87,8 @@ def test_records_that_cannot_be_read_are_counted_by_book_and_reason(tmp_path: Pa
         store = follower.stores[partition] = PartitionStore(tmp_path / str(partition), logs)
         store.apply(topics.RECEIPT, entries(b"weather"))
         store.apply(topics.ENGAGEMENT, [BookEntry(0, b'{"event":"opened"}', (), b"u", CREATED_MS)])
-    found = follower.unreadable()
+    found, rows = follower.unreadable(), follower.row_count()
     for each in follower.stores.values():
         each.close()
     assert found == {(topics.RECEIPT, "unknown_frame"): 2, (topics.ENGAGEMENT, "invalid_field"): 2}
+    assert rows >= 4, "at least how far each book was applied, in each store"

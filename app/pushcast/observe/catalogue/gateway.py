@@ -28,6 +28,15 @@ METRICS: Final = (
         (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
     ),
     Metric(
+        N.GATEWAY_ACK_SECONDS,
+        "histogram",
+        "seconds",
+        (),
+        "From when a record was put until Kafka confirmed or refused it. A bulk counts once for each 500 records.",
+        "Near pushcast_gateway_request_seconds of `send`: look after the brokers. Far below it: this process is busy.",
+        (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    ),
+    Metric(
         N.GATEWAY_LIMITED,
         "counter",
         "requests",

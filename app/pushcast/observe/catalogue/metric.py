@@ -26,6 +26,7 @@ class Label(StrEnum):
     LANE = "lane"
     OPERATION = "operation"  # of a device change
     OUTCOME = "outcome"
+    PARTITION = "partition"  # its number: as many as kafka.partitions
     PLATFORM = "platform"
     POLICY = "policy"  # of a quota
     REASON = "reason"  # the word of receipts and dead letters
@@ -152,6 +153,7 @@ class MetricName(StrEnum):
     WEBHOOK_UNREADABLE = "pushcast_webhook_unreadable_records_total"
     GATEWAY_REQUESTS = "pushcast_gateway_requests_total"
     GATEWAY_REQUEST_SECONDS = "pushcast_gateway_request_seconds"
+    GATEWAY_ACK_SECONDS = "pushcast_gateway_ack_seconds"
     GATEWAY_LIMITED = "pushcast_gateway_limited_total"
     GATEWAY_PEERS = "pushcast_gateway_peers"
     GATEWAY_UNSHARED = "pushcast_gateway_unshared_requests_total"
@@ -162,6 +164,9 @@ class MetricName(StrEnum):
     GATEWAY_KEYS_IGNORED = "pushcast_gateway_key_records_ignored_total"
     REPORT_PARTITIONS = "pushcast_report_partitions"
     REPORT_BEHIND = "pushcast_report_behind_records"
+    REPORT_AS_OF = "pushcast_report_as_of_seconds"
+    REPORT_ROWS = "pushcast_report_rows"
+    ENGAGEMENT_UNMATCHED = "pushcast_engagement_unmatched_total"
     CONFIG_RELOADED = "pushcast_config_last_reload_successful"
     CONFIG_READ_AT = "pushcast_config_reload_timestamp_seconds"
     CONFIG_RESTART_NEEDED = "pushcast_config_restart_needed_settings"

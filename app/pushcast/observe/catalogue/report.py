@@ -27,6 +27,32 @@ METRICS: Final = (
         "Grows for minutes: reports are old; start another reporter. After a start on a new disk it falls for a while.",
     ),
     Metric(
+        N.REPORT_AS_OF,
+        "gauge",
+        "seconds",
+        (L.PARTITION,),
+        "How old the reports of a partition are: since when everything that was written, as far as was heard, is in "
+        "them. None before the books of the partition were read to their end.",
+        "Above 10: the reporter is slow or its disk is; pushcast_report_behind_records says how much is left to read.",
+    ),
+    Metric(
+        N.REPORT_ROWS,
+        "gauge",
+        "rows",
+        (),
+        "Rows in the stores of this process, as RocksDB estimates them: deliveries, planned rows and sums.",
+        "About 60 bytes each on disk. Too many: lower reports.keep_days, or give chats `report: totals`.",
+    ),
+    Metric(
+        N.ENGAGEMENT_UNMATCHED,
+        "counter",
+        "deliveries",
+        (L.APP,),
+        "Deliveries that an app says it received or opened and that still had no receipt two hours later. "
+        "Those of classes with `report: totals` are always among them.",
+        "Grows: the app sends another user, device or notification id than the push was for; `pushcast why` with them.",
+    ),
+    Metric(
         N.REPORT_UNREADABLE,
         "gauge",
         "records",

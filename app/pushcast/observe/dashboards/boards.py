@@ -47,7 +47,16 @@ OVERVIEW: Final = Board(
         PanelRow(
             "What is wrong?", _plots(Name.DEAD_LETTERS, Name.BREAKER_OPEN, Name.PAUSED, Name.READY, Name.HEARTBEAT_AGE)
         ),
-        PanelRow("The doors", _plots(Name.GATEWAY_REQUESTS, Name.GATEWAY_REQUEST_SECONDS, Name.REPORT_BEHIND)),
+        PanelRow(
+            "The doors",
+            _plots(
+                Name.GATEWAY_REQUESTS,
+                Name.GATEWAY_REQUEST_SECONDS,
+                Name.GATEWAY_ACK_SECONDS,
+                Name.REPORT_BEHIND,
+                Name.REPORT_AS_OF,
+            ),
+        ),
     ],
 )
 
@@ -77,6 +86,7 @@ CAMPAIGNS: Final = Board(
                 ),
             ],
         ),
+        PanelRow("After sending", _plots(Name.ENGAGEMENT_UNMATCHED)),
         PanelRow("Before sending", _plots(Name.NOT_PLANNED, Name.HELD, Name.BROADCASTS, Name.WALK_LEGS)),
     ],
     choices=("app", "platform"),
