@@ -55,6 +55,10 @@ class Stores:
         """Nothing is being read in."""
         return partition in self.stores
 
+    def as_of(self, partition: int) -> int | None:
+        """Not known: of now."""
+        return None
+
 
 def fill(folder: Path, deliveries: int) -> Stores:
     """One notification with so many deliveries, all of them accepted or gone."""

@@ -77,6 +77,7 @@ def report_of(note_id: str, **more: Any) -> dict[str, Any]:
         "latency_ms": {"p50": 420.0, "p90": 1200.0, "p99": 4100.0, "relative_error": 0.0443},
         "latency_histogram": [{"up_to_ms": 430.5, "count": 500}, {"up_to_ms": 4305.4, "count": 490}],
         "within_seconds": {"10": 1.0, "60": 1.0, "120": 1.0},
+        "slo": {"within_seconds": 120, "share": 1.0, "target": 0.9, "met": True},
         "engagement": {"received": 0, "opened": 0},
         "copies_of_receipts": 0,
         "as_of": "2026-09-21T14:13:30.000Z",
@@ -142,7 +143,6 @@ class ConsoleRig(Rig):
             {name: tuple(app.platforms()) for name, app in settings.apps.items()},
             {name: rule.lane for name, rule in settings.classes.items()},
             settings.kafka.partitions,
-            settings.slo,
         )
         self.console = ConsoleServer(
             pages(self.desk),

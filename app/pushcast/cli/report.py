@@ -156,6 +156,11 @@ def lines_of(report: dict[str, Any]) -> list[str]:
     latency = report["latency_ms"]
     if latency["p50"] is not None:
         found.append(f"  accepted after {latency['p50']} ms (p50), {latency['p90']} (p90), {latency['p99']} (p99)")
+    if (slo := report["slo"]) is not None and slo["met"] is not None:
+        said = "met" if slo["met"] else "missed"
+        found.append(
+            f"  {slo['share']:.2%} in time: {said}, the goal is {slo['target']:.4g} within {slo['within_seconds']} s"
+        )
     if not report["complete"]:
         found.append(f"  in part: {_missing(report['missing_partitions'])}")
     return found
@@ -174,6 +179,7 @@ def _ask(question: Callable[[Any], Awaitable[Any]]) -> Any:
     from pushcast.kafka.switchboard import read_whole
     from pushcast.report.coordinator import Coordinator
     from pushcast.report.fetch import Fetcher, read_token
+    from pushcast.report.goal import goal_of
     from pushcast.wire.reporters import Reporters
 
     settings = connect_by_user()
@@ -184,7 +190,8 @@ def _ask(question: Callable[[Any], Awaitable[Any]]) -> Any:
     async def ask() -> Any:
         fetcher = Fetcher(token)
         try:
-            return await question(Coordinator(known.urls, settings.kafka.partitions, fetcher, _now_ms, known.standbys))
+            places = known.urls, settings.kafka.partitions, fetcher, _now_ms, known.standbys
+            return await question(Coordinator(*places, goal_of(settings)))
         finally:
             await fetcher.close()
 

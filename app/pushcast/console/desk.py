@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pushcast.config.settings import Slo
 from pushcast.console.api import Api
 from pushcast.console.preview import Previews
 from pushcast.console.watch import Watch
@@ -22,8 +21,8 @@ Story = Callable[[str, str | None], Awaitable[dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """`apps`: the platforms of each. `classes`: the lane of each. `partitions`: of every topic that a stage reads.
-    `slo`: what reports are held against."""
+    """`apps`: the platforms of each. `classes`: the lane of each. `partitions`: of every topic that a stage
+    reads."""
 
     api: Api
     watch: Watch
@@ -35,4 +34,3 @@ class Desk:
     apps: Mapping[str, tuple[Platform, ...]]
     classes: Mapping[str, Lane]
     partitions: int
-    slo: Slo

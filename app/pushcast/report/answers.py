@@ -10,6 +10,7 @@ from typing import Any, Final
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
 from pushcast.report.engaged import NOTHING, Told
+from pushcast.report.goal import USUAL, Goal, slo_of
 from pushcast.report.notes import WITHIN_SECONDS, Note, outcomes, split_ended
 from pushcast.report.rows import Delivery
 from pushcast.report.sketch import RELATIVE_ERROR, histogram, percentiles
@@ -20,8 +21,11 @@ OVERDUE_AFTER_MS: Final = 300_000
 SHARES: Final = (0.5, 0.9, 0.99)
 
 
-def report_of(note: Note, now_ms: int, missing: Sequence[int] = ()) -> dict[str, Any]:
-    """One report. `missing`: partitions of which nobody answered; their deliveries are not in it.
+def report_of(
+    note: Note, now_ms: int, missing: Sequence[int] = (), *, goal: Goal = USUAL, as_of: int | None = None
+) -> dict[str, Any]:
+    """One report. `missing`: partitions of which nobody answered; their deliveries are not in it. `as_of`: until when
+    everything that was written is in it; absent: now.
 
     `planned` is the sum of all outcomes and of what is open, in every answer.
     """
@@ -49,6 +53,7 @@ def report_of(note: Note, now_ms: int, missing: Sequence[int] = ()) -> dict[str,
         **({"matched": note.matched, "held_out": note.held_out} if note.kind == "broadcast" else {}),
         "latency_ms": {"p50": p50, "p90": p90, "p99": p99, "max": most, "relative_error": round(RELATIVE_ERROR, 4)},
         "within_seconds": _shares(note.within, accepted),
+        "slo": slo_of(note, goal, now_ms),
         "engagement": {
             "received": note.received,
             "received_within_seconds": _shares(note.received_within, note.received),
@@ -56,7 +61,7 @@ def report_of(note: Note, now_ms: int, missing: Sequence[int] = ()) -> dict[str,
         },
         "latency_histogram": histogram(note.latency),
         "copies_of_receipts": note.copies,
-        "as_of": rfc3339(now_ms),
+        "as_of": rfc3339(now_ms if as_of is None else as_of),
         "complete": not missing,
         "missing_partitions": list(missing),
     }

@@ -13,6 +13,7 @@ from pushcast.model.words import Outcome, Source
 from pushcast.report.answers import cursor_of, delivery_of, read_cursor, report_of
 from pushcast.report.asking import ANSWER_SECONDS, Addresses, Fetch, OfPartitions, ReporterAsker, nobody
 from pushcast.report.engaged import NOTHING
+from pushcast.report.goal import USUAL, Goal
 from pushcast.report.minutes import summed
 from pushcast.report.notes import KINDS, Note, merged, note_hash
 from pushcast.report.questions import EXAMPLES, HISTORY, MINUTES, PASSED, SAID, NoteAnswer
@@ -38,18 +39,20 @@ class Coordinator:
         fetch: Fetch,
         now_ms: Callable[[], int],
         standbys: Addresses = nobody,
+        goal: Goal = USUAL,
     ) -> None:
         self._ask = ReporterAsker(owners, standbys, fetch)
         self._partitions = partitions
         self._now_ms = now_ms
+        self._goal = goal
 
     async def report(self, note_id: str) -> dict[str, Any] | None:
         """Of a notification, or of the broadcast with this id. None: nothing is known of it, and everybody answered."""
-        found, missing = await self._notes([note_id])
+        found, missing, as_of = await self._notes([note_id])
         for kind in KINDS:
             note = merged(each for each in found if each.kind == kind)
             if note is not None:
-                return report_of(note, self._now_ms(), missing)
+                return report_of(note, self._now_ms(), missing, goal=self._goal, as_of=as_of)
         return None if not missing else {"id": note_id, "complete": False, "missing_partitions": missing}
 
     async def listed(
@@ -69,7 +72,7 @@ class Coordinator:
         reports: list[dict[str, Any]] = []
         missing: list[int] = []
         for _ in range(MAX_ROUNDS):
-            page, missing = await self._page(from_minute, to_minute, after, limit)
+            page, missing, as_of = await self._page(from_minute, to_minute, after, limit)
             if not page:
                 return {"reports": reports, "next_cursor": None, "missing_partitions": missing}
             whole = await self._whole(set(page.values()))
@@ -77,7 +80,10 @@ class Coordinator:
                 after = minute, name
                 newest, note = whole.get(name, (None, None))
                 # A note stands where its newest part stands: on an older place it was shown before.
-                if note is None or newest != minute or not wanted(told := report_of(note, now_ms, missing)):
+                if note is None or newest != minute:
+                    continue
+                told = report_of(note, now_ms, missing, goal=self._goal, as_of=as_of)
+                if not wanted(told):
                     continue
                 reports.append(told)
                 if len(reports) == limit:
@@ -191,24 +197,24 @@ class Coordinator:
             "complete": found["complete"],
         }
 
-    async def _notes(self, ids: list[str]) -> tuple[list[Note], list[int]]:
+    async def _notes(self, ids: list[str]) -> tuple[list[Note], list[int], int | None]:
         return self._together(await self._ask.all("/notes", {"ids": msgspec.json.encode(ids).decode()}, SAID.decode))
 
     async def _page(
         self, from_minute: int, to_minute: int, after: tuple[int, bytes] | None, limit: int
-    ) -> tuple[dict[tuple[int, bytes], str], list[int]]:
-        """Ids by place (minute, note), newest first, at most `limit`; and the missing partitions."""
+    ) -> tuple[dict[tuple[int, bytes], str], list[int], int | None]:
+        """Ids by place (minute, note), newest first, at most `limit`; the missing partitions; and as of when."""
         parameters = {"from": str(from_minute), "to": str(to_minute), "limit": str(limit)}
         if after is not None:
             parameters |= {"after": f"{after[0]}.{after[1].hex()}"}
-        found, missing = self._together(await self._ask.all("/list", parameters, SAID.decode))
+        found, missing, as_of = self._together(await self._ask.all("/list", parameters, SAID.decode))
         ids = {(note.created_at // MINUTE_MS, note_hash(note.kind, note.id)): note.id for note in found}
         places = sorted(ids, key=lambda place: (-place[0], place[1]))[:limit]
-        return {place: ids[place] for place in places}, missing
+        return {place: ids[place] for place in places}, missing, as_of
 
     async def _whole(self, ids: set[str]) -> dict[bytes, tuple[int, Note]]:
         """(minute of its newest part, sum over all partitions) of each note."""
-        found, _ = await self._notes(sorted(ids))
+        found, _, _ = await self._notes(sorted(ids))
         parts: dict[bytes, list[Note]] = {}
         for note in found:
             parts.setdefault(note_hash(note.kind, note.id), []).append(note)
@@ -219,9 +225,10 @@ class Coordinator:
             whole[name] = max(each.created_at for each in notes) // MINUTE_MS, total
         return whole
 
-    def _together(self, said: list[NoteAnswer]) -> tuple[list[Note], list[int]]:
-        """(notes, partitions of which nobody answered)."""
-        return [note for each in said for note in each.notes], self._missing(said)
+    def _together(self, said: list[NoteAnswer]) -> tuple[list[Note], list[int], int | None]:
+        """(notes, partitions of which nobody answered, until when the others have everything that was written)."""
+        as_of = min((each.as_of for each in said if each.as_of), default=None)
+        return [note for each in said for note in each.notes], self._missing(said), as_of
 
     def _missing(self, said: Iterable[OfPartitions]) -> list[int]:
         answered: set[int] = set()

@@ -22,10 +22,12 @@ MAX_LISTED: Final = 500
 
 
 class NoteAnswer(msgspec.Struct, array_like=True):
-    """`partitions`: those that were asked here and have caught up. `notes`: sums of each partition that has any."""
+    """`partitions`: those that were asked here and have caught up. `notes`: sums of each partition that has any.
+    `as_of`: until when everything that was written is in them, in milliseconds since the epoch; 0: not known."""
 
     partitions: list[int]
     notes: list[Note]
+    as_of: int = 0
 
 
 class MinuteAnswer(msgspec.Struct, array_like=True):
@@ -52,6 +54,7 @@ class UserHistory(msgspec.Struct, array_like=True):
     deliveries: list[tuple[int, bytes, Delivery]]
     told: list[Told] = []  # what apps told of each
     whole: bool = True  # False: the partition has not caught up
+    as_of: int = 0  # as of notes
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder(order="deterministic")
@@ -74,7 +77,8 @@ class ReportQuestions:
         with self._follower.lock:
             stores = self._stores(partitions)
             found = [store.note(*name) for store in stores.values() for name in names]
-        return _ENCODER.encode(NoteAnswer(self._whole(stores), [note for note in found if note is not None]))
+            notes = [note for note in found if note is not None]
+        return _ENCODER.encode(NoteAnswer(self._whole(stores), notes, self._as_of(stores)))
 
     def listed(
         self,
@@ -89,7 +93,7 @@ class ReportQuestions:
         with self._follower.lock:
             stores = self._stores(partitions)
             found = [note for store in stores.values() for note in store.listed(from_minute, to_minute, after, limit)]
-        return _ENCODER.encode(NoteAnswer(self._whole(stores), found))
+        return _ENCODER.encode(NoteAnswer(self._whole(stores), found, self._as_of(stores)))
 
     def history(
         self, partition: int, user: str, from_ms: int, to_ms: int, after: tuple[int, bytes] | None, limit: int
@@ -109,7 +113,8 @@ class ReportQuestions:
             )
             newest = heapq.nlargest(min(limit, MAX_LISTED), found, key=lambda each: each[:2])
             told = [store.told(user, delivery_id, created_at) for created_at, delivery_id, _ in newest]
-        return _ENCODER.encode(UserHistory(partition, True, newest, told, self._follower.whole(partition)))
+        whole, as_of = self._follower.whole(partition), self._as_of([partition])
+        return _ENCODER.encode(UserHistory(partition, True, newest, told, whole, as_of))
 
     def minutes(self, partitions: Collection[int], from_minute: int, to_minute: int, step: int) -> bytes:
         """What became due in these minutes and how it ended, added up over `step` minutes each."""
@@ -138,6 +143,9 @@ class ReportQuestions:
 
     def _whole(self, stores: Collection[int]) -> list[int]:
         return sorted(each for each in stores if self._follower.whole(each))
+
+    def _as_of(self, stores: Collection[int]) -> int:
+        return min((as_of for each in stores if (as_of := self._follower.as_of(each)) is not None), default=0)
 
     def _stores(self, partitions: Collection[int]) -> dict[int, PartitionStore]:
         return {each: store for each, store in self._follower.stores.items() if each in partitions}

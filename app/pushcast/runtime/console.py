@@ -70,7 +70,6 @@ class ConsoleProcess(DoorProcess):
             {name: tuple(app.platforms()) for name, app in settings.apps.items()},
             {name: rule.lane for name, rule in settings.classes.items()},
             settings.kafka.partitions,
-            settings.slo,
         )
         self.server = ConsoleServer(
             pages(desk),

@@ -37,6 +37,7 @@ from pushcast.observe.metrics import Metrics, Sample
 from pushcast.observe.vocabulary import Vocabulary
 from pushcast.report.coordinator import Coordinator
 from pushcast.report.fetch import Fetcher, read_token
+from pushcast.report.goal import goal_of
 from pushcast.runtime import whereabouts
 from pushcast.runtime.collector import collect_seldom
 from pushcast.runtime.lookups import sources_of
@@ -103,7 +104,9 @@ class DoorProcess:
         self.door = Door(self.keys)
         self.reporters = Reporters()
         self.fetcher = Fetcher(read_token((settings.reports or Reports()).token_file))
-        self.reports = Coordinator(self.reporters.urls, kafka.partitions, self.fetcher, now_ms, self.reporters.standbys)
+        self.reports = Coordinator(
+            self.reporters.urls, kafka.partitions, self.fetcher, now_ms, self.reporters.standbys, goal_of(settings)
+        )
         self.calls: Calls = calls(settings, self.writer, self.control, sources_of(settings, self.reports), self.unready)
         self._delay = LoopDelay(asyncio.get_running_loop())
         self.metrics.add_source(self._delay)

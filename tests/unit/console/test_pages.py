@@ -454,12 +454,15 @@ async def test_a_report_says_whether_the_goal_of_the_service_level_is_met() -> N
     async with console() as rig, rig.browser() as client:
         await rig.signed_in(client)
         rig.reports.all["n-1"] = report_of("n-1")
-        rig.reports.all["n-2"] = report_of("n-2", within_seconds={"10": 0.1, "60": 0.4, "120": 0.5})
-        rig.reports.all["n-3"] = report_of("n-3", open=3)
-        met, missed, going = [(await client.get(f"/reports/n-{number}")).text for number in (1, 2, 3)]
-    assert "The goal of 90 % of all that is planned within 2 min is met." in met
+        level = report_of("n")["slo"]
+        rig.reports.all["n-2"] = report_of("n-2", slo=level | {"share": 0.5, "met": False})
+        rig.reports.all["n-3"] = report_of("n-3", open=3, slo=level | {"met": None})
+        rig.reports.all["n-4"] = report_of("n-4", dry_run=True, slo=None)
+        met, missed, going, dry = [(await client.get(f"/reports/n-{number}")).text for number in (1, 2, 3, 4)]
+    assert "The goal of 90 % of all that could be delivered within 2 min is met." in met
     assert "is missed: 50 %" in missed
     assert "The goal" not in going
+    assert "The goal" not in dry
 
 
 async def test_a_person_has_one_time_axis_and_chooses_its_span() -> None:

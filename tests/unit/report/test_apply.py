@@ -81,7 +81,7 @@ def test_r12_a_forgotten_user_has_no_history_before_it_and_sums_stay(tmp_path: P
         BookEntry(2, b'{"op":"forget_user"', (), b"u", 0),
     ]
     store.apply(topics.DEVICE_CHANGED, forget)
-    follower: Any = SimpleNamespace(lock=nullcontext(), stores={0: store}, whole=lambda _: True)
+    follower: Any = SimpleNamespace(lock=nullcontext(), stores={0: store}, as_of=lambda _: None, whole=lambda _: True)
     shown = HISTORY.decode(ReportQuestions(follower).history(0, "u", 0, CREATED_MS * 2, None, 50))
     assert [row.notification for _, _, row in shown.deliveries] == ["m"]
     note = store.note("notification", "n")

@@ -33,9 +33,13 @@ class FollowerTwin:
         self.stores = {each: PartitionStore(folder / str(each), LOGS) for each in partitions}
         self.lock = threading.RLock()
         self.catching_up: set[int] = set()
+        self.fresh: dict[int, int] = {}
 
     def whole(self, partition: int) -> bool:
         return partition not in self.catching_up
+
+    def as_of(self, partition: int) -> int | None:
+        return self.fresh.get(partition)
 
 
 class Reporters:
@@ -107,6 +111,19 @@ async def test_a_report_is_the_sum_over_all_partitions(reporters: Reporters) -> 
     assert report["planned"] == report["open"] + sum(report["outcomes"].values())
     assert (report["state"], report["complete"], report["missing_partitions"]) == ("sending", True, [])
     assert report["platforms"]["apns"] == {"planned": 8, "outcomes": {"accepted": 4}, "reasons": {}}
+
+
+async def test_a_report_is_as_old_as_the_oldest_of_its_partitions(reporters: Reporters) -> None:
+    for partition in range(PARTITIONS):
+        reporters.store(partition).apply(topics.PLANNED, entries(planned((7, "n", {"apns": 2}, ""))))
+    of_now = await reporters.coordinator.report("n")
+    reporters.followers["a"].fresh = {0: NOW_MS - 5_000, 1: NOW_MS}
+    reporters.followers["b"].fresh = {2: NOW_MS - 1_000}
+    report, listed = await reporters.coordinator.report("n"), await reporters.coordinator.listed()
+    assert of_now is not None
+    assert report is not None
+    assert of_now["as_of"] == "2026-09-21T14:14:20.000Z"
+    assert report["as_of"] == listed["reports"][0]["as_of"] == "2026-09-21T14:14:15.000Z"
 
 
 async def test_totals_are_the_sum_over_all_partitions_and_name_those_that_are_silent(

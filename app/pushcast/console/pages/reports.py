@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import quote
 
-from pushcast.config.settings import Slo
 from pushcast.console.desk import Desk
 from pushcast.console.plots import BarPart, Plot, accepted_a_second, arrival, parts_of
 from pushcast.console.reasons import reasons_of
@@ -66,7 +65,6 @@ async def show(desk: Desk, visit: Visit) -> View:
             "arrival": _arrival(report),
             "accepted": _accepted(report),
             "slo": report["within_seconds"].get(SLO_SECONDS),
-            "goal": goal(report, desk.slo),
             "stopped": name in desk.control.stops,
             "held": name in desk.control.holds,
             "cancelled": report["campaign"] in desk.control.campaigns if report["campaign"] else False,
@@ -99,24 +97,6 @@ async def campaign(desk: Desk, visit: Visit) -> View:
             "cancelled": desk.control.campaigns.get(label),
         },
     )
-
-
-class Goal(NamedTuple):
-    """What the service level asks of a report, and whether it came to that. `share`: of what was planned."""
-
-    target: float
-    within_seconds: int
-    share: float
-    met: bool
-
-
-def goal(report: Mapping[str, Any], slo: Slo) -> Goal | None:
-    """None: it is on its way, nothing was planned, or that time is none that reporters count."""
-    within = report["within_seconds"].get(str(slo.within_seconds))
-    if within is None or report["open"] or not report["planned"] or report["dry_run"]:
-        return None
-    share = within * report["outcomes"].get("accepted", 0) / report["planned"]
-    return Goal(slo.target, slo.within_seconds, share, share >= slo.target)
 
 
 def summed(histograms: Iterable[Sequence[Mapping[str, float]]]) -> list[dict[str, float]]:
