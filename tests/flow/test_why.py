@@ -41,6 +41,7 @@ def test_a_notification_is_followed_through_the_topics(kafka: str, unique: Calla
     known, found = why(settings, writer.user, note)
     assert not known
     assert found["evidence"] == []
+    assert found["kept_since"].keys() == set(BOOKS)
     event = json.dumps({"id": note, "title": "Goal!"}).encode()
     offset = writer.write(INTAKE, event, writer.user.encode())
     known, found = why(settings, writer.user, note)

@@ -48,6 +48,13 @@ def standing_of(**more: Any) -> dict[str, Any]:
     return found | more
 
 
+#: What every answer of why has, besides its sentence and evidence.
+WHY = {
+    "verdict": {"answer": "accepted_by_provider", "because": None},
+    "kept_since": {"push.receipt.v1": "2026-09-14T14:13:00.000Z"},
+}
+
+
 def report_of(note_id: str, **more: Any) -> dict[str, Any]:
     """A report as `/v1/reports/{id}` answers it: 1,000 planned, 990 accepted, 10 gone."""
     found = {
@@ -162,7 +169,7 @@ class ConsoleRig(Rig):
             super()
             .sources_of()
             ._replace(
-                why=lambda user, note, device: (True, self.answer),
+                why=lambda user, note, device: (True, WHY | self.answer),
                 devices=lambda user: self.owned.get(user, []),
                 letters=lambda limit: self.letters[:limit],
                 timers=lambda user: self.waiting.get(user, []),

@@ -28,6 +28,7 @@ from pushcast.wire.api_keys import ApiKey, Hash, Scope, encode_record, new_key
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.examples import ExampleFilter
 from pushcast.wire.headers import Headers
+from pushcast.wire.times import rfc3339
 
 NOW_MS = 1_790_000_000_000
 PARTITIONS = 8
@@ -98,6 +99,7 @@ class ReportsTwin:
         self.all: dict[str, dict[str, Any]] = {}
         self.waited: list[tuple[str, int, int]] = []
         self.history: list[dict[str, Any]] | None = []
+        self.asked: list[dict[str, Any]] = []  # of histories: what they were to be of
         self.wanted: list[ExampleFilter] = []
         self.found: list[dict[str, Any]] = []  # examples
         self.standing: dict[str, Any] = {"complete": True, "missing_partitions": []}
@@ -135,10 +137,21 @@ class ReportsTwin:
         self.wanted.append(wanted)
         return {"examples": self.found[:limit], "looked_at": 812, "whole": False, **self.standing}
 
-    async def deliveries(self, user: str, *, limit: int, cursor: str | None) -> dict[str, Any] | None:
+    async def deliveries(
+        self, user: str, *, limit: int, cursor: str | None = None, notes: Sequence[str] = (), **wanted: Any
+    ) -> dict[str, Any] | None:
         if self.history is None:
             return None
-        return {"user": user, "deliveries": self.history[:limit], "next_cursor": None}
+        self.asked.append({name: value for name, value in wanted.items() if value is not None})
+        found = [each for each in self.history if not notes or each["notification"] in notes]
+        return {
+            "user": user,
+            "deliveries": found[:limit],
+            "kept_since": rfc3339(NOW_MS - 30 * 86_400_000),
+            "as_of": rfc3339(NOW_MS),
+            "complete": True,
+            "next_cursor": None if len(found) <= limit else cursor_of(1, b"x"),
+        }
 
 
 def settings_of(**more: Any) -> Settings:
@@ -179,6 +192,8 @@ class Rig:
         self.records: dict[tuple[str, int, int], tuple[str, str]] = {}
         self.timers: list[dict[str, Any]] = []
         self.people: dict[str, list[dict[str, Any]]] | None = None  # devices by user; None: two of whoever is asked for
+        self.verdict: dict[str, Any] = {"answer": "waiting", "because": "lag"}
+        self.known = True  # whether topics know what is asked about
         self.redrives: list[Any] = []
         self.choices: dict[str, dict[str, Any]] = {}
         self.counts: list[Any] = []
@@ -203,7 +218,7 @@ class Rig:
 
     def sources_of(self) -> Sources:
         return Sources(
-            lambda user, note, device: (True, {"answer": f"{user} {note} {device}", "evidence": []}),
+            self._why,
             self._devices,
             lambda limit: [{"reason": "invalid_field"}] * min(limit, 3),
             self.reports,
@@ -214,6 +229,10 @@ class Rig:
             lambda broadcast: self.progress.get(broadcast),
             lambda wanted, *times: self.redrive(wanted, *times),
         )
+
+    def _why(self, user: str, note: str, device: str | None) -> tuple[bool, dict[str, Any]]:
+        said = {"answer": f"{user} {note} {device}", "evidence": [], "kept_since": {"push.receipt.v1": None}}
+        return self.known, said | {"verdict": dict(self.verdict)}
 
     def _devices(self, user: str) -> list[dict[str, Any]]:
         if self.people is not None:

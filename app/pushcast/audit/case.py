@@ -82,6 +82,7 @@ class Case:
         self.waits: dict[str, Wait] = {}  # by delivery id
         self.rows: dict[bytes, str] = {}  # by key: the device and its state
         self._suspended: set[bytes] = set()  # keys of those that get nothing
+        self.kept_since: dict[str, int | None] = {}  # by topic: since when it is whole; None: from its beginning
         self.oldest_event_ms: int | None = None  # of what the intake topics still have
         self._needle = note.encode()
         self._fences: dict[str, Fences] = {}

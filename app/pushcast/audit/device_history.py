@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,15 +13,15 @@ from confluent_kafka import Message
 
 from pushcast.audit.kept import DeviceWait
 from pushcast.audit.kept_reading import waits_of
+from pushcast.audit.kept_since import FirstRecords, shown_kept_since
 from pushcast.audit.why import plain
 from pushcast.config.settings import Settings
-from pushcast.handover.reading import SpanReader, Spot
+from pushcast.handover.reading import SpanReader
 from pushcast.model.errors import InvalidInput, PushcastError
 from pushcast.model.ids import partition_of
 from pushcast.register.history import Historian, HistoryStep, HistorySubject, KnownDevice, concerns, ordered
 from pushcast.register.names import Topics
 from pushcast.wire.dead_letters import PlainRecord
-from pushcast.wire.times import rfc3339
 
 #: More devices with one id or token are not one story: say whose.
 MAX_DEVICES = 20
@@ -47,9 +47,7 @@ class History:
         """For JSON."""
         return {
             "steps": [step.to_dict() for step in self.steps],
-            "kept_since": {
-                topic: None if since is None else rfc3339(since) for topic, since in self.kept_since.items()
-            },
+            "kept_since": shown_kept_since(self.kept_since),
             "left_out": self.left_out,
             "unreadable": dict(self.unreadable),
             "waits": [wait.to_dict() for wait in self.waits],
@@ -136,30 +134,15 @@ class _Search:
     async def _read(self, partitions: Iterable[int], on_record: Any) -> dict[str, int | None]:
         spots = [(topic, partition) for topic in self._names.of_history for partition in partitions]
         ends = await self._reader.ends(spots)
-        begins: dict[Spot, tuple[int, int]] = {}  # offset and time of the first record that is there
+        firsts = FirstRecords()
 
         def take(message: Message) -> None:
             record = plain(message)
-            begins.setdefault((record.topic, record.partition), (record.offset, record.timestamp))
+            firsts.saw((record.topic, record.partition), record.offset, record.timestamp)
             on_record(record)
 
         await self._reader.read({spot: (0, end) for spot, end in ends.items()}, take)
-        return kept_since(ends, begins, round(time.time() * 1000), self._names)
-
-
-def kept_since(
-    ends: Mapping[Spot, int], begins: Mapping[Spot, tuple[int, int]], now_ms: int, names: Topics
-) -> dict[str, int | None]:
-    """From when on each topic is whole, by the offset and time of the first record that each partition has.
-
-    None: from its beginning. A compacted topic loses records from anywhere: what is left says nothing about the rest.
-    """
-    kept: dict[str, int | None] = dict.fromkeys(names.of_history)
-    for (topic, partition), end in ends.items():
-        offset, at = begins.get((topic, partition), (end, now_ms))  # all of it is gone
-        if offset > 0 and topic != names.device:
-            kept[topic] = max(at, kept[topic] or 0)
-    return kept
+        return firsts.kept_since(ends, round(time.time() * 1000), {self._names.device})
 
 
 def _keep_newest(found: History, names: Topics) -> None:

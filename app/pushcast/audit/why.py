@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
@@ -10,6 +11,7 @@ from confluent_kafka import Message
 
 from pushcast.audit.answer import GroupProgress, HeldPart, answer
 from pushcast.audit.case import BOOKS, DEAD, INTAKES, WAITING, Case, Wait
+from pushcast.audit.kept_since import FirstRecords, shown_kept_since
 from pushcast.audit.timers import timers_of
 from pushcast.audit.verdict import verdict
 from pushcast.config.settings import Settings
@@ -20,7 +22,7 @@ from pushcast.kafka.positions import Positions
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Reason
-from pushcast.wire import groups
+from pushcast.wire import groups, topics
 from pushcast.wire.class_rules import class_rules
 from pushcast.wire.dead_letters import PlainRecord
 from pushcast.wire.facts import decode_facts
@@ -31,7 +33,8 @@ from pushcast.wire.times import rfc3339
 
 
 def why(settings: Settings, user: str, note: str, device: str | None = None) -> tuple[bool, dict[str, Any]]:
-    """(whether anything is known, `{answer, evidence}`). Blocks. Raises KafkaException, TailUnreadable."""
+    """(whether anything is known, `{answer, verdict, evidence, kept_since}`). Blocks. Raises KafkaException,
+    TailUnreadable."""
     case, progress = case_of(settings, user, note, device)
     held = held_of(settings, case) if _was_held(case) else []
     said = answer(case, progress, held)
@@ -43,7 +46,7 @@ def why(settings: Settings, user: str, note: str, device: str | None = None) -> 
     )
     evidence = [each.to_dict() for each in case.evidence]
     found = {"answer": said or nothing, "verdict": verdict(case, progress, held).to_dict(), "evidence": evidence}
-    return said is not None, found
+    return said is not None, found | {"kept_since": shown_kept_since(case.kept_since)}
 
 
 #: Reasons of planned records whose notification goes to the keeper.
@@ -131,7 +134,16 @@ def case_of(
     asked += [(topic, number) for topic in DEAD if topic in books for number in others]
     ends = positions.ends(asked)
     spans = {spot: (committed.get(spot[0], 0) if spot[0] in WAITING else 0, end) for spot, end in ends.items()}
-    asyncio.run(SpanReader(kafka.bootstrap_servers, kafka.security).read(spans, lambda it: case.record(plain(it))))
+    firsts = FirstRecords()
+
+    def take(message: Message) -> None:
+        record = plain(message)
+        firsts.saw((record.topic, record.partition), record.offset, record.timestamp)
+        case.record(record)
+
+    asyncio.run(SpanReader(kafka.bootstrap_servers, kafka.security).read(spans, take))
+    whole = {spot: end for spot, end in ends.items() if spot[0] not in WAITING}
+    case.kept_since = firsts.kept_since(whole, round(time.time() * 1000), {topics.DEVICE})
     members = {group: found.alive for group, found in positions.members({*readers.values(), groups.KEEP}).items()}
     return case, GroupProgress(committed, members)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pushcast.cli.output import Output, OutputOption, print_json
+from pushcast.cli.output import Output, OutputOption, print_json, say
 from pushcast.cli.session import connect_by_user
 
 
@@ -29,5 +29,8 @@ def why(
         typer.echo(found["answer"])
         for row in found["evidence"]:
             typer.echo(f"  {row['at']}  {row['what']}  {row['topic']}/{row['partition']}/{row['offset']}")
+        for topic, since in found["kept_since"].items():
+            if since is not None:
+                say(f"{topic}: what was before {since} is beyond its retention")
     if not known:
         raise typer.Exit(1)

@@ -13,12 +13,14 @@ from pushcast.gateway.http import Answer, Request, answer
 from pushcast.gateway.problems import Problem
 from pushcast.gateway.records import read_record
 from pushcast.gateway.reports import Reports
+from pushcast.gateway.why_rows import with_rows
 from pushcast.model.words import Lane
 
 logger = logging.getLogger(__name__)
 
 MAX_AT_ONCE: Final = 2
 MAX_WAITING: Final = 16
+MAX_DELIVERIES: Final = 500  # of one user and notification
 
 Why = Callable[[str, str, str | None], tuple[bool, dict[str, Any]]]
 DevicesOf = Callable[[str], list[dict[str, Any]]]
@@ -73,8 +75,12 @@ class Questions:
             note = found[1]
         if not note:
             raise Problem("bad_request", "a parameter notification or record is required: what to ask for")
-        _, found = await self.ask(self._sources.why, user, note, request.query.get("device"))
-        return answer(200, found)
+        device = request.query.get("device")
+        (known, found), history = await asyncio.gather(
+            self.ask(self._sources.why, user, note, device),
+            self._sources.reports.deliveries(user, limit=MAX_DELIVERIES, notes=[note]),
+        )
+        return answer(200, with_rows(found, known, history, device))
 
     async def devices(self, request: Request, caller: Caller) -> Answer:
         """GET /v1/users/{user}/devices: without tokens; of the key's apps."""

@@ -98,6 +98,12 @@ def reports_routes(reports: ReportCalls) -> list[Route]:
         ),
         Route(
             "GET", "/v1/users/{user}/deliveries", "deliveries", Scope.HISTORY_READ, reports.deliveries,
-            "How a user's deliveries ended, newest first", answers={200: "A page"}, query=(*page, after),
+            "How a user's deliveries ended, newest first", answers={200: "A page"},
+            query=(
+                *page,
+                after,
+                Parameter("app", "Only this app."),
+                Parameter("outcome", "Only with this outcome."),
+            ),
         ),
     ]  # fmt: skip

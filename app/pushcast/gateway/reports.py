@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
+from urllib.parse import quote, urlencode
 
 from pushcast.gateway.access import Caller
 from pushcast.gateway.events import checked_user
@@ -11,7 +12,7 @@ from pushcast.gateway.http import Answer, Request, answer
 from pushcast.gateway.problems import Problem, refused
 from pushcast.gateway.records import read_record
 from pushcast.model.errors import InvalidInput
-from pushcast.model.words import Lane
+from pushcast.model.words import Lane, Outcome
 from pushcast.wire import topics
 from pushcast.wire.examples import ExampleFilter
 from pushcast.wire.times import to_ms
@@ -36,7 +37,16 @@ class Reports(Protocol):
         cursor: str | None,
         wanted: Callable[[dict[str, Any]], bool],
     ) -> dict[str, Any]: ...
-    async def deliveries(self, user: str, *, limit: int, cursor: str | None) -> dict[str, Any] | None: ...
+    async def deliveries(
+        self,
+        user: str,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        app: str | None = None,
+        outcome: str | None = None,
+        notes: Sequence[str] = (),
+    ) -> dict[str, Any] | None: ...
     async def report_of_user(self, note_id: str, user: str) -> dict[str, Any] | None: ...
     async def caught_up(self, lane: str, partition: int, offset: int) -> bool: ...
     async def examples(self, wanted: ExampleFilter, limit: int) -> dict[str, Any]: ...
@@ -80,19 +90,22 @@ class ReportCalls:
         return _paged(found, "/v1/reports", query)
 
     async def deliveries(self, request: Request, caller: Caller) -> Answer:
-        """GET /v1/users/{user}/deliveries: newest first."""
-        caller.may_app(None)
+        """GET /v1/users/{user}/deliveries[?app=][&outcome=]: newest first."""
+        query = request.query
+        caller.may_app(query.get("app"))
         user = checked_user(request.path["user"])
-        await self._wait(request.query)
+        if (outcome := query.get("outcome")) is not None and outcome not in tuple(Outcome):
+            raise Problem("bad_request", f"outcome is one of {', '.join(Outcome)}")
+        await self._wait(query)
         try:
             found = await self._reports.deliveries(
-                user, limit=limit_of(request.query), cursor=request.query.get("cursor")
+                user, limit=limit_of(query), cursor=query.get("cursor"), app=query.get("app"), outcome=outcome
             )
         except InvalidInput as error:
             raise refused(error) from None
         if found is None:
             raise Problem("reports_unavailable", "the reporter that has this user does not answer")
-        return answer(200, found)
+        return _paged(found, f"/v1/users/{quote(user, safe='')}/deliveries", query)
 
     async def _wait(self, query: Mapping[str, str]) -> None:
         """`?after=RECORD`: for what a client has just written. After 2 seconds it gets what there is."""
@@ -108,8 +121,9 @@ class ReportCalls:
 def _paged(found: dict[str, Any], path: str, query: Mapping[str, str]) -> Answer:
     if found["next_cursor"] is None:
         return answer(200, found)
-    kept = "".join(f"&{name}={query[name]}" for name in ("limit",) if name in query)
-    return answer(200, found, Link=f'<{path}?cursor={found["next_cursor"]}{kept}>; rel="next"')
+    kept = {name: value for name, value in query.items() if name not in ("cursor", "after")}
+    following = urlencode({"cursor": found["next_cursor"], **kept})
+    return answer(200, found, Link=f'<{path}?{following}>; rel="next"')
 
 
 def _allowed(report: dict[str, Any], caller: Caller) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -13,6 +13,7 @@ from pushcast.model.words import Outcome, Source
 from pushcast.report.answers import cursor_of, delivery_of, read_cursor, report_of
 from pushcast.report.asking import ANSWER_SECONDS, Addresses, Fetch, OfPartitions, ReporterAsker, nobody
 from pushcast.report.engaged import NOTHING
+from pushcast.report.examples import takes
 from pushcast.report.goal import USUAL, Goal
 from pushcast.report.minutes import summed
 from pushcast.report.notes import KINDS, Note, merged, note_hash
@@ -20,11 +21,12 @@ from pushcast.report.questions import EXAMPLES, HISTORY, MINUTES, PASSED, SAID, 
 from pushcast.report.rows import DAY_MS, MINUTE_MS
 from pushcast.report.totals import check_span, totals_of
 from pushcast.wire.examples import ExampleFilter
+from pushcast.wire.times import rfc3339
 
 DEFAULT_DAYS: Final = 7
 #: Between two questions whether something has arrived.
 AGAIN_SECONDS: Final = 0.1
-#: Of a user, among which those of one notification are looked for.
+#: Of a user and one notification, at most.
 USER_DELIVERIES: Final = 500
 MAX_ROUNDS: Final = 20
 
@@ -40,11 +42,14 @@ class Coordinator:
         now_ms: Callable[[], int],
         standbys: Addresses = nobody,
         goal: Goal = USUAL,
+        keep_days: int = 30,
     ) -> None:
+        """`keep_days`: how long reporters keep single deliveries."""
         self._ask = ReporterAsker(owners, standbys, fetch)
         self._partitions = partitions
         self._now_ms = now_ms
         self._goal = goal
+        self._keep_days = keep_days
 
     async def report(self, note_id: str) -> dict[str, Any] | None:
         """Of a notification, or of the broadcast with this id. None: nothing is known of it, and everybody answered."""
@@ -115,15 +120,29 @@ class Coordinator:
         }
 
     async def deliveries(
-        self, user: str, *, limit: int = 50, cursor: str | None = None, keep_days: int = 30
+        self,
+        user: str,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        app: str | None = None,
+        outcome: str | None = None,
+        notes: Sequence[str] = (),
     ) -> dict[str, Any] | None:
-        """A user's history, newest first. None: the reporter of this user does not answer."""
+        """A user's history, newest first. None: the reporter of this user does not answer.
+
+        `notes`: only of these notifications. `kept_since`: what was created before may have been there.
+        """
         now_ms = self._now_ms()
         partition = partition_of(user.encode(), self._partitions)
         after = None if cursor is None else read_cursor(cursor)
-        since_ms = now_ms - keep_days * DAY_MS
-        parameters = {"user": user, "partition": str(partition), "from": str(since_ms), "to": str(now_ms + DAY_MS)}
-        parameters["limit"] = str(limit)
+        since_ms = now_ms - self._keep_days * DAY_MS
+        apps = None if app is None else [app]
+        wanted = ExampleFilter(since_ms, now_ms + DAY_MS, list(notes), apps, outcome=outcome)
+        parameters = {"user": user, "partition": str(partition), "limit": str(limit)}
+        parameters |= {"wanted": msgspec.json.encode(wanted).decode()}
+        # For reporters of an earlier release, which answer with all of them.
+        parameters |= {"from": str(wanted.from_ms), "to": str(wanted.to_ms)}
         if after is not None:
             parameters |= {"after": f"{after[0]}.{after[1].hex()}"}
         history = await self._ask.one(
@@ -135,12 +154,14 @@ class Coordinator:
         rows = [
             delivery_of(delivery_id, row, each)
             for (_, delivery_id, row), each in zip(history.deliveries, told, strict=True)
+            if takes(wanted, row)
         ]
         last = history.deliveries[-1] if len(history.deliveries) == limit else None
         return {
             "user": user,
             "deliveries": rows,
-            "kept_days": keep_days,
+            "kept_since": rfc3339(max(since_ms // DAY_MS * DAY_MS, history.kept_since)),
+            "as_of": rfc3339(history.as_of or now_ms),
             "complete": history.whole,
             "next_cursor": None if last is None else cursor_of(last[0], last[1]),
         }
@@ -176,11 +197,11 @@ class Coordinator:
             return False
 
     async def report_of_user(self, note_id: str, user: str) -> dict[str, Any] | None:
-        """Of what a user got of it, from the newest deliveries of the user: for classes whose sums are not kept.
+        """Of what a user got of it, from the deliveries of the user: for classes whose sums are not kept.
 
-        None: there is none among them, or the reporter of this user does not answer."""
-        found = await self.deliveries(user, limit=USER_DELIVERIES)
-        mine = [] if found is None else [row for row in found["deliveries"] if row["notification"] == note_id]
+        None: there is none, or the reporter of this user does not answer."""
+        found = await self.deliveries(user, limit=USER_DELIVERIES, notes=[note_id])
+        mine = [] if found is None else found["deliveries"]
         if found is None or not mine:
             return None
         outcomes = dict.fromkeys(map(str, Outcome), 0)

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from pushcast.report.engaged import Told
-from pushcast.report.examples import MAX_LOOKED, Example, examples_of
+from pushcast.report.examples import MAX_LOOKED, Example, examples_of, takes
 from pushcast.report.follow import Follower
 from pushcast.report.minutes import MinutePlace, MinuteSums, summed
 from pushcast.report.notes import KINDS, Note
@@ -55,6 +55,7 @@ class UserHistory(msgspec.Struct, array_like=True):
     told: list[Told] = []  # what apps told of each
     whole: bool = True  # False: the partition has not caught up
     as_of: int = 0  # as of notes
+    kept_since: int = 0  # rows of deliveries that were created before may have been there; 0: not known
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder(order="deterministic")
@@ -96,9 +97,10 @@ class ReportQuestions:
         return _ENCODER.encode(NoteAnswer(self._whole(stores), found, self._as_of(stores)))
 
     def history(
-        self, partition: int, user: str, from_ms: int, to_ms: int, after: tuple[int, bytes] | None, limit: int
+        self, partition: int, user: str, wanted: ExampleFilter, after: tuple[int, bytes] | None, limit: int
     ) -> bytes:
-        """The newest deliveries of a user behind the place `after`."""
+        """The newest deliveries of a user that are wanted, behind the place `after`."""
+        from_ms, to_ms = wanted.from_ms, wanted.to_ms
         with self._follower.lock:
             store = self._follower.stores.get(partition)
             if store is None:
@@ -106,15 +108,18 @@ class ReportQuestions:
             if after is not None:
                 to_ms = min(to_ms, after[0])
             from_ms = max(from_ms, store.forgotten_until(user) + 1)
+            wanted = msgspec.structs.replace(wanted, from_ms=from_ms, to_ms=to_ms)
             found = (
                 (row.created_at, delivery_id, row)
                 for delivery_id, row in store.deliveries(user, from_ms, to_ms + DAY_MS)
-                if from_ms <= row.created_at <= to_ms and (after is None or (row.created_at, delivery_id) < after)
+                if takes(wanted, row) and (after is None or (row.created_at, delivery_id) < after)
             )
             newest = heapq.nlargest(min(limit, MAX_LISTED), found, key=lambda each: each[:2])
             told = [store.told(user, delivery_id, created_at) for created_at, delivery_id, _ in newest]
+            first_day = store.first_day_ms()
         whole, as_of = self._follower.whole(partition), self._as_of([partition])
-        return _ENCODER.encode(UserHistory(partition, True, newest, told, whole, as_of))
+        first_day = as_of // DAY_MS * DAY_MS if first_day is None else first_day
+        return _ENCODER.encode(UserHistory(partition, True, newest, told, whole, as_of, first_day))
 
     def minutes(self, partitions: Collection[int], from_minute: int, to_minute: int, step: int) -> bytes:
         """What became due in these minutes and how it ended, added up over `step` minutes each."""

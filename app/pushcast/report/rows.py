@@ -156,6 +156,11 @@ def deliveries_of_day(number: int) -> bytes:
     return DELIVERY + _day(number)
 
 
+def day_ms_of(key: bytes) -> int:
+    """Midnight (UTC) of the day of a `delivery_key`, in milliseconds since the epoch."""
+    return int.from_bytes(key[1:3]) * DAY_MS
+
+
 def block_key(created_at: int, account: bytes, offset: int) -> bytes:
     """Where planned rows lie. `account`: lane and source."""
     return b"%c%b%b%b" % (BLOCK, _day(created_at // DAY_MS), account, (offset // BLOCK_OFFSETS).to_bytes(8))

@@ -58,9 +58,11 @@ class ReportServer(InnerPort):
         return self._questions.passed(int(asked["partition"]))
 
     def _history(self, asked: Parameters) -> bytes:
-        times = int(asked["from"]), int(asked["to"])
         partition, limit = int(asked["partition"]), int(asked["limit"])
-        return self._questions.history(partition, asked["user"], *times, _after(asked), limit)
+        wanted = ExampleFilter(int(asked["from"]), int(asked["to"]))
+        if "wanted" in asked:
+            wanted = msgspec.json.decode(asked["wanted"], type=ExampleFilter)
+        return self._questions.history(partition, asked["user"], wanted, _after(asked), limit)
 
 
 def _on_a_thread(answer: Callable[[Parameters], bytes]) -> Answering:

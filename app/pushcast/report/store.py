@@ -139,6 +139,11 @@ class PartitionStore:
             for key, value in self.scan(prefix, prefix):
                 yield key[len(prefix) :], rows.delivery_of(value)
 
+    def first_day_ms(self) -> int | None:
+        """Midnight (UTC) of the first day of which there are deliveries, in milliseconds; None: of none."""
+        key = next((key for key, _ in self.scan(rows.DELIVERY, rows.DELIVERY)), None)
+        return None if key is None else rows.day_ms_of(key)
+
     def told(self, user: str, delivery_id: bytes, created_at: int) -> Told:
         """What apps told of a delivery."""
         return told_of(self.get, user.encode(), self.forgotten_until(user), delivery_id, created_at)

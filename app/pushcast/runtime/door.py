@@ -102,11 +102,10 @@ class DoorProcess:
         self.writer = Writer(self.producer, kafka.partitions, options.ack_seconds)
         self.metrics = Metrics(Vocabulary(apps=settings.apps, topics=(topics.API_KEY,)))
         self.door = Door(self.keys)
-        self.reporters = Reporters()
-        self.fetcher = Fetcher(read_token((settings.reports or Reports()).token_file))
-        self.reports = Coordinator(
-            self.reporters.urls, kafka.partitions, self.fetcher, now_ms, self.reporters.standbys, goal_of(settings)
-        )
+        self.reporters, kept = Reporters(), settings.reports or Reports()
+        self.fetcher = Fetcher(read_token(kept.token_file))
+        places = self.reporters.urls, kafka.partitions, self.fetcher, now_ms, self.reporters.standbys
+        self.reports = Coordinator(*places, goal_of(settings), kept.keep_days)
         self.calls: Calls = calls(settings, self.writer, self.control, sources_of(settings, self.reports), self.unready)
         self._delay = LoopDelay(asyncio.get_running_loop())
         self.metrics.add_source(self._delay)

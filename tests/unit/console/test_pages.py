@@ -276,6 +276,7 @@ async def test_a_person_has_devices_deliveries_and_an_answer_to_why() -> None:
         page = (await client.get("/people", params={"user": "u 1", "notification": "n-1"})).text
     assert "It waits in Kafka." in page
     assert "d-1" in page
+    assert "What was before is no longer kept: push.receipt.v1 <time" in page
 
 
 async def test_what_is_not_known_of_a_person_does_not_hide_the_rest() -> None:

@@ -90,6 +90,31 @@ async def test_wrong_parameters_are_refused_by_name() -> None:
     assert cursor.status_code == 422
 
 
+async def test_the_next_page_is_of_the_same_question() -> None:
+    async with gateway() as rig, rig.client(rig.key()) as client:
+        fill(rig)
+        rig.reports.all["n-5"] = {**rig.reports.all["n-1"], "id": "n-5"}
+        rig.reports.history = [{"notification": "n-1"}] * 3
+        listed = await client.get("/v1/reports", params={"limit": "1", "app": "news", "class": "breaking"})
+        asked = {"limit": "2", "app": "news", "outcome": "invalid", "after": "push.notification.urgent.v1/3/7"}
+        history = await client.get("/v1/users/u%2F1/deliveries", params=asked)
+        wrong = await client.get("/v1/users/u/deliveries", params={"outcome": "lost"})
+    assert listed.links["next"]["url"].endswith("&limit=1&app=news&class=breaking")
+    assert history.links["next"]["url"].startswith("/v1/users/u%2F1/deliveries?cursor=")
+    assert history.links["next"]["url"].endswith("&limit=2&app=news&outcome=invalid")
+    assert rig.reports.asked == [{"app": "news", "outcome": "invalid"}]
+    assert wrong.status_code == 400
+
+
+async def test_a_users_history_of_one_app_needs_a_key_for_that_app() -> None:
+    async with gateway() as rig, rig.client(rig.key(Scope.HISTORY_READ, apps=("news",))) as client:
+        statuses = [
+            (await client.get("/v1/users/u/deliveries", params=each)).status_code
+            for each in ({"app": "news"}, {"app": "shop"}, {})
+        ]
+    assert statuses == [200, 403, 403]
+
+
 async def test_a_users_history_needs_a_key_for_all_apps_and_its_reporter() -> None:
     async with gateway() as rig:
         rig.reports.history = [{"notification": "n-1"}]

@@ -20,6 +20,7 @@ from pushcast.report.notes import note_hash, outcomes
 from pushcast.report.questions import HISTORY, ReportQuestions
 from pushcast.report.store import PartitionStore
 from pushcast.wire import topics
+from pushcast.wire.examples import ExampleFilter
 from pushcast.wire.newer import NewerSchema
 from pushcast.wire.receipts import Planned, PlannedFacts, encode_planned
 from twins.books import CREATED_MS, DAY_MS, Rows, by, entries, leg, planned, receipt, walked
@@ -82,7 +83,7 @@ def test_r12_a_forgotten_user_has_no_history_before_it_and_sums_stay(tmp_path: P
     ]
     store.apply(topics.DEVICE_CHANGED, forget)
     follower: Any = SimpleNamespace(lock=nullcontext(), stores={0: store}, as_of=lambda _: None, whole=lambda _: True)
-    shown = HISTORY.decode(ReportQuestions(follower).history(0, "u", 0, CREATED_MS * 2, None, 50))
+    shown = HISTORY.decode(ReportQuestions(follower).history(0, "u", ExampleFilter(0, CREATED_MS * 2), None, 50))
     assert [row.notification for _, _, row in shown.deliveries] == ["m"]
     note = store.note("notification", "n")
     assert note is not None

@@ -18,6 +18,8 @@ from pushcast.report.coordinator import Coordinator
 from pushcast.report.questions import ReportQuestions
 from pushcast.report.store import PartitionStore
 from pushcast.wire import topics
+from pushcast.wire.examples import ExampleFilter
+from pushcast.wire.times import rfc3339
 from twins.books import CREATED_MS, DAY_MS, entries, planned, receipt
 
 PARTITIONS = 4
@@ -77,9 +79,9 @@ class Reporters:
             number, name = parameters["after"].split(".")
             after = int(number), bytes.fromhex(name)
         if path == "/history":
-            times = int(parameters["from"]), int(parameters["to"])
+            wanted = msgspec.json.decode(parameters["wanted"], type=ExampleFilter)
             partition, limit = int(parameters["partition"]), int(parameters["limit"])
-            return questions.history(partition, parameters["user"], *times, after, limit)
+            return questions.history(partition, parameters["user"], wanted, after, limit)
         if path == "/passed":
             return questions.passed(int(parameters["partition"]))
         partitions = [int(each) for each in parameters["partitions"].split(",")]
@@ -216,6 +218,42 @@ async def test_a_users_history_comes_newest_first_page_by_page_over_days(reporte
         if cursor is None:
             break
     assert listed == [f"n{at}" for at in times]
+
+
+async def test_a_history_is_of_one_app_or_outcome_or_notification_and_says_since_when_it_is_kept(
+    reporters: Reporters,
+) -> None:
+    user = "u-1"
+    store = reporters.store(partition_of(user.encode(), PARTITIONS))
+    day = CREATED_MS // DAY_MS * DAY_MS
+    nothing = await reporters.coordinator.deliveries(user)
+    store.apply(
+        topics.RECEIPT,
+        entries(
+            receipt("n", user, "a"),
+            receipt("n", user, "b", "invalid"),
+            receipt("m", user, "a", app="shop", created_at=CREATED_MS - 3 * DAY_MS),
+        ),
+    )
+    by = reporters.coordinator.deliveries
+    asked = [await by(user), await by(user, app="shop"), await by(user, outcome="invalid"), await by(user, notes=["n"])]
+    found = [[(row["notification"], row["device"]) for row in each["deliveries"]] for each in asked if each is not None]
+    assert [sorted(each) for each in found] == [
+        [("m", "a"), ("n", "a"), ("n", "b")],
+        [("m", "a")],
+        [("n", "b")],
+        [("n", "a"), ("n", "b")],
+    ]
+    assert nothing is not None
+    assert asked[0] is not None
+    assert asked[0]["kept_since"] == rfc3339(day - 3 * DAY_MS), "the store begins there"
+    reporters.coordinator = Coordinator(
+        lambda: reporters.owners, PARTITIONS, reporters.fetch, lambda: NOW_MS, keep_days=2
+    )
+    short = await reporters.coordinator.deliveries(user)
+    assert short is not None
+    assert [row["notification"] for row in short["deliveries"]] == ["n", "n"]
+    assert short["kept_since"] == rfc3339(day - 2 * DAY_MS), "and deliveries are kept so long"
 
 
 async def test_what_is_open_long_after_its_expiry_is_overdue(reporters: Reporters) -> None:
