@@ -90,6 +90,8 @@ async def test_the_provider_sees_a_title_and_the_app_reads_the_content(platform:
 async def test_a_plaintext_may_fill_what_the_provider_takes_and_no_more(
     platform: str, longest: int, work_dir: Path
 ) -> None:
+    told = Content(body="", tracked=True)
+    assert plaintext_of(told, "n-1", "messages", 1) == plaintext_of(Content(body=""), "n-1", "messages", 1)
     size = len(plaintext_of(Content(body=""), "n-1", "messages", 1_800_000_000_000))
     full, more = Content(body="x" * (longest - size)), Content(body="x" * (longest - size + 3))
     assert len(plaintext_of(full, "n-1", "messages", 1_800_000_000_000)) == longest

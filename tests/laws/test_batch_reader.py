@@ -134,14 +134,14 @@ def test_a_record_is_read_as_avro_reads_it(batch: SendBatch) -> None:
     assert_same(encode_batch(batch))
 
 
-def chat(number: int, how: Options, version: str | None = None) -> Message:
+def chat(number: int, how: Options, version: str | None = None, *, tracked: bool = False) -> Message:
     targets = Targets(
         *([0], [f"user-{number}"], ["phone"], [b"d" * 16], [0], [b"a" * 64], ["key-1"], [b"h" * 16]),
         *([1_800_000_000_000 + number], [number], [1_800_000_100_000], [0]),
         app_version=None if version is None else [version],
     )
     return Message(
-        *("shop", "chat", Content("Anna", f"hello {number}", {"room": "7"}), how, b"c" * 16),
+        *("shop", "chat", Content("Anna", f"hello {number}", {"room": "7"}, tracked=tracked), how, b"c" * 16),
         *([f"n-{number}"], [1_800_000_000_001], [""], targets),
     )
 
@@ -157,6 +157,13 @@ def test_a_record_that_is_broken_anywhere_is_refused_as_avro_refuses_it(how: Opt
         for other in (b"", *(bytes([byte ^ bits]) for bits in (1, 2, 3, 4, 0x80, 0x81)), bytes([byte, 0])):
             assert_same(value[:at] + other + value[at + 1 :])
         assert_same(value[:at])
+
+
+def test_chats_whose_apps_tell_what_becomes_of_them_are_read_as_avro_reads_them() -> None:
+    messages = [chat(number, WAYS[0], tracked=number % 3 == 0) for number in range(9)]
+    value = encode_batch(SendBatch("normal", "apns", messages))
+    assert_same(value)
+    assert [each.content.tracked for each in checked(value).messages] == [True, False, False] * 3
 
 
 @pytest.mark.parametrize("version", [None, "7.1.0"])

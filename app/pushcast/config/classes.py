@@ -44,6 +44,8 @@ class Class(Strict):
     read_gate: bool = False  # the keeper is asked whether it was read, which costs a few milliseconds
     mandatory: bool = False  # nobody can opt out of it
     opt_in: bool = False  # only for users who have said on
+    # Payloads carry the notification's id, so that apps can tell what was received and opened (docs/reports.md).
+    engagement: bool = False
     # What reporters keep. full: sums, published to push.report.v1 too; history: deliveries of users alone, for traffic
     # with an id for each recipient; totals: sums of the class by minute alone; absent: sums. Broadcasts have full.
     report: Literal["full", "history", "totals"] | None = None

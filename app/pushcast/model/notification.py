@@ -127,6 +127,7 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     category: str | None = None
     actions: tuple[Action, ...] = ()
     platforms: dict[str, dict[str, Any]] = {}  # by platform: merged into its message (`model.overrides`)
+    tracked: bool = False  # the app is told the notification's id, to say what becomes of it: `engagement` of the class
 
     @property
     def shown(self) -> bool:
@@ -153,6 +154,7 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
             self.category,
             tuple([Action(each.id, chosen.actions.get(each.id) or each.title, each.link) for each in self.actions]),
             self.platforms,
+            self.tracked,
         )
 
 

@@ -210,7 +210,8 @@ those of its discovery document (`simulators/fcm/v1.json`), by which the simulat
 """
 _TAIL: Final = f"""
 `pc` is our object for apps and their extensions: {{id, image, link, actions}}, `id` being the notification's. It is \
-there when there is an image, a link or an action, and on Web Push for a badge. `data` may not have a key `pc`.
+there when there is an image, a link or an action, for every notification of a class with `engagement: true`, and on \
+Web Push for a badge. `data` may not have a key `pc`.
 
 `platforms.<p>` is merged into the platform's message at the end (RFC 7396: objects merge, arrays and scalars replace, \
 null removes): for APNs the payload, for FCM `message`, for Expo the message, for Web Push the options with `title` \

@@ -19,7 +19,7 @@ OWN_KEY: Final = "pc"
 
 def has_own_object(content: Content) -> bool:
     """Whether a message of this content tells its app more than the fields of its platform do."""
-    return bool(content.image or content.link or content.actions)
+    return bool(content.tracked or content.image or content.link or content.actions)
 
 
 def own_object(message: Message) -> dict[str, Any]:

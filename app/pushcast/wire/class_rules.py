@@ -21,6 +21,7 @@ class ClassRule(NamedTuple):
     may_override: frozenset[str] = frozenset()  # gates that its notifications pass when they ask for it
     gathers: bool = False  # its notifications leave together
     sealing: Sealing | None = None  # its contents are for the devices alone
+    tracked: bool = False  # apps are told the ids of its notifications
     gated: bool = False  # the keeper is asked whether each of its notifications was read
     removable: bool = False  # its notifications say when they were made, so that an app tells old from new
 
@@ -43,6 +44,8 @@ class Configured(Protocol):
     @property
     def read_gate(self) -> bool: ...
     @property
+    def engagement(self) -> bool: ...
+    @property
     def unless_read_seconds(self) -> int: ...
     @property
     def removable(self) -> bool: ...
@@ -58,6 +61,7 @@ def class_rules(classes: Mapping[str, Configured]) -> dict[str, ClassRule]:
             frozenset(each.may_override),
             each.digest is not None,
             each.sealing,
+            each.engagement,
             each.read_gate,
             each.removable,
         )

@@ -34,6 +34,7 @@ class More(msgspec.Struct, frozen=True, omit_defaults=True):
     analytics_label: str | None = None
     quiet: QuietTerms | None = None
     sealing: Sealing | None = None
+    tracked: bool = False
 
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -73,6 +74,7 @@ def more_of(
         options.analytics_label,
         quiet,
         sealing,
+        content.tracked,
     )
     return _encode(more).decode()
 
@@ -104,6 +106,7 @@ def joined(content: Content, options: Options, text: str) -> tuple[Content, Opti
         more.category,
         more.actions,
         more.platforms,
+        more.tracked,
     )
     changes = {name: getattr(more, name) for name in _OF_OPTIONS}
     if more.sound is not None:

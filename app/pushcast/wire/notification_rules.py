@@ -174,6 +174,8 @@ def shared_of(raw: RawNotification, classes: Mapping[str, ClassRule]) -> SharedN
         key += more.encode()
     if len(key) > MAX_CONTENT_BYTES:
         raise InvalidInput(Reason.TOO_LARGE, f"the content has {len(key)} bytes; at most {MAX_CONTENT_BYTES}", "body")
+    if rule.tracked:
+        content = msgspec.structs.replace(content, tracked=True)
     revision = revision_of(raw.revision)
     when = raw.deliver_at, raw.deliver_local_at, raw.time_zone, raw.if_past, raw.spread_seconds
     timing = None if when == _AT_ONCE else timing_of(*when)

@@ -29,7 +29,8 @@ def plaintext_of(content: Content, note_id: str, klass: str, created_at: int) ->
     """JSON: the fields of the content that it has, with `id`, `class` and `created_at` (milliseconds since the epoch).
     Texts are those of the device's language; what the provider's own message would have been is not in it."""
     fields: dict[str, Any] = msgspec.to_builtins(content)
-    fields.pop("platforms", None)
+    for name in ("platforms", "tracked"):
+        fields.pop(name, None)
     return orjson.dumps({**fields, "id": note_id, "class": klass, "created_at": created_at})
 
 

@@ -12,7 +12,9 @@ from pushcast.wire.notifications import NotificationDecoder
 from pushcast.wire.schemas import avro_type
 from unit.providers.messages import NOW_MS, message
 
-DECODER = NotificationDecoder(["news"], {"default": ClassRule(3_600_000)})
+DECODER = NotificationDecoder(
+    ["news"], {"default": ClassRule(3_600_000), "tracked": ClassRule(3_600_000, tracked=True)}
+)
 
 #: Options that stand in the Avro record `more`.
 MORE = ("interruption_level", "relevance_score", "mutable_content", "channel_id", "analytics_label", "ttl_seconds")

@@ -48,6 +48,7 @@ def test_every_field_that_a_provider_hears_of_has_its_row() -> None:
     assert [name for name in ours if f"`{name}`" not in rows] == [
         "locales",  # a device gets one of them
         "platforms",  # below the table
+        "tracked",  # of the class, not of the event
         *("options.dry_run", "options.at_most_once", "options.override"),  # whether and when it is sent
     ]
 

@@ -112,7 +112,7 @@ def test_every_option_that_a_producer_may_give_is_among_the_cases() -> None:
     given = {name for event in CASES.values() for name in event.get("options", {})}
     assert {field.name for field in fields(Options)} - given == {"dry_run", "at_most_once", "override"}
     shown = {name for event in CASES.values() for name in event} - {"options"}
-    assert {field.name for field in fields(Content)} - shown == {"locales"}
+    assert {field.name for field in fields(Content)} - shown == {"locales", "tracked"}, "tracked: of the class"
 
 
 #: Headers that a service reads; a misspelt one is passed over in silence. Apple, "Sending notification requests to

@@ -75,6 +75,15 @@ def test_what_needs_no_object_has_none(platform: str) -> None:
 
 
 @pytest.mark.parametrize("platform", OWN)
+def test_apps_of_a_class_with_engagement_are_told_the_id_of_every_notification(platform: str) -> None:
+    bodies = bodies_of(platform, shared_by(IDS, {"class": "tracked", "title": "Goal!"}))
+    assert [OWN[platform](body) for body in bodies] == [{"id": each} for each in IDS for _ in range(2)]
+    event = {"class": "tracked", "data": {"k": "v"}, "options": {"push_type": "background", "priority": "normal"}}
+    [body] = bodies_of(platform, message_of(event))
+    assert OWN[platform](body) == {"id": "n-1"}
+
+
+@pytest.mark.parametrize("platform", OWN)
 def test_the_longest_id_counts_against_the_limit(platform: str) -> None:
     event = {"title": "Goal!", "link": "https://example.com/", "data": {"k": "x" * 3700}}
     assert len(bodies_of(platform, shared_by(["n-1", "n-2"], event))) == 4

@@ -57,6 +57,7 @@ def test_a_batch_without_them_is_written_as_the_release_before_reads_it() -> Non
         lambda m: replace(m, targets=replace(m.targets, app_version=[None, None, "7.2"])),
         lambda m: replace(m, counted=True),
         lambda m: replace(m, removable=True),
+        lambda m: replace(m, content=Content("Goal!", tracked=True)),
     ],
 )  # fmt: skip
 def test_each_of_them_alone_is_written_and_comes_back(change: Callable[[Message], Message]) -> None:

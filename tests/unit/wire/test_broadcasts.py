@@ -21,7 +21,8 @@ from pushcast.wire.schemas import avro_type
 
 T0 = 1_790_000_000_000
 HOUR_MS = 3_600_000
-DECODER = BroadcastDecoder({"news"}, {"default": ClassRule(HOUR_MS), "breaking": ClassRule(60_000)})
+CLASSES = {"default": ClassRule(HOUR_MS), "breaking": ClassRule(60_000), "told": ClassRule(HOUR_MS, tracked=True)}
+DECODER = BroadcastDecoder({"news"}, CLASSES)
 
 
 def event(**fields: Any) -> dict[str, Any]:
@@ -50,6 +51,13 @@ def test_a_broadcast_has_a_notifications_content_and_times() -> None:
     assert (broadcast.id, broadcast.app, broadcast.audience) == ("b-1", "news", EVERYBODY)
     assert (note.content.title, note.options.collapse_id, note.klass) == ("Goal!", "g", "breaking")
     assert (note.created_at, note.expires_at) == (T0, T0 + 60_000)
+
+
+def test_apps_of_a_class_with_engagement_are_told_the_broadcasts_id_in_every_language() -> None:
+    fields: dict[str, Any] = {"class": "told", "locales": {"de": {"title": "Tor!"}}}
+    content = decoded(**fields).broadcast.note.content
+    assert (content.tracked, content.of_variant("de").tracked) == (True, True)
+    assert not decoded().broadcast.note.content.tracked
 
 
 def test_what_a_notification_would_be_refused_for_is_refused() -> None:
