@@ -167,8 +167,25 @@ def test_g30_a_cancel_is_taken_before_it_left_refused_after_the_last_receipt_and
     assert (unknown.status_code, unknown.json()["state"]) == (202, "unknown")
 
 
+def test_a_rehearsal_says_who_would_get_it_and_nobody_does(door: Door) -> None:
+    event = {"user": "ann", "app": "news", "id": "dress", "title": "Dress", "rehearse": True}
+    found = door.ask("POST", "/v1/notifications", event)
+    assert (found.status_code, found.json()["per_platform"]) == (200, {"apns": 1})
+    nobody = door.ask("POST", "/v1/notifications", {**event, "user": "nobody"}).json()
+    assert (nobody["deliveries"], nobody["ends"]) == (0, {"suppressed no_devices": 1})
+    audience = {"app": "news", "title": "Dress", "id": "dress", "audience": {"topics": [TOPIC]}, "rehearse": True}
+    cast = door.ask("POST", "/v1/broadcasts", audience)
+    assert (cast.status_code, cast.json()["devices"], cast.json()["exact"]) == (200, len(FOLLOWERS), True)
+    said = door.send("ann", "after")
+    door.until("/v1/reports/after", lambda report: report["state"] == "settled", after=said["record"])
+    assert door.ask("GET", "/v1/reports/dress").status_code == 404
+    assert door.get("/v1/users/ann/why", notification="dress")["verdict"]["answer"] == "unknown"
+
+
 def test_an_audience_is_counted_and_then_reached(door: Door) -> None:
-    event = {"id": "derby", "app": "news", "title": "Derby!", "audience": {"topics": [TOPIC]}}
+    variants = [{"name": name, "share": 5000, "title": f"Derby {name}"} for name in ("a", "b")]
+    split = {"unit": "user", "salt": "s", "holdout": 0, "variants": variants}
+    event = {"id": "derby", "app": "news", "title": "Derby!", "audience": {"topics": [TOPIC]}, "split": split}
     counted = door.ask("POST", "/v1/broadcasts/count", event)
     assert counted.status_code == 200, counted.text
     assert (counted.json()["devices"], counted.json()["exact"]) == (len(FOLLOWERS), True)
@@ -181,8 +198,15 @@ def test_an_audience_is_counted_and_then_reached(door: Door) -> None:
     assert (sent.status_code, sent.json()["id"]) == (202, "derby"), "what was only counted has not used up the id"
     done = door.until("/v1/broadcasts/derby", lambda said: said["state"] == "done" and said["ended"] == len(FOLLOWERS))
     assert (done["planned"], done["receipts"]) == (len(FOLLOWERS), {"accepted": len(FOLLOWERS)})
+    assert done["scanned"] == done["rows"] >= len(FOLLOWERS), "what a walk tests, and has tested when it is over"
+    assert done["per_variant"].keys() == {"a", "b"}
+    assert sum(done["per_variant"].values()) == len(FOLLOWERS)
     report = door.until("/v1/reports/derby", lambda said: said["state"] == "settled" and said["planned"] > 0)
     assert (report["kind"], report["matched"], report["outcomes"]["accepted"]) == ("broadcast", 24, 24)
+    assert (report["slo"]["share"], report["slo"]["met"]) == (1.0, True)
+    of_one = door.get(f"/v1/users/{FOLLOWERS[0]}/deliveries", app="news", outcome="accepted")
+    assert "derby" in {each["notification"] for each in of_one["deliveries"]}
+    assert door.get(f"/v1/users/{FOLLOWERS[0]}/deliveries", outcome="dead")["deliveries"] == []
     found = door.get("/v1/examples", report="derby", outcome="accepted", limit="100")
     assert {each["user"] for each in found["examples"]} == set(FOLLOWERS)
     assert (found["whole"], found["complete"]) == (True, True)
@@ -221,7 +245,7 @@ def test_r5_reports_name_what_is_missing_until_a_lost_store_is_built_anew_and_sa
         assert all(each["complete"] == (each["missing_partitions"] == []) for each in said)
         assert lasting(after) == lasting(before)
         again = door.until(f"/v1/users/{FOLLOWERS[1]}/deliveries", lambda found: found["complete"])
-    assert again == history
+    assert lasting(again) == lasting(history)
 
 
 def lasting(report: dict[str, Any]) -> dict[str, Any]:

@@ -83,7 +83,8 @@ def judged(items: list[bytes]) -> tuple[list[Any], list[dict[str, Any]]]:
 
     async def ask() -> Any:
         writer = Writer(producer, PARTITIONS, 5.0, lambda low, _: low)
-        gate = Notifications(SETTINGS, DECODE, writer, Repeats())
+        nobody_rehearses: Any = None
+        gate = Notifications(SETTINGS, DECODE, writer, Repeats(), nobody_rehearses)
         headers = {"content-type": JSON, "idempotency-key": "k"}
         return await gate.bulk(Request("POST", items=items, headers=headers, now_ms=NOW_MS), CALLER)
 

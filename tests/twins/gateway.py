@@ -99,6 +99,7 @@ class ReportsTwin:
         self.all: dict[str, dict[str, Any]] = {}
         self.waited: list[tuple[str, int, int]] = []
         self.history: list[dict[str, Any]] | None = []
+        self.minutes: list[dict[str, Any]] = []
         self.asked: list[dict[str, Any]] = []  # of histories: what they were to be of
         self.wanted: list[ExampleFilter] = []
         self.found: list[dict[str, Any]] = []  # examples
@@ -128,6 +129,9 @@ class ReportsTwin:
     async def report_of_user(self, note_id: str, user: str) -> dict[str, Any] | None:
         found = self.all.get(note_id)
         return None if found is None else {**found, "user": user}
+
+    async def totals(self, *, from_ms: int) -> dict[str, Any]:
+        return {"totals": self.minutes}
 
     async def caught_up(self, lane: str, partition: int, offset: int) -> bool:
         self.waited.append((lane, partition, offset))
@@ -196,6 +200,8 @@ class Rig:
         self.known = True  # whether topics know what is asked about
         self.redrives: list[Any] = []
         self.choices: dict[str, dict[str, Any]] = {}
+        self.rehearsed: list[Any] = []
+        self.no_answer: Exception | None = None  # what a rehearsal ends with
         self.counts: list[Any] = []
         self.counted: dict[str, Any] | None = {"devices": 100, "exact": False}
         self.progress: dict[str, dict[str, Any]] = {}
@@ -228,6 +234,7 @@ class Rig:
             self._count,
             lambda broadcast: self.progress.get(broadcast),
             lambda wanted, *times: self.redrive(wanted, *times),
+            lambda *asked: self._rehearse(*asked),
         )
 
     def _why(self, user: str, note: str, device: str | None) -> tuple[bool, dict[str, Any]]:
@@ -242,6 +249,12 @@ class Rig:
     def _count(self, *asked: object) -> dict[str, Any] | None:
         self.counts.append(asked)
         return self.counted
+
+    def _rehearse(self, *asked: Any) -> dict[str, Any]:
+        if self.no_answer is not None:
+            raise self.no_answer
+        self.rehearsed.append(asked)
+        return {"deliveries": 2, "per_platform": {"apns": 2}, "ends": {}, "held": []}
 
     def _redrive(self, wanted: Any, since: int | None, until: int | None) -> dict[str, Any]:
         self.redrives.append((wanted, since, until))

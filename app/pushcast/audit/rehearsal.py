@@ -7,6 +7,7 @@ stand-ins. Every provider takes everything.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
@@ -62,6 +63,7 @@ class EventFate:
     leaves: list[int] = field(default_factory=list)  # one for each delivery, milliseconds since the epoch
     ends: list[str] = field(default_factory=list)  # `suppressed opted_out`; `dead_letter`
     held: list[str] = field(default_factory=list)  # why it waited on its way
+    platforms: Counter[str] = field(default_factory=Counter)  # of those that leave
     waits: list[tuple[str, int]] = field(default_factory=list)  # why it is with the keeper, and since when
     returns: int = 0  # how often it came back from there
 
@@ -233,7 +235,9 @@ class Rehearsal:
             fate.user, fate.notification = receipt["user"], receipt["notification_id"]
             fate.ends.append(f"{receipt['outcome']} {receipt['reason']}")
         elif put.topic.startswith("push.send.") and put.value is not None:
-            for message in decode_batch(put.value).messages:
+            batch = decode_batch(put.value)
+            fate.platforms[batch.platform] += batch.target_count
+            for message in batch.messages:
                 fate.user, fate.notification = message.targets.user[0], message.notification_ids[0]
                 fate.leaves += [self._clock.now_ms()] * len(message.targets)
                 await self._accept(message)

@@ -47,7 +47,7 @@ class RehearsedTable:
             insort(self._keys, key)
         self._rows[key] = value
         if is_row(key):
-            for entry in self._written.of(key, value):
+            for entry in self._written.of([(key, value)]):
                 at = bisect_left(self._entries, entry)
                 if self._entries[at : at + 1] != [entry]:
                     self._entries.insert(at, entry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -16,6 +17,8 @@ from pushcast.gateway.identity import id_maker
 from pushcast.gateway.notifications import idempotency_key
 from pushcast.gateway.problems import Problem, refused
 from pushcast.gateway.questions import Questions, Sources
+from pushcast.gateway.rehearsals import RATE_MS, asked_of, expected_seconds, present_rate, sizes_of
+from pushcast.gateway.sizes import Sizes
 from pushcast.gateway.writing import Writer
 from pushcast.model.broadcast import Broadcast
 from pushcast.model.errors import InvalidInput
@@ -39,28 +42,29 @@ class Broadcasts:
     """The decoder is SPREAD's own."""
 
     def __init__(
-        self, decode: Decode, lanes: Mapping[str, Lane], writer: Writer, questions: Questions, sources: Sources
+        self,
+        decode: Decode,
+        lanes: Mapping[str, Lane],
+        writer: Writer,
+        questions: Questions,
+        sources: Sources,
+        sizes: Sizes,
     ) -> None:
         self._decode = decode
         self._lanes = lanes
         self._writer = writer
         self._questions = questions
         self._sources = sources
+        self._sizes = sizes
 
     async def send(self, request: Request, caller: Caller) -> Answer:
-        """POST /v1/broadcasts: the body is the event."""
+        """POST /v1/broadcasts: the body is the event. With `rehearse: true` it is counted and measured, not sent."""
         require_type(request, JSON)
-        body = read_object(request.body)
-        key = idempotency_key(request)
-        event = as_broadcast(body, request.body, id_maker(caller.id, key, request.now_ms))
-        try:
-            broadcast = self._decode(event.id.encode(), event.value, request.now_ms)
-        except InvalidInput as error:
-            raise refused(error) from None
+        asked = asked_of(read_object(request.body), request.body)
+        event, broadcast, lane = self._checked(request, caller, asked.body, asked.raw, idempotency_key(request))
+        if asked.rehearses:
+            return answer(200, await self._rehearsed(event, broadcast, lane, request.now_ms))
         note = broadcast.note
-        lane = self._lanes[note.klass]
-        caller.may_send(broadcast.app, note.klass, lane)
-        _may_reach(caller, body.get("audience"))
         if (largest := caller.key.max_audience) is not None:
             await self._check_size(event, lane, largest)
         self._writer.check()
@@ -79,8 +83,15 @@ class Broadcasts:
         quick = request.query.get("quick", "false")
         if quick not in ("true", "false"):
             raise Problem("bad_request", "quick is true or false")
-        body = read_object(request.body)
-        event = as_broadcast(body, request.body, id_maker(caller.id, None, request.now_ms))
+        asked = asked_of(read_object(request.body), request.body)  # a count is a rehearsal anyway
+        event, _, lane = self._checked(request, caller, asked.body, asked.raw, None)
+        return answer(200, {"id": event.id, **await self._counted(event, lane, quick == "true")})
+
+    def _checked(
+        self, request: Request, caller: Caller, body: dict[str, Any], raw: bytes, key: str | None
+    ) -> tuple[EventRecord, Broadcast, Lane]:
+        """Raises Problem."""
+        event = as_broadcast(body, raw, id_maker(caller.id, key, request.now_ms))
         try:
             broadcast = self._decode(event.id.encode(), event.value, request.now_ms)
         except InvalidInput as error:
@@ -88,7 +99,22 @@ class Broadcasts:
         lane = self._lanes[broadcast.note.klass]
         caller.may_send(broadcast.app, broadcast.note.klass, lane)
         _may_reach(caller, body.get("audience"))
-        return answer(200, {"id": event.id, **await self._counted(event, lane, quick == "true")})
+        return event, broadcast, lane
+
+    async def _rehearsed(self, event: EventRecord, broadcast: Broadcast, lane: Lane, now_ms: int) -> dict[str, Any]:
+        counted, totals = await asyncio.gather(
+            self._counted(event, lane, False), self._sources.reports.totals(from_ms=now_ms - RATE_MS)
+        )
+        rate, waits = present_rate(totals), sum(step.wait_seconds for step in broadcast.steps[:-1])
+        return {
+            "id": event.id,
+            "lane": lane,
+            "rehearsed": True,
+            **counted,
+            "sizes": sizes_of(self._sizes, broadcast.note),
+            "accepted_per_second": rate,
+            "expected_seconds": expected_seconds(counted["devices"], rate, broadcast.pace, waits),
+        }
 
     async def status(self, request: Request, caller: Caller) -> Answer:
         """GET /v1/broadcasts/{id}: how far it has come."""

@@ -25,9 +25,11 @@ from pushcast.gateway.openapi import document
 from pushcast.gateway.pauses import Pauses
 from pushcast.gateway.preferences import Preferences
 from pushcast.gateway.questions import Questions, Sources
+from pushcast.gateway.rehearsals import NoteRehearsals
 from pushcast.gateway.reports import ReportCalls
 from pushcast.gateway.routes import OpenRoute, Route
 from pushcast.gateway.schedules import Schedules
+from pushcast.gateway.sizes import Sizes
 from pushcast.gateway.webhooks import WebhookCalls
 from pushcast.gateway.writing import Writer
 from pushcast.wire.broadcasts import BroadcastDecoder
@@ -55,7 +57,9 @@ def calls(
     rules = class_rules(settings.classes)
     questions = Questions(sources)
     noted = NotificationDecoder(settings.apps, rules, max_ahead_ms=settings.keep.max_ahead_ms)
-    notes = Notifications(settings, noted.decode, writer, Repeats(), control.paces)
+    sizes = Sizes(settings)
+    rehearsals = NoteRehearsals(sources.rehearse, questions, sizes)
+    notes = Notifications(settings, noted.decode, writer, Repeats(), rehearsals, control.paces)
     key_file = None if settings.gateway is None else settings.gateway.device_key_file
     anonymous = AnonymousDevices(read_device_key(key_file))
     changes = DeviceChangeDecoder(settings.apps, require_sealed=settings.sealing.require).decode
@@ -65,7 +69,7 @@ def calls(
     spread = BroadcastDecoder(settings.apps, rules)
     lanes = {name: rule.lane for name, rule in settings.classes.items()}
     casts = Broadcasts(
-        lambda key, value, now_ms: spread.decode(key, value, now_ms).broadcast, lanes, writer, questions, sources
+        lambda key, value, now_ms: spread.decode(key, value, now_ms).broadcast, lanes, writer, questions, sources, sizes
     )
     chosen = Preferences(changes, writer, questions, sources)
     told = Engagements(EngagementDecoder().decode, writer)

@@ -13,7 +13,6 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from pushcast.observe.request_spans import RequestSpan
-from pushcast.stream.ports import Written
 from pushcast.wire.headers import TRACEPARENT, Headers
 
 _STATUS: Final = {int(each): f"{int(each)} {each.phrase}" for each in HTTPStatus}
@@ -55,10 +54,10 @@ class Answer(NamedTuple):
 
 
 class PendingAnswer(NamedTuple):
-    """An answer that Kafka's word on a record ends: `end` is called when the future is done or the seconds are over.
-    It raises Problem."""
+    """An answer that waits, mostly for Kafka's word on a record: `end` is called when the future is done or the seconds
+    are over. It raises Problem."""
 
-    future: asyncio.Future[Written]
+    future: asyncio.Future[Any]
     seconds: float
     end: Callable[[], Answer]
 

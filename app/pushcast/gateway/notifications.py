@@ -27,6 +27,7 @@ from pushcast.gateway.events import (
 from pushcast.gateway.http import JSON, Answer, PendingAnswer, Request
 from pushcast.gateway.identity import MAX_IDEMPOTENCY_KEY_CHARS, Repeats, Sent, id_maker, sent_of
 from pushcast.gateway.problems import FieldError, Problem, refused
+from pushcast.gateway.rehearsals import FIELD, NoteRehearsals, asked_of
 from pushcast.gateway.sizes import Sizes
 from pushcast.gateway.writing import Writer
 from pushcast.model.errors import InvalidInput
@@ -70,6 +71,7 @@ class Notifications:
         decode: Decode,
         writer: Writer,
         repeats: Repeats,
+        rehearsals: NoteRehearsals,
         paces: Mapping[str, Rated] | None = None,
     ) -> None:
         """`paces`: of campaigns, by the control topic."""
@@ -77,6 +79,7 @@ class Notifications:
         self._decode = decode
         self._writer = writer
         self._repeats = repeats
+        self._rehearsals = rehearsals
         self._sizes = Sizes(settings)
         self._lanes = {name: rule.lane for name, rule in settings.classes.items()}
 
@@ -85,9 +88,17 @@ class Notifications:
         return await self._writer.ended(self.begin(request, caller))
 
     def begin(self, request: Request, caller: Caller) -> PendingAnswer:
-        """As `send`, without waiting for Kafka. Raises Problem; then nothing is written."""
+        """As `send`, without waiting for Kafka. Raises Problem; then nothing is written. With `rehearse: true` nothing
+        is written either way."""
         require_type(request, JSON)
-        return self._begin(request, caller, read_object(request.body), request.body)
+        body, raw = read_object(request.body), request.body
+        if FIELD not in body:
+            return self._begin(request, caller, body, raw)
+        asked = asked_of(body, raw)
+        if not asked.rehearses:
+            return self._begin(request, caller, asked.body, asked.raw)
+        event, checked = self._checked(request, caller, asked.body, asked.raw)
+        return self._rehearsals.begin(event, checked.note, checked.lane, request.now_ms)
 
     async def notify(self, request: Request, caller: Caller) -> Answer:
         """POST /v1/notify/{user}: the body is the text."""
@@ -106,13 +117,17 @@ class Notifications:
         return await self._writer.ended(self._begin(request, caller, body, plain_event(user, "", body).value))
 
     def _begin(self, request: Request, caller: Caller, body: dict[str, Any], raw: bytes) -> PendingAnswer:
-        key = idempotency_key(request)
-        event = as_event(body, raw, id_maker(caller.id, key, request.now_ms))
-        checked = self._check(event, caller, request.now_ms)
+        event, checked = self._checked(request, caller, body, raw)
         self._writer.check()
         topic = _TOPICS[checked.lane]
         future = self._writer.put(topic, event.user, event.value, request.headers_to(topic))
         return PendingAnswer(future, self._writer.ack_seconds, partial(self._end, future, checked, request.now_ms))
+
+    def _checked(
+        self, request: Request, caller: Caller, body: dict[str, Any], raw: bytes
+    ) -> tuple[EventRecord, Checked]:
+        event = as_event(body, raw, id_maker(caller.id, idempotency_key(request), request.now_ms))
+        return event, self._check(event, caller, request.now_ms)
 
     def _end(self, future: asyncio.Future[Written], checked: Checked, now_ms: int) -> Answer:
         written = self._writer.outcome(future)

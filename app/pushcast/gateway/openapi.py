@@ -15,6 +15,7 @@ from pushcast.gateway.engagement import MAX_EVENTS
 from pushcast.gateway.http import JSON, NDJSON
 from pushcast.gateway.letters import Redrive
 from pushcast.gateway.problems import CONTENT_TYPE, KINDS
+from pushcast.gateway.rehearsals import FIELD
 from pushcast.gateway.routes import NO_BODY, PLACEHOLDERS, OpenRoute, Parameter, Route
 from pushcast.wire import devices, engagement, notification_rules
 from pushcast.wire.preferences import Choices
@@ -158,11 +159,13 @@ def _schemas() -> dict[str, Any]:
     found["Device"] = {"title": "Device", "type": "object", "required": ["platform"], "properties": properties}
     found["Preferences"] = _preferences(properties)
     found["Broadcast"] = _broadcast(found["Notification"]["properties"])
+    found["ListedNotification"] = found["Notification"] | {"title": "ListedNotification"}
+    found["Notification"] = _with_rehearsal(found["Notification"])
     event = found.pop("EngagementEvent")
     event["properties"] |= {"notification": _TEXT}
     found["Engagement"] = _engagement(event, ["user"])
     found["MyEngagement"] = _engagement(event, [])
-    found["NotificationList"] = _list_of("notifications", "Notification")
+    found["NotificationList"] = _list_of("notifications", "ListedNotification")
     found["DeviceList"] = _list_of("devices", "DeviceChange")
     found["Redrive"] = msgspec.json.schema_components((Redrive,), ref_template=_REFERENCE)[1]["Redrive"]
     found["Comment"] = {"type": "object", "properties": {"comment": {"type": "string", "maxLength": 500}}}
@@ -181,7 +184,14 @@ def _broadcast(fields: dict[str, Any]) -> dict[str, Any]:
     own |= {"steps": {"type": "array", "items": {"type": "object"}}}
     own |= {name: {"type": "boolean"} for name in ("count_only", "quick")}
     properties = {name: value for name, value in fields.items() if name != "user"} | own
-    return {"title": "Broadcast", "type": "object", "required": ["app", "audience"], "properties": properties}
+    schema = {"title": "Broadcast", "type": "object", "required": ["app", "audience"], "properties": properties}
+    return _with_rehearsal(schema)
+
+
+def _with_rehearsal(schema: dict[str, Any]) -> dict[str, Any]:
+    """What may be asked for without being sent."""
+    rehearse = {"type": "boolean", "description": "true: nothing is sent; the answer says what would be."}
+    return schema | {"properties": {**schema["properties"], FIELD: rehearse}}
 
 
 def _preferences(fields: dict[str, Any]) -> dict[str, Any]:

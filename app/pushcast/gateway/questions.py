@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+from confluent_kafka import KafkaException
+
 from pushcast.gateway.access import Caller
 from pushcast.gateway.events import checked_user
 from pushcast.gateway.http import Answer, Request, answer
@@ -37,7 +39,7 @@ class Sources(NamedTuple):
     until) writes dead letters back, or counts them; times are milliseconds since the epoch.
     `preferences`: of a user, by app; those for all apps under the empty name. `progress`: of a broadcast; None: it was
     not spread. `audience`: (broadcast id, lane, offset of the event, whether one partition stands for all) to a count;
-    None: it was not counted in time.
+    None: it was not counted in time. `rehearse`: (lane, user, event, milliseconds) to what would become of it.
     `devices`: rows of a user, without addresses. `letters`: dead letters, oldest first, at most so many.
     `reports`: what the reporters know; it does not block.
     """
@@ -52,6 +54,7 @@ class Sources(NamedTuple):
     audience: Callable[[str, Lane, int, bool], dict[str, Any] | None]
     progress: Callable[[str], dict[str, Any] | None]
     redrive: Callable[[Any, int | None, int | None], dict[str, Any]]
+    rehearse: Callable[[Lane, str, bytes, int], dict[str, Any]]
 
 
 class Questions:
@@ -89,13 +92,17 @@ class Questions:
         return answer(200, {"devices": [row for row in rows if allowed is None or row["app"] in allowed]})
 
     async def ask(self, source: Callable[..., Any], *arguments: object) -> Any:
-        """What a source answers, in its turn. Raises Problem (overloaded)."""
+        """What a source answers, in its turn. Raises Problem (overloaded, kafka_unavailable)."""
         if self._waiting >= MAX_WAITING:
             raise Problem("overloaded", f"{MAX_WAITING} questions are waiting", headers={"Retry-After": "5"})
         self._waiting += 1
         try:
             async with self._turn:
                 return await asyncio.to_thread(source, *arguments)
+        except (KafkaException, ConnectionError) as error:
+            logger.warning("a question has no answer: %r", error)
+            detail = "Kafka did not answer the question"
+            raise Problem("kafka_unavailable", detail, headers={"Retry-After": "5"}) from None
         finally:
             self._waiting -= 1
 

@@ -15,11 +15,12 @@ from pushcast.wire.api_keys import Scope
 def writes_routes(notes: Notifications, devices: Devices) -> list[Route]:
     """Notifications and devices."""
     send, write = Scope.NOTIFICATIONS_SEND, Scope.DEVICES_WRITE
+    rehearsed = {200: "Rehearsed: nothing is written", 202: "Written"}
     bulk = {202: "All are written", 207: "Some are refused", 503: "Some are not confirmed; repeat with the same ids"}
     return [
         Route(
             "POST", "/v1/notifications", "send", send, notes.send, "Sends a notification to a user's devices",
-            max_bytes=SINGLE_BYTES, body="Notification", notifications=1, at_once=notes.begin,
+            max_bytes=SINGLE_BYTES, body="Notification", notifications=1, at_once=notes.begin, answers=rehearsed,
         ),
         Route(
             "POST", "/v1/notifications/bulk", "send_bulk", send, notes.bulk, "Sends up to 1,000, or 10,000 as lines",
@@ -120,6 +121,7 @@ def broadcasts_routes(casts: Broadcasts) -> list[Route]:
         Route(
             "POST", "/v1/broadcasts", "broadcast", scope, casts.send, "Sends to every device of an audience",
             max_bytes=SINGLE_BYTES, body="Broadcast",
+            answers={200: "Rehearsed: it was counted, nobody gets it", 202: "Written"},
         ),
         Route(
             "POST", "/v1/broadcasts/count", "count_broadcast", scope, casts.count,

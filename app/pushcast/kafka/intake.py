@@ -136,15 +136,18 @@ def rows_of_user(settings: Settings, user: str) -> list[dict[str, Any]]:
 
 def raw_rows_of_user(settings: Settings, user: str) -> list[tuple[bytes, bytes]]:
     """Keys and encoded rows of devices, by key; with those of removed devices."""
-    return [row for row in _all_rows_of_user(settings, user) if not is_user_row(row[0])]
+    return [row for row in every_row_of_user(settings, user) if not is_user_row(row[0])]
 
 
 def own_rows_of_user(settings: Settings, user: str) -> list[tuple[bytes, bytes]]:
     """Keys and encoded rows of what the user has chosen, by key."""
-    return [row for row in _all_rows_of_user(settings, user) if is_user_row(row[0])]
+    return [row for row in every_row_of_user(settings, user) if is_user_row(row[0])]
 
 
-def _all_rows_of_user(settings: Settings, user: str) -> list[tuple[bytes, bytes]]:
+def every_row_of_user(settings: Settings, user: str) -> list[tuple[bytes, bytes]]:
+    """Keys and encoded rows of devices and of what the user has chosen, by key. Reads the user's whole partition.
+
+    Blocks. Raises PushcastError and KafkaException when Kafka does not answer."""
     prefix = device_row_prefix(user)
     partition = partition_of(user.encode(), settings.kafka.partitions)
     client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True)

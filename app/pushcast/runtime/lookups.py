@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pushcast.audit.broadcasts import BroadcastBooks
 from pushcast.audit.estimate import estimated
+from pushcast.audit.rehearsed import rehearse
 from pushcast.audit.timers import timers_of
 from pushcast.audit.why import note_at, why
 from pushcast.config.settings import Settings
@@ -89,6 +90,7 @@ def sources_of(settings: Settings, reports: Coordinator) -> Sources:
         count,
         progress,
         redrive,
+        lambda lane, user, value, now_ms: rehearse(settings, lane, user, value, now_ms),
     )
 
 
