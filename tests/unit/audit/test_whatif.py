@@ -102,13 +102,13 @@ async def test_each_device_has_its_own_hour() -> None:
 
 async def test_one_event_is_rehearsed_by_platform_with_the_words_of_what_does_not_leave() -> None:
     config = settings({"quiet_hours": QUIET})
-    rehearsal = Rehearsal(config, Lane.NORMAL, PARTITION, rows("Europe/Berlin", "America/New_York"))
+    rehearsal = Rehearsal(config, PARTITION, rows("Europe/Berlin", "America/New_York"))
     [fate] = await rehearsal.fates([event("a", "2026-12-01T21:30:00Z")])
     found = shown(fate)
     assert (found["deliveries"], found["per_platform"], found["held"]) == (2, {"fcm": 2}, ["quiet_hours"])
     assert (found["leaves_at"], found["ends"]) == ("2026-12-01T21:30:00.000Z", {})
     assert found["last_leaves_at"] > "2026-12-02T06"
-    [nobody] = await Rehearsal(config, Lane.NORMAL, PARTITION, {}).fates([event("a", "2026-12-01T12:00:00Z")])
+    [nobody] = await Rehearsal(config, PARTITION, {}).fates([event("a", "2026-12-01T12:00:00Z")])
     assert shown(nobody) == {
         "deliveries": 0,
         "per_platform": {},
