@@ -111,8 +111,8 @@ def test_a_batch_from_encoded_parts_has_the_bytes_of_the_schema(
     for app, klass, content, option, keyed, asked in drawn:
         sealing = Sealing("New message") if keyed else None
         content_hash = blake2b(repr(content).encode(), digest_size=16).digest()
-        head = message_head(app, klass, content, option, content_hash)
-        writer = MessageWriter(head, more_of(content, option, None, sealing), keyed=keyed)
+        more = more_of(content, option, None, sealing)
+        writer = MessageWriter(message_head(app, klass, content, option, content_hash, more=more), more, keyed=keyed)
         plain = Message(app, klass, content, option, content_hash, [], [], [], Targets(), sealing=sealing)
         keys: list[bytes | None] = []
         versions: list[str | None] = []

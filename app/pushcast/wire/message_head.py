@@ -46,9 +46,11 @@ MANNERS = {
 }
 
 
-def message_head(app: str, klass: str, content: Content, options: Options, content_hash: bytes) -> bytes:
-    """The part of a message that its targets share."""
-    data, locales = content.data and texts_only(content.data), content.locales
+def message_head(
+    app: str, klass: str, content: Content, options: Options, content_hash: bytes, *, more: str | None
+) -> bytes:
+    """The part of a message that its targets share. `more`: as `more_of` says; without any, all data are texts."""
+    data, locales = content.data if more is None else texts_only(content.data), content.locales
     title, body = content.title, content.body
     return b"".join(
         (
@@ -76,7 +78,7 @@ def head_of(note: Notification, app: str, variant: str | None) -> tuple[bytes, s
     hashed = note.content_key if variant is None else note.content_key + b"\0" + variant.encode()
     content_hash = blake2b(hashed, digest_size=CONTENT_HASH_BYTES).digest()
     more = more_of(content, note.options, note.quiet, note.sealing)
-    return message_head(app, note.klass, content, note.options, content_hash), more
+    return message_head(app, note.klass, content, note.options, content_hash, more=more), more
 
 
 def _texts(texts: Mapping[str, str]) -> bytes:

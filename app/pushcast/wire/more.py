@@ -42,7 +42,7 @@ _decode = msgspec.json.Decoder(More).decode
 _OF_OPTIONS = ("interruption_level", "relevance_score", "mutable_content", "channel_id", "analytics_label")
 _parts_of_content = attrgetter("subtitle", "image", "link", "category", "actions", "platforms")
 _parts_of_options = attrgetter(*_OF_OPTIONS)
-_NO_PARTS = _parts_of_content(Content(None, None, {})), _parts_of_options(Options())
+_NO_PARTS, _NO_CHOICES = _parts_of_content(Content()), _parts_of_options(Options())
 _TEXT = {str}
 
 
@@ -53,7 +53,8 @@ def more_of(
     if (
         quiet is None
         and sealing is None
-        and (_parts_of_content(content), _parts_of_options(options)) == _NO_PARTS
+        and _parts_of_content(content) == _NO_PARTS
+        and _parts_of_options(options) == _NO_CHOICES
         and not isinstance(options.sound, Sound)
         and is_texts(content.data)
     ):
