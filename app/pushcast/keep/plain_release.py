@@ -85,4 +85,5 @@ class PlainClosing:
                 continue
             tenure.spent[key] = entry
             rows.append((user, key, released_row(head, closed_at), released_entry(key, closed_at)))
-        self._rows.put_written(tenure, barrier, rows)
+        if rows:
+            self._rows.put_written(tenure, barrier, rows)
