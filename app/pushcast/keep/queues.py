@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from pushcast.keep.index import ALL, behind, is_paced, paced_queues, rate_of, until
+from pushcast.keep.index import ALL, QUEUES, behind, is_paced, paced_queues, rate_of, until
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.pacing import Bucket, Rates
 from pushcast.stream.table import Table
 
 #: Timers between two looks at the outbox, and turns of the loop for others; a more urgent one waits so long.
 SLICE_TIMERS: Final = 200
+#: Between two looks at a partition for timers that are due one after the other: a look costs as much as letting ten go.
+#: The most urgent lane waits for what leaves at once, too.
+GATHER_MS: Final = 20
+URGENT_GATHER_MS: Final = 4
 
 
 class Queues:
@@ -40,6 +44,15 @@ class Queues:
             return 0
         bucket = self.bucket(tenure, queue, now_ms)
         return 0 if bucket.allowed(rate, now_ms) else bucket.wait_ms(rate)
+
+    @staticmethod
+    def looked_at(tenure: KeepTenure, queue: bytes, due_at: int) -> int:
+        """When a partition is looked at for what is due then, milliseconds by the broker. What becomes due after a look
+        waits a little for more; what was due by then has come since, and waits for nothing."""
+        looked = tenure.looked_at_ms
+        if due_at <= looked:
+            return due_at
+        return max(due_at, looked + (URGENT_GATHER_MS if queue == QUEUES[0] else GATHER_MS))
 
     def bucket(self, tenure: KeepTenure, queue: bytes, now_ms: int) -> Bucket:
         """What a queue's rate has left."""

@@ -121,7 +121,8 @@ class Release:
             return None  # what the table applies wakes
         for queue in self._queues.of(tenure):
             if (place := self._first(tenure, queue)) is not None:
-                found.append(max(place.at_ms, now_ms + self._queues.held_back(tenure, queue, now_ms)))
+                held_back = now_ms + self._queues.held_back(tenure, queue, now_ms)
+                found.append(max(self._queues.looked_at(tenure, queue, place.at_ms), held_back))
         if not found:
             return None
         return HELD_SECONDS if self._held(tenure) else (min(found) - now_ms) / 1000
@@ -163,6 +164,7 @@ class Release:
                     continue
                 entries = self._queues.due(tenure, queue, first, now_ms)
                 if not entries:
+                    tenure.looked_at_ms = now_ms
                     break
                 first = entries[-1] + b"\0"
                 self._take_all(tenure, queue, entries, now_ms)

@@ -58,6 +58,7 @@ class KeepTenure:
         self.is_full = False  # as many are being released as may be: the end of one wakes
         self.news = asyncio.Event()  # rows were applied or acknowledged since somebody looked
         self.fired = 0  # timers that were let go
+        self.looked_at_ms = 0  # by the broker, when nothing more was due
         self.buckets: dict[bytes, Bucket] = {}  # of rates, by queue
         self.forecast: Forecast | None = None  # once it was counted
         self.count_again_at = 0.0  # monotonic seconds

@@ -9,6 +9,7 @@ import pytest
 
 from pushcast.keep.broker_time import BrokerTime
 from pushcast.keep.index import REMEMBER_MS
+from pushcast.keep.queues import GATHER_MS, URGENT_GATHER_MS
 from pushcast.keep.rules import MAX_TIMERS
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane
@@ -78,6 +79,31 @@ async def test_what_was_taken_before_is_known() -> None:
     await third.pass_time(60)
     await third.quiet()
     assert names(world.due()) == ["normal|0"]
+
+
+@pytest.mark.parametrize(("lane", "gather_ms"), [(Lane.URGENT, URGENT_GATHER_MS), (Lane.NORMAL, GATHER_MS)])
+async def test_what_becomes_due_soon_after_a_look_waits_for_more_and_leaves_together(
+    lane: Lane, gather_ms: int
+) -> None:
+    world = KeepWorld()
+    first, second, third = (world.hold(f"n{at}", T0 + 1_000 + at, lane=lane) for at in (0, 1, gather_ms))
+    keeper = await keeper_of(world)
+    let_go = []
+    for seconds in (1.0, 0.001, (gather_ms - 2) / 1000, 0.002):
+        await keeper.pass_time(seconds)
+        await keeper.quiet()
+        let_go.append(names(world.due()))
+    assert let_go == [[first], [first], [first], [first, second, third]]
+
+
+async def test_what_was_due_at_the_last_look_and_came_after_it_waits_for_nothing() -> None:
+    world = KeepWorld()
+    world.hold("n", T0)
+    keeper = await keeper_of(world)
+    world.hold("m", T0)
+    await keeper.feed()
+    await keeper.quiet()
+    assert names(world.due()) == ["normal|0", "normal|1"]
 
 
 async def test_s16_what_came_due_while_no_keeper_ran_is_let_go_at_once_and_says_how_late() -> None:
