@@ -34,9 +34,10 @@ COMMIT_TIMEOUT_SECONDS = 5.0
 #: Long-poll of a fetch that leaves paused partitions out.
 PAUSED_FETCH_MAX_WAIT_MS = 50
 
-#: Of each partition in one answer while tables recover: the next request goes when all of it was taken, so what is
-#: fetched and what is applied come by turns.
+#: Of each partition in one answer while tables recover, and of all: the next request goes when all of it was taken, so
+#: what is fetched and what is applied come by turns.
 RECOVERY_PARTITION_BYTES = 1 << 20
+RECOVERY_BYTES = 8 << 20
 
 
 class Fetched(NamedTuple):
@@ -108,6 +109,11 @@ class Taker(Protocol):
         """Awaited before a static id that was lost is taken again."""
 
 
+def recovery_bytes(partitions: int) -> int:
+    """How much of each is fetched at a time while tables with so many partitions recover."""
+    return min(RECOVERY_PARTITION_BYTES, RECOVERY_BYTES // max(1, partitions))
+
+
 class ConsumerThread(AIOKafkaConsumerThread):
     """Adds to Faust's thread: fetches tagged with their assignment, one-request restore, commits with metadata."""
 
@@ -150,8 +156,10 @@ class ConsumerThread(AIOKafkaConsumerThread):
 
         def planned(assignment: Any) -> Any:
             fetcher._fetch_max_wait_ms = self._taker.fetch_max_wait_ms
-            is_recovering = self._taker.recovering
-            fetcher._max_partition_fetch_bytes = max(usual_bytes, RECOVERY_PARTITION_BYTES * is_recovering)
+            fetcher._max_partition_fetch_bytes = usual_bytes
+            if self._taker.recovering:
+                wanted = sum(map(wants, assignment.tps))
+                fetcher._max_partition_fetch_bytes = max(usual_bytes, recovery_bytes(wanted))
             self._jumps.suspect(assignment, self._taker.partitions)
             for tp, result in fetcher._records.items():
                 if not wants(tp):
