@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import orjson
 
 from pushcast.observe.request_spans import RequestSpan
@@ -21,15 +21,14 @@ JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """What a client asked. `path`: the placeholders of the route. Names of headers are looked up in lower case."""
 
     method: str
     body: bytes = b""
-    path: Mapping[str, str] = field(default_factory=dict)
-    query: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
+    path: Mapping[str, str] = {}
+    query: Mapping[str, str] = {}
+    headers: Mapping[str, str] = {}
     now_ms: int = 0
     items: Sequence[bytes] = ()  # of a bulk: the JSON of each
     span: RequestSpan | None = None  # of a request that is sampled

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+import msgspec
 from aiohttp import web
 
 from pushcast.gateway.access import APP_HEADER, Caller, Door
@@ -102,7 +103,7 @@ class GatewayServer:
                     body = await self.bodies.read(request, limit)
                 asked = _asked(request, body, now_ms, told, span)
                 if route.items is not None:
-                    asked = replace(asked, items=route.items(asked))
+                    asked = msgspec.structs.replace(asked, items=route.items(asked))
                 limits = await self.quotas.admitted(caller, len(asked.items) or route.notifications, began)
                 response = _response(await route.handler(asked, caller), limits)
             except Problem as problem:
