@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -42,6 +43,7 @@ from pushcast.wire.times import rfc3339
 from pushcast.wire.timings import check_spread
 
 IDEMPOTENCY_KEY: Final = "idempotency-key"
+_UNRESERVED: Final = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
 _TOPICS: Final = {lane: topics.notification(lane) for lane in Lane}
 
 
@@ -232,7 +234,12 @@ def _warned(too_slow: Sequence[TooSlow]) -> dict[str, Any]:
 
 
 def _report_of(event: EventRecord) -> str:
-    return f"/v1/reports/{quote(event.id, safe='')}?user={quote(event.user, safe='')}"
+    return f"/v1/reports/{_quoted(event.id)}?user={_quoted(event.user)}"
+
+
+def _quoted(text: str) -> str:
+    """As RFC 3986 has it in a path segment. Most ids need nothing, which is seen in half of the time."""
+    return text if _UNRESERVED(text) is not None else quote(text, safe="")
 
 
 def idempotency_key(request: Request) -> str | None:

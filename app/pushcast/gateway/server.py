@@ -7,7 +7,6 @@ import secrets
 import ssl
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
