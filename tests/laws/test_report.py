@@ -19,6 +19,7 @@ from pushcast.report import ending, engaged, forgotten, rows
 from pushcast.report.apply import BOOKS, BookEntry
 from pushcast.report.store import PartitionStore
 from pushcast.wire import topics
+from pushcast.wire.headers import LEDGER
 from twins.books import DAY_MS, by, engagement, leg, planned, receipt, walked
 
 LOGS = dict.fromkeys(BOOKS, "cluster/topic")
@@ -64,7 +65,8 @@ def logs_of(seed: int) -> dict[str, list[BookEntry]]:
                 epochs[topic] += 1
                 logs[topic].append(BookEntry(len(logs[topic]), None, by("stage/0", epochs[topic], fence=True)))
             epoch = epochs[topic] - (source.random() < 0.1)
-            logs[topic].append(BookEntry(len(logs[topic]), value, by("stage/0", epoch)))
+            ledger = [(LEDGER, b"%d" % len(logs[topic]))] if source.random() < 0.5 else []
+            logs[topic].append(BookEntry(len(logs[topic]), value, (*ledger, *by("stage/0", epoch))))
     for offset in range(source.randint(0, 5)):
         value = source.choice([b'{"op":"forget_user"}', b'{"op":"forget"}', b"weather", b'{"op":"register"}'])
         at = 1_790_000_000_000 + source.randint(0, DAY_MS)

@@ -22,7 +22,7 @@ from pushcast.report.slo import Seen
 from pushcast.report.unmatched import Unmatched
 from pushcast.wire import topics
 from pushcast.wire.engagement import Engagement, EngagementDecoder
-from pushcast.wire.headers import Headers
+from pushcast.wire.headers import LEDGER, Headers
 from pushcast.wire.keys import user_of
 from pushcast.wire.legs import decode_leg
 from pushcast.wire.newer import waited_for
@@ -93,17 +93,20 @@ def _counting(
         return []
     counting: list[BookEntry] = []
     last: Headers = ()
+    writer: Headers = ()  # what of them tells who wrote the record, and more
     counts = True
     for entry in entries[bisect_left(entries, meta.offset, key=_offset) :]:
         headers = entry.headers
         if headers != last or not counts:  # neighbours mostly have one writer
-            last, counts = (), True
-            try:
-                counts = _counts(meta, headers)
-            except InvalidInput as error:
-                _leave_out(meta, topic, entry, error)
-                continue
             last = headers
+            if writer != (of_writer := [each for each in headers if each[0] != LEDGER]) or not counts:
+                last, writer, counts = (), (), True
+                try:
+                    counts = _counts(meta, of_writer)
+                except InvalidInput as error:
+                    _leave_out(meta, topic, entry, error)
+                    continue
+                last, writer = headers, of_writer
         if counts and entry.value is not None:
             counting.append(entry)
     meta.offset = entries[-1].offset + 1
