@@ -3,7 +3,6 @@ passed in."""
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict, deque
 from typing import Final, NamedTuple
 
@@ -43,8 +42,9 @@ class QuotaWindow:
         # What was asked for at the end of a second is not 60 seconds old when a minute of whole seconds has passed.
         while asked and asked[0][0] < now - WINDOW_SECONDS:
             self._sum -= asked.popleft()[1]
-        reset = math.ceil(asked[0][0] + WINDOW_SECONDS + 1 - now_seconds) if asked else 0
-        return QuotaStanding(self.quota, max(0, self.quota - self._sum - leased), reset)
+        reset = asked[0][0] + WINDOW_SECONDS + 1 - now if asked else 0
+        left = self.quota - self._sum - leased
+        return QuotaStanding(self.quota, max(0, left), reset)
 
     def take(self, amount: int, now_seconds: float) -> None:
         """Counts `amount`; ask `standing` first whether it is free."""
