@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from pushcast.model.batch import SendBatch
+from pushcast.model.batch import Message, SendBatch
 from pushcast.model.errors import InvalidInput
-from pushcast.settle.decide import read, settle, wait_seconds
+from pushcast.settle.decide import End, read, settle, wait_seconds
 from pushcast.wire.batches import encode_batch
 from unit.send.twin import T0, message, send_batch
 
@@ -82,3 +82,19 @@ def test_a_record_that_is_no_waiting_batch_is_refused(
     with pytest.raises(InvalidInput) as caught:
         read(value, headers)
     assert caught.value.reason == reason
+
+
+def test_what_is_held_is_not_asked_for_its_user_before_it_may_go() -> None:
+    """A pass may go over a million of them."""
+    asked: list[str] = []
+
+    def gone(message: Message) -> dict[int, End]:
+        asked.append(message.app)
+        return {}
+
+    held, free, late = message(2, name="held"), message(1, name="free"), message(1, name="late", expires_at=T0)
+    held.app, free.app, late.app = "held", "free", "late"
+    settled = settle(send_batch(held, free, late), T0, lambda each: each.app == "held", gone=gone)
+    assert asked == ["free"], "what has expired is asked no more"
+    assert settled.held is not None
+    assert [each.app for each in settled.held.messages] == ["held"]
