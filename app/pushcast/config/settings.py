@@ -68,7 +68,7 @@ class Settle(Strict):
 
     # Whether the device is still there, with its token, and its user wants it and wants it now: a copy of the devices
     # table for each settler.
-    recheck: bool = False
+    recheck: bool = True
 
 
 class Slo(Strict):
