@@ -191,6 +191,7 @@ class Notification(msgspec.Struct, frozen=True):
     revision: int | None = None  # a later one replaces an earlier one that waits; None: it replaces none
     was_seen: bool = False  # an event with its id was read before
     has_number: bool = False  # its badge is the keeper's, who wants to know what becomes of it
+    replay_of: str | None = None  # the notification that it repeats on purpose
     broadcast: OfBroadcast | None = None  # it is a part of the broadcast of its id; None: it is no broadcast's
 
     @property

@@ -192,6 +192,7 @@ def receipt_of(note: Notification, account: SourcePlace, end: EndOfNote) -> Rece
         source=account.source,
         due_at=None if note.timing is None else note.due_at,
         campaign=note.campaign,
+        replay_of=note.replay_of,
         variant=None if note.broadcast is None else note.broadcast.variant,
     )
 

@@ -13,10 +13,10 @@ from pushcast.wire.avro_bytes import long_at
 from pushcast.wire.schemas import FRAME_BYTES, avro_type, released_type
 
 #: Versions of the schema that are read here, by frame: the fields before trace are the same in all.
-_EARLIER = {released_type("notification", each).frame: each for each in (2, 3, 4)}
-_VERSIONS = {avro_type("notification").frame: 5, **_EARLIER}
+_EARLIER = {released_type("notification", each).frame: each for each in (2, 3, 4, 5)}
+_VERSIONS = {avro_type("notification").frame: 6, **_EARLIER}
 VERSIONS = tuple(_VERSIONS.values())
-_NO_MORE = {2: b"", 3: bytes(10), 4: bytes(19), 5: bytes(19)}  # the fields behind trace, all absent
+_NO_MORE = {2: b"", 3: bytes(10), 4: bytes(19), 5: bytes(19), 6: bytes(20)}  # the fields behind trace, all absent
 _ABSENT = {0: True, 2: False}  # by the branch of a union with null, zigzag; KeyError: there is no such branch
 _PRIORITIES: dict[int, Priority] = {0: "high", 2: "normal"}
 _PUSH_TYPES: dict[str, PushType] = {name: name for name in get_args(PushType)}

@@ -69,6 +69,7 @@ class RawNotification(msgspec.Struct, forbid_unknown_fields=True):
     campaign: str | None = None
     digest_key: str | None = None
     revision: int | None = None
+    replay_of: str | None = None
 
 
 class _Ping(NamedTuple):
@@ -104,6 +105,7 @@ class SharedNotification(NamedTuple):
     sealing: Sealing | None = None
     revision: int | None = None
     removable: bool = False
+    replay_of: str | None = None
 
 
 def shared_of(raw: RawNotification, classes: Mapping[str, ClassRule]) -> SharedNotification:
@@ -184,14 +186,15 @@ def shared_of(raw: RawNotification, classes: Mapping[str, ClassRule]) -> SharedN
         timing = waiting_to_be_read(timing, unless_read)
     campaign = campaign_of(raw.campaign)
     digest_key = None if raw.digest_key is None else check_id(raw.digest_key, "digest_key")
+    replay_of = None if raw.replay_of is None else check_id(raw.replay_of, "replay_of")
     times = raw.created_at, raw.expires_at
     ping = None if rule.ping_title is None else _ping(rule.ping_title, klass, content, options)
     if rule.sealing is not None:
         refuse_unpingable(klass, options)
     content_of = klass, ttl_ms, content, options, key, *times, raw.trace
-    rest = timing, campaign, ping, digest_key, override, rule.sealing, revision, rule.removable
+    told = digest_key, override, rule.sealing, revision, rule.removable, replay_of
     # Without the call of the class, which costs as much again: one for each chat.
-    return tuple.__new__(SharedNotification, (*content_of, *rest))
+    return tuple.__new__(SharedNotification, (*content_of, timing, campaign, ping, *told))
 
 
 def in_sequence(content: Content, options: Options, key: bytes, created_at: int) -> tuple[Content, bytes]:

@@ -154,6 +154,7 @@ class NotificationDecoder:
             sealing,
             revision,
             removable,
+            replay_of,
         ) = shared
         if ping is not None:
             content, options, key = ping.made(note_id, klass)
@@ -196,6 +197,7 @@ class NotificationDecoder:
             None,
             sealing,
             revision,
+            replay_of=replay_of,
         )
 
 

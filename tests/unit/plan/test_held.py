@@ -230,3 +230,10 @@ async def test_ii15_what_the_keeper_let_go_gives_way_to_events_of_its_partition_
     assert round(sum(paused), 6) == 0.09
     await harness.acknowledge()
     assert len(harness.batches()) == 2
+
+
+async def test_a0_a_replay_that_ends_at_the_planner_says_in_its_receipt_what_it_repeats() -> None:
+    harness = PlanHarness()
+    await harness.feed((ANN, note(1, replay_of="n-0", deliver_at=T0 - 5, expires_at=T0 - 1, created_at=T0 - 10)))
+    await harness.acknowledge()
+    assert [(each["notification_id"], each["replay_of"]) for each in harness.receipts()] == [("n-1", "n-0")]

@@ -226,3 +226,13 @@ def test_ii30_a_live_activity_has_no_data_of_ours() -> None:
     options = {"push_type": "liveactivity", "live_activity": activity}
     note = decoder.decode("ann", event(**{"class": "chat"}, title=None, options=options), T0)
     assert note.content.data == {}
+
+
+def test_a0_a_replay_says_what_it_repeats_and_is_a_notification_of_its_own() -> None:
+    note = DECODER.decode("ann", event(replay_of="n-0"), T0)
+    assert (note.id, note.replay_of) == ("n-1", "n-0")
+    avro = avro_type("notification").encode(
+        {"id": "n-1", "app": "news", "title": "Goal!", "options": None, "replay_of": "n-0"}
+    )
+    assert DECODER.decode("ann", avro, T0) == note
+    assert refusal(event(replay_of="n" * 257)).field == "replay_of"
