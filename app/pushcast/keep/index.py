@@ -56,6 +56,13 @@ def entries_of(key: bytes, value: bytes) -> Iterable[bytes]:
     return () if entry is None else (entry,)
 
 
+def is_unreadable(key: bytes, value: bytes) -> bool:
+    """Whether a row has no entry because another release wrote it, or a stranger."""
+    if is_timer(key):
+        return readable(value) is None
+    return is_head(key) and readable_head(value) is None
+
+
 def waiting_entry(key: bytes, lane: bytes, keep_offset: int, due_at: int) -> bytes:
     """The entry of a usual timer that waits."""
     try:

@@ -92,6 +92,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             yield Sample(MetricName.TIMERS_DUE_DAY, found.within_a_day)
             yield Sample(MetricName.TIMERS_PEAK, 0 if found.peak is None else found.peak.due)
             yield from to_expire(found)
+            yield Sample(MetricName.TIMERS_VOID, written.unreadable, ("unreadable",))
 
         host.metrics.add_source(lambda: stage_counters.stage(ROLE, "", counters, COUNTERS))
         host.metrics.add_source(lambda: stage_counters.takeovers(ROLE, "", exact.counters))

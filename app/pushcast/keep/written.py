@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Final
 
-from pushcast.keep.index import entries_of
+from pushcast.keep.index import entries_of, is_unreadable
+
+logger = logging.getLogger(__name__)
 
 #: Rows that are on their way. Beyond them all are forgotten, and read from their rows as those of others are: rows of
 #: a partition that was lost never come back.
@@ -17,6 +20,7 @@ class WrittenEntries:
 
     def __init__(self, limit: int = MAX_KNOWN) -> None:
         self._limit = limit
+        self.unreadable = 0  # timers and digests that this release cannot read: nobody lets them go
         self._known: dict[bytes, tuple[bytes, bytes]] = {}  # value and entry of a key
 
     def note(self, rows: Sequence[tuple[bytes, bytes, bytes]]) -> None:
@@ -33,6 +37,14 @@ class WrittenEntries:
             mine = known.pop(key, None) if known else None
             if mine is not None and mine[0] == value:
                 found.append(mine[1])
-            else:
-                found += entries_of(key, value)
+                continue
+            entries = entries_of(key, value)
+            if not entries and is_unreadable(key, value):
+                self._note_unreadable()
+            found += entries
         return found
+
+    def _note_unreadable(self) -> None:
+        if not self.unreadable:
+            logger.error("keep: a row of push.user.v1 cannot be read, so it waits: run the release that wrote it")
+        self.unreadable += 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pushcast.keep.index import entries_of, entry_of
 from pushcast.keep.written import WrittenEntries
 from pushcast.wire.timers import Timer, encode_timer, timer_key
@@ -41,3 +43,14 @@ def test_rows_that_never_come_back_fill_nothing_up() -> None:
         written.note([(b"%d" % number, value, entry)])
     assert len(written._known) <= 10
     assert written.of([(KEY, value)]) == [entry]
+
+
+def test_a_row_that_this_release_cannot_read_is_counted_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    written = WrittenEntries()
+    keys = timer_key("ann", "n-1"), timer_key("ann", "n-2"), b"ann\0d\0hash\0normal|1"
+    assert written.of([(key, b"of a later release") for key in keys]) == []
+    assert written.unreadable == 3
+    assert len(caplog.messages) == 1
+    member = Timer("normal", 5, 10, 1, event=b"{}", digest="normal|1")
+    assert written.of([(timer_key("ann", "n-3"), encode_timer(member))]) == [], "it waits for its digest"
+    assert written.unreadable == 3

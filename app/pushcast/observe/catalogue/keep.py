@@ -31,8 +31,10 @@ METRICS: Final = (
         "counter",
         "rows",
         (L.RESULT,),
-        "Rows of keepers that had lost their partition: found, healed; releases completed at a take-over: completed.",
-        "Many: processes are stopped for longer than their session timeout.",
+        "Rows of keepers that had lost their partition: found, healed; releases completed at a take-over: completed. "
+        "Rows that this release cannot read, so that they wait: unreadable.",
+        "Many: processes are stopped for longer than their session timeout. Any unreadable: run the release that wrote "
+        "them.",
     ),
     Metric(
         N.TIMER_LATE,
