@@ -15,6 +15,7 @@ from pushcast.handover.guard import RowGuard
 from pushcast.keep.agent import KeepStage
 from pushcast.keep.exact import STAGE, KeepHandover
 from pushcast.keep.outlook import OutlookRules, unknown
+from pushcast.keep.read_back import EarlierRecord, EarlierRecords
 from pushcast.keep.written import WrittenEntries
 from pushcast.model.caps import CapRule
 from pushcast.model.clock import ManualClock
@@ -135,6 +136,22 @@ class KeptTable:
         self._void_hooks.append(hook)
 
 
+class Earlier:
+    """What users have told, for a keeper that reads it once more."""
+
+    def __init__(self, world: KeepWorld) -> None:
+        self._world = world
+        self.asked = 0
+        self.failures = 0  # that come first
+
+    async def read(self, partition: int, since_ms: int, end: int) -> Sequence[EarlierRecord]:
+        self.asked += 1
+        if self.asked <= self.failures:
+            raise ConnectionError("the broker is away")
+        records = self._world.records(TP(topics.ENGAGEMENT, partition), 0)
+        return [EarlierRecord(each.key, each.value, each.timestamp) for each in records if each.offset < end]
+
+
 class KeepWorld(Log):
     """Planners and people write; keepers hold and let go."""
 
@@ -147,6 +164,7 @@ class KeepWorld(Log):
         self.digests = {"posts": DigestRule(86_400_000)}
         self.live: dict[str, Rate] = {}  # rates of campaigns, by the control topic
         self.caps: list[CapRule] = []
+        self.earlier: EarlierRecords = Earlier(self)
         self.quotas: dict[str, int] = {}  # pushes that providers take in a minute, by app
         self.lifetime_of: Callable[[str, Timer], Lifetime | None] = unknown
         self.dangerous = False  # keepers may be killed while they take over
@@ -350,6 +368,7 @@ class Keeper:
             tzdata=tzdata,
             hold_on_disagreement=hold_on_disagreement,
             sharing=sharing,
+            earlier=world.earlier,
             written=written,
         )
         self.stage.work = cast(Any, self)

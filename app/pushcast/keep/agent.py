@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from functools import partial
+from typing import Final
 
 from pushcast.handover import standing
 from pushcast.handover.fences import Fences
@@ -24,6 +25,7 @@ from pushcast.keep.intake import KeepIntake
 from pushcast.keep.joining import Joining
 from pushcast.keep.outlook import OutlookRules
 from pushcast.keep.plain_intake import PlainIntake
+from pushcast.keep.read_back import EarlierRecords, ReadBack
 from pushcast.keep.release import Release
 from pushcast.keep.removals import USUAL, RemovalRules
 from pushcast.keep.removing import Removing
@@ -60,6 +62,7 @@ CHUNK_RECORDS = 200
 _LANES = {topics.keep(lane): lane for lane in Lane}
 #: Of each keep topic those of more urgent lanes.
 _AHEAD = {topic: tuple(_LANES)[:at] for at, topic in enumerate(_LANES)}
+_NEVER: Final = Committed(None, "")
 Take = Callable[[KeepTenure, Barrier, Record], None]
 #: Takes records from a place on; returns that of the first one that it leaves to `Take`.
 TakeUsual = Callable[[KeepTenure, Barrier, Sequence[Record], int], int]
@@ -96,10 +99,12 @@ class KeepStage(Stage):
         written: WrittenEntries | None = None,
         sharing: Sharing | None = None,
         outlook: OutlookRules | None = None,
+        earlier: EarlierRecords | None = None,
     ) -> None:
         """`hold_on_disagreement`: partitions whose broker is ahead of another one's let nothing go. `tzdata`: the
         version of the zones, this process's own unless a test has another. `sharing`: more urgent lanes are ahead of
-        others; None: one comes after the other. `outlook`: of the forecast; None: nobody asks for one."""
+        others; None: one comes after the other. `outlook`: of the forecast; None: nobody asks for one.
+        `earlier`: what users read; None: it is not read once more."""
         self._sharing = sharing
         self._table = table
         self._outbox = outbox
@@ -177,6 +182,7 @@ class KeepStage(Stage):
             call_later=call_later,
         )
         self._cancels.state.subscribe(self._cancelled)
+        self._read_back = ReadBack(earlier, clock, fatal, call_later, schemas)
         self._disagreement = Disagreement()
         self._census = Census(table, clock, fatal, outlook, call_later)
         self._tenures = Tenures(self._new_tenure)
@@ -238,6 +244,8 @@ class KeepStage(Stage):
             self._tenures.of(tp).counter.wake()
             self._tenures.of(tp).ticker.wake()
             self._tenures.of(tp).recaller.wake()
+            self._tenures.of(tp).read_back_to = committed.get(TP(topics.ENGAGEMENT, tp.partition), _NEVER).offset or 0
+            self._tenures.of(tp).reader.wake()
 
     async def _recover(self, mine: Iterable[TP]) -> None:
         """Closes the rows of timers that predecessors released without living to close them."""
@@ -303,7 +311,10 @@ class KeepStage(Stage):
         origin = self._exact.origin(tp.partition)
         overlay = Overlay[Row | bytes](self._in_flight)
         running = self.release.runner_of, self._census.runner_of, self._ticking.runner_of, self._campaigns.runner_of
-        return KeepTenure(tp.partition, origin, overlay, *running, BrokerTime(self._clock), self._clock.now_ms())
+        reader = self._read_back.runner_of
+        return KeepTenure(
+            tp.partition, origin, overlay, *running, reader, BrokerTime(self._clock), self._clock.now_ms()
+        )
 
     def _applied(self, partition: int, records: Sequence[AppliedRecord]) -> None:
         if (tenure := self._tenures.get(TP(topics.USER, partition))) is not None:

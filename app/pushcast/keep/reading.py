@@ -19,11 +19,21 @@ from pushcast.wire.timers import Timer, note_id_of
 REMEMBER_MS: Final = 86_400_000
 
 
+def remember(tenure: KeepTenure, engagement: Engagement) -> None:
+    """Marks what was read, for a day."""
+    user, until_ms = engagement.user, engagement.at + REMEMBER_MS
+    for note_id in engagement.ids:
+        tenure.read.add(mark_of(user, note_id), until_ms, engagement.at)
+    if engagement.thread is not None:
+        mark = thread_mark_of(user, engagement.app or "", engagement.thread)
+        tenure.read.add_thread(mark, engagement.up_to or engagement.at, until_ms)
+
+
 class KeepReading:
     """Of all partitions of one stage. Never awaits: what is read and what is written are one step.
 
-    Marks live in memory: a keeper that takes a partition over knows of what was read since then, and of what is held
-    when it is read. Rows of timers are what is exact.
+    Marks live in memory: a keeper that takes a partition over reads those of the last day once more (`read_back`). What
+    is held when it is read ends in its row, and that is exact.
     """
 
     def __init__(self, rows: Rows, threads: ThreadReader, joining: Joining) -> None:
@@ -35,12 +45,8 @@ class KeepReading:
         """Ends what the keeper holds of it, unless it is leaving."""
         if engagement.event is not Event.READ:
             return
-        user, until_ms = engagement.user, engagement.at + REMEMBER_MS
-        for note_id in engagement.ids:
-            tenure.read.add(mark_of(user, note_id), until_ms, engagement.at)
-        if engagement.thread is not None:
-            mark = thread_mark_of(user, engagement.app or "", engagement.thread)
-            tenure.read.add_thread(mark, engagement.up_to or engagement.at, until_ms)
+        user = engagement.user
+        remember(tenure, engagement)
         for key, timer in self._rows.timers_of(tenure, user).items():
             ended = rules.read(timer)
             if ended is None or is_leaving(tenure, key) or self._joining.leaves(tenure, user, timer):

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 
 from pushcast.config.rates import fcm_quotas, rates_of
 from pushcast.config.settings import Settings
+from pushcast.handover.reading import SpanReader
 from pushcast.keep.agent import KeepStage
 from pushcast.keep.badging import BadgeRules
 from pushcast.keep.counters import COUNTERS
 from pushcast.keep.exact import STAGE, KeepHandover
 from pushcast.keep.outlook import OutlookRules
+from pushcast.keep.read_back import EarlierEngagement
 from pushcast.keep.reads import ROLE, SOURCES
 from pushcast.keep.removals import RemovalRules
 from pushcast.keep.written import WrittenEntries
@@ -79,6 +81,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
                 name: each.digest.rule(each.ttl_seconds) for name, each in settings.classes.items() if each.digest
             },
             hold_on_disagreement=settings.keep.hold_on_disagreement,
+            earlier=EarlierEngagement(SpanReader(settings.kafka.bootstrap_servers, settings.kafka.security)),
             written=written,
             sharing=Sharing(host.clock),
         )

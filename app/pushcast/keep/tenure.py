@@ -40,6 +40,7 @@ class KeepTenure:
         counter: Callable[[KeepTenure], Runner],
         ticker: Callable[[KeepTenure], Runner],
         recaller: Callable[[KeepTenure], Runner],
+        reader: Callable[[KeepTenure], Runner],
         time: BrokerTime,
         now_ms: int,
     ) -> None:
@@ -68,16 +69,19 @@ class KeepTenure:
         self.moved = UsersUntil()  # what planners judged until then may be by the zones of before
         self.active = Active(known_from=now_ms + USUAL_MS)
         self.read = Marks()  # what users have read
+        self.read_back_to = 0  # offset below which what they read is to be read once more; 0: nothing is
+        self.read_back_at = 0.0  # monotonic seconds
         self.recalled: dict[str, CampaignCancel] = {}  # campaigns whose rows were looked through
         self.runner = runner(self)
         self.ticker = ticker(self)  # hears the time again
         self.recaller = recaller(self)  # ends cancelled campaigns
+        self.reader = reader(self)  # reads once more what users have read
         self.counter = counter(self)  # makes the forecast
 
     @property
     def at_work(self) -> bool:
         """Whether something is under way that nobody waits for."""
-        return any(each.running for each in (self.runner, self.ticker, self.recaller, self.counter))
+        return any(each.running for each in (self.runner, self.ticker, self.recaller, self.reader, self.counter))
 
     def close(self) -> None:
         """Releases nothing any more: the next owner does."""
@@ -85,3 +89,4 @@ class KeepTenure:
         self.counter.stop()
         self.ticker.stop()
         self.recaller.stop()
+        self.reader.stop()
