@@ -13,10 +13,12 @@ from pushcast.kafka.intake import IntakeProducer, event_of
 from pushcast.model.errors import InvalidInput
 from pushcast.model.pacing import Rated
 from pushcast.model.rate_outlook import RateOutlook, TooSlow
+from pushcast.model.words import Lane
 from pushcast.wire.class_rules import class_rules
 from pushcast.wire.content_sizes import check_size
 from pushcast.wire.devices import DeviceChangeDecoder
 from pushcast.wire.notifications import NotificationDecoder
+from pushcast.wire.timings import check_spread
 
 #: (user, value, milliseconds); raises InvalidInput, as the stage will, for what would become a dead letter.
 Check = Callable[[str, bytes, int], object]
@@ -27,8 +29,11 @@ NumberedLine = tuple[int, bytes | InvalidInput]
 class NotificationCheck:
     """What PLAN says of notifications, and which rates are too slow for those that passed."""
 
-    def __init__(self, settings: Settings, live: Callable[[], Mapping[str, Rated]]) -> None:
-        """`live`: reads the rates of campaigns that the control topic has; asked once, when there is a campaign."""
+    def __init__(self, settings: Settings, live: Callable[[], Mapping[str, Rated]], lane: Lane | None = None) -> None:
+        """`live`: reads the rates of campaigns that the control topic has; asked once, when there is a campaign.
+        `lane`: of all of them; None: each has its class's."""
+        self._lane = lane
+        self._lanes = {name: each.lane for name, each in settings.classes.items()}
         rules = class_rules(settings.classes)
         self._decode = NotificationDecoder(settings.apps, rules, max_ahead_ms=settings.keep.max_ahead_ms).decode
         self._settings = settings
@@ -40,6 +45,8 @@ class NotificationCheck:
     def __call__(self, user: str, value: bytes, now_ms: int) -> None:
         note = self._decode(user, value, now_ms)
         check_size(note)
+        if note.timing is not None:
+            check_spread(note.timing, self._lane or self._lanes[note.klass])
         if note.campaign is not None and not self._knows_live:
             self._live.update(self._read_live())
             self._knows_live = True

@@ -56,7 +56,7 @@ def send(
     else:
         lines = lines_of(sys.stdin.buffer if str(file) == "-" else file)
     started_ms = round(time.time() * 1000)
-    checks = NotificationCheck(settings, lambda: _live_rates(settings)) if check else None
+    checks = NotificationCheck(settings, lambda: _live_rates(settings), lane) if check else None
     with IntakeProducer(settings) as producer:
         intake = Lines(producer, checks)
         written = list(intake.write(lines, lambda event: topics.notification(lane or _lane(settings, event))))

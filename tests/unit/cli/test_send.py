@@ -172,6 +172,14 @@ def test_a_dead_letter_ends_the_wait_with_its_reason(monkeypatch: pytest.MonkeyP
     assert result.exit_code == 1
 
 
+def test_t3_a_spread_on_the_urgent_lane_is_refused_whoever_chose_the_lane() -> None:
+    urgent = '{"id": "n", "user": "u1", "class": "breaking", "title": "x", "spread_seconds": 60}\n'
+    assert "spread_seconds" in call("send", "-", lines=urgent).stderr
+    assert "spread_seconds" in call("send", "-", "--lane", "urgent", lines=urgent.replace("breaking", "default")).stderr
+    assert Producer.written == []
+    assert call("send", "-", "--lane", "bulk", lines=urgent).exit_code == 0
+
+
 @pytest.fixture
 def paced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tmp_path / "pushcast.yaml"
