@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from pushcast.model.forecast import HOUR_MS, Forecast
+from pushcast.model.forecast import HOUR_MS, MINUTE_MS, Forecast
 from pushcast.wire.times import rfc3339
 
 #: Of `push.user.v1`: with more, `pushcast status` leaves the forecast out.
@@ -13,9 +13,9 @@ MOST_RECORDS: Final = 500_000
 
 
 def to_dict(found: Forecast, quotas: Mapping[str, int]) -> dict[str, Any]:
-    """For JSON. `hours`: those with something due, by when they begin. `takes_minutes`: how long FCM takes for the
-    fullest minute at least, if all of it is for that app; left out where it is in time. `to_expire`: about how many
-    expire before the rate that they keep to lets them leave."""
+    """For JSON. `hours`, of a day, and `minutes`, of an hour: those with something due, by when they begin.
+    `takes_minutes`: how long FCM takes for the fullest minute at least, if all of it is for that app; left out where it
+    is in time. `to_expire`: about how many expire before the rate that they keep to lets them leave."""
     peak = found.peak
     hour = found.now_ms // HOUR_MS
     return {
@@ -27,6 +27,11 @@ def to_dict(found: Forecast, quotas: Mapping[str, int]) -> dict[str, Any]:
         "hours": [
             {"at": rfc3339((hour + number) * HOUR_MS), "due": count}
             for number, count in enumerate(found.hours)
+            if count
+        ],
+        "minutes": [
+            {"at": rfc3339((found.now_ms // MINUTE_MS + number) * MINUTE_MS), "due": count}
+            for number, count in enumerate(found.minutes)
             if count
         ],
         "fullest_minute": None if peak is None else {"at": rfc3339(peak.at_ms), "due": peak.due},

@@ -24,6 +24,7 @@ def test_more_in_a_minute_than_a_provider_takes_is_said() -> None:
     assert found["takes_minutes"] == {"news": 3.0}
     assert found["fullest_minute"] == {"at": "2027-01-15T08:01:00.000Z", "due": 3_000}
     assert [row["due"] for row in found["hours"]] == [3_000, 2]
+    assert found["minutes"] == [{"at": "2027-01-15T08:01:00.000Z", "due": 3_000}]
     assert list(lines(found)) == [
         "due: 3,001 within a minute, 3,001 within an hour, 3,003 within a day, 0 later; 1 overdue",
         "  3,000 in the minute of 2027-01-15T08:01:00.000Z: FCM takes at least 3.0 minutes for them (news)",
