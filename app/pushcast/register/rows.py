@@ -63,10 +63,11 @@ class Changes:
 
     def _register(self, record: Record, event: DeviceChange, at: int) -> None:
         user, key = record.key or b"", device_row_key(event.user, event.app, event.device)
-        before = self._view.device(user, key)[0]
+        before, forgotten_at, rows = self._view.standing(user, key)
         is_new = before is None or before.is_gone
         after: DeviceRow | Kept = Kept.OUTDATED
-        if not self._is_forgotten(user, before, at):
+        # Of an event from before its user was forgotten nothing comes; a row that is there was registered later.
+        if not is_new or forgotten_at is None or at > forgotten_at:
             after = upsert(event, at, before, self._tokens, recorded_at=appended_at(record))
         if after is Kept.OUTDATED:
             self._write.claims(record, too_late(key, before, self._token(event), at))
@@ -77,7 +78,7 @@ class Changes:
                 self._tell_zones_changed(record, at)
         if isinstance(after, Kept):
             self._counters["registrations", after] += 1
-        elif is_new and not self._make_room(record, user, key, after):
+        elif is_new and self._may_be_full(rows) and not self._make_room(record, user, key, after):
             self._write.claims(record, too_late(key, before, self._token(event), at))
             self._counters["registrations", OVER_CAP] += 1
         else:
@@ -94,15 +95,17 @@ class Changes:
         """NoticeKind again for a record that is handled again: a kill may have come between the row and this."""
         self._write.notice(record, Notice(NoticeKind.ZONES_CHANGED, at))
 
+    def _may_be_full(self, rows: int) -> bool:
+        """`rows`: of the user in all apps, at most."""
+        return self._max_per_user is not None and rows >= self._max_per_user
+
     def _make_room(self, record: Record, user: bytes, key: bytes, new: DeviceRow) -> bool:
         """Removes the oldest devices of the user in the app where there would be too many. False: `new` is the oldest,
         and leaves but a marker."""
-        if self._max_per_user is None or self._view.rows_at_most(user) < self._max_per_user:
-            return True
         keys = self._view.keys(user)
         prefix = key[: key.rindex(b"\0") + 1]
         there = [other for other in keys if other.startswith(prefix) and not is_user_row(other)]
-        if len(there) < self._max_per_user:
+        if self._max_per_user is None or len(there) < self._max_per_user:
             return True
         rows = {other: row for other in there if (row := self._view.device(user, other)[0]) is not None}
         for other in overtaken(rows, key, new):

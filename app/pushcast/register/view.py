@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 from pushcast.model.device import DeviceRow
 from pushcast.model.errors import InvalidInput
@@ -13,6 +14,18 @@ from pushcast.register.tenure import RegisterTenure, Row
 from pushcast.wire.devices import decode_row
 from pushcast.wire.newer import waited_for
 from pushcast.wire.user_rows import decode_user_row
+
+
+class Standing(NamedTuple):
+    """What a registration asks of its user at once. `device`: the row, when there is one that can be read. `rows`: of
+    the user, not fewer than there are: one that is stored and in flight counts twice."""
+
+    device: DeviceRow | None
+    forgotten_at: int | None
+    rows: int
+
+
+_NOBODY: Final = Standing(None, None, 0)
 
 
 class UserView:
@@ -41,9 +54,17 @@ class UserView:
                 keys.add(key)
         return keys
 
-    def rows_at_most(self, user: bytes) -> int:
-        """Not fewer than `keys` has, and cheaper: a row that is stored and in flight counts twice."""
-        return len(self._of(user)) + len(self._overlay.of_user(user))
+    def standing(self, user: bytes, key: bytes) -> Standing:
+        """Of the device with this row key. Raises NewerSchema."""
+        stored, in_flight = self._stored.get(user), self._overlay.of_user(user)
+        if stored is None:
+            stored = self._of(user)
+        rows = len(stored) + len(in_flight)
+        if not rows:
+            return _NOBODY
+        device = self.device(user, key)[0] if key in in_flight or key in stored else None
+        mine = user + b"\0\0"
+        return Standing(device, self.forgotten_at(user) if mine in in_flight or mine in stored else None, rows)
 
     def device(self, user: bytes, key: bytes) -> tuple[DeviceRow | None, bool]:
         """The row, and False when there is one that nobody can read: it counts as absent, may be replaced or removed,
