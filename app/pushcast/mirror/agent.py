@@ -1,7 +1,8 @@
 """MIRROR as a stage: what holders of tokens follow in, changes of FCM's subscriptions out.
 
-It keeps no state. A change that is told twice changes nothing, so records are handled again after a kill. Records of
-one token are in one partition and in the order of their owners; of those in one batch the last one alone is told.
+A change that is told twice changes nothing, so records are handled again after a kill. Records of one token are in one
+partition and in the order of their owners; of those in one batch the last one alone is told. What an owner of claims
+still writes after it was fenced off is void: it may be older than what its successor has told.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import NamedTuple
 
 import structlog
 
+from pushcast.handover import standing
+from pushcast.handover.fences import Fences
 from pushcast.mirror.decide import GIVEN_UP, after_answers, changes_of, is_given_up
 from pushcast.mirror.project import Project
 from pushcast.model.clock import Clock
@@ -19,7 +22,7 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import split_device_row_key
 from pushcast.model.ownership import TokenTopics
 from pushcast.providers.fcm.subscriptions import SubscriptionChange
-from pushcast.stream.batch import TP, Batch, Record
+from pushcast.stream.batch import TP, Batch, Committed, Record
 from pushcast.stream.edge import Edge, counting
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Outbox
@@ -65,6 +68,16 @@ class MirrorStage(Stage):
         self._edge = Edge("mirror", outbox, self._count, flood)
         self._partitions = partitions
         self._keys = keys
+        self._fences: dict[TP, Fences] = {}
+
+    async def assigned(self, committed: dict[TP, Committed]) -> None:
+        """Learns which owners of claims were fenced off below what is committed. Raises UnreadableMetadata."""
+        self._fences |= {tp: Fences(standing.decode(at.metadata).origins) for tp, at in committed.items()}
+
+    def commit_metadata(self, tp: TP, offset: int) -> str:
+        """Fences of OWN below the offset."""
+        fences = self._fences.get(tp)
+        return "" if fences is None else standing.encode(standing.Standing(origins=fences.below(offset)))
 
     async def handle(self, batch: Batch) -> None:
         """See `Stage`. Raises ConnectionError, and is called again, while a project cannot be told."""
@@ -88,8 +101,13 @@ class MirrorStage(Stage):
         """The last record of each token, in the order of the log. What is no such record is a dead letter."""
         found: dict[tuple[bytes, str], _Told] = {}
         errors: list[InvalidInput] = []
+        void: list[int] = []
+        fences = self._fences.setdefault(TP(batch.topic, batch.partition), Fences())
         for record in batch.records:
             try:
+                if not fences.counts(record.headers, record.offset, self._found_void):
+                    void.append(record.offset)
+                    continue
                 topics = decode_topics(record.key, record.value)
             except Exception as error:  # whatever decoding raises: no record ends the process
                 refusal = self._edge.refusal(record, error)
@@ -100,8 +118,12 @@ class MirrorStage(Stage):
             earlier = found.pop(name, None)
             offsets = [] if earlier is None else earlier.offsets
             found[name] = _Told(record, topics, [*offsets, record.offset])
+        batch.done_many(void)
         self._edge.note(TP(batch.topic, batch.partition), len(batch.records) - len(errors), errors)
         return list(found.values())
+
+    def _found_void(self) -> None:
+        self._count("void_topics", "", 1)
 
     async def _tell(self, batch: Batch, project: Project, its: Sequence[_Told]) -> list[str]:
         """Returns why those that are not over wait."""

@@ -55,13 +55,16 @@ class OwnStage(Stage):
         names: Names | None = None,
         max_rows_in_flight: int = MAX_ROWS_IN_FLIGHT,
         vacant_seconds: float,
+        mirrors: bool = True,
         pace: SweepPace = DEFAULT_PACE,
         flood: FloodGuard | None = None,
         fatal: Fatal = end_process,
         call_later: CallLater | None = None,
     ) -> None:
-        """`vacant_seconds`: how long the mark of a token that nobody has stands on."""
+        """`vacant_seconds`: how long the mark of a token that nobody has stands on. `mirrors`: whether anybody reads
+        what holders of tokens follow."""
         self._names = names or Names()
+        self._mirrors = mirrors
         self._partitions = partitions
         self._table = table
         self._outbox = outbox
@@ -98,6 +101,8 @@ class OwnStage(Stage):
         require_held(self._table, (tp.partition for tp in committed))
         self._let_go(committed)
         await self._claims.take_over(self.work, committed)
+        if self._mirrors:
+            await self._marks.fence((tp.partition, self._claims.origin(tp)) for tp in committed)
         self._tenures.begin(committed)
         for tp in committed:
             tenure = self._tenures.of(tp)
@@ -206,9 +211,10 @@ class OwnStage(Stage):
 
     def _new_tenure(self, tp: TP, _: Committed) -> OwnTenure:
         overlay: Overlay[KnownMark] = Overlay(self._in_flight)
-        headers = [*self._claims.origin(tp), *event_headers("token_owner")]
+        origin = self._claims.origin(tp)
+        headers = [*origin, *event_headers("token_owner")]
         return OwnTenure(
-            tp.partition, headers, overlay, healing=self._healing.runner_of, sweeping=self._vacancies.runner_of
+            tp.partition, origin, headers, overlay, healing=self._healing.runner_of, sweeping=self._vacancies.runner_of
         )
 
     def _let_go(self, partitions: Iterable[TP]) -> None:

@@ -37,6 +37,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             counters,
             partitions=settings.kafka.partitions,
             names=names,
+            mirrors=bool(settings.mirrored_apps()),
             vacant_seconds=settings.sweep.vacant_days * 86_400,
             pace=SweepPace(settings.sweep.rows_per_second, settings.sweep.every_seconds),
             flood=FloodGuard(settings.flood, host.clock),

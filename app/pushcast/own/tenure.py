@@ -18,6 +18,7 @@ class OwnTenure:
     def __init__(
         self,
         number: int,
+        claim: Headers,
         origin: Headers,
         overlay: Overlay[KnownMark],
         *,
@@ -25,6 +26,7 @@ class OwnTenure:
         sweeping: Callable[[OwnTenure], Runner],
     ) -> None:
         self.number = number  # of the partition
+        self.claim = claim  # origin and epoch alone
         self.origin = origin  # headers of every row of this partition and claim
         self.overlay = overlay
         self.completions = Completions()

@@ -79,10 +79,18 @@ class TokenMarks:
             self._outbox.put(barrier, self._names.evict, partition, encode_evict(evict), user, put_headers)
         await barrier.wait()
 
+    async def fence(self, claims: Iterable[tuple[int, Headers]]) -> None:
+        """Voids what predecessors still tell of topics: it is older than what is told from here on. `claims`:
+        partition, origin and epoch of each."""
+        barrier = self._outbox.barrier()
+        for partition, claim in claims:
+            self._outbox.put(barrier, self._names.token_topics, partition, None, None, [*claim, (h.FENCE, b"1")])
+        await barrier.wait()
+
     def tell(self, tenure: OwnTenure, barrier: Barrier, told: Iterable[tuple[TokenTopics, bytes]]) -> None:
         """Under the barrier of the marks: a claim that is handled again finds its mark and tells the same again."""
         for each, tag in told:
-            put_headers = [(h.CE_ID, tag), *self._topics_headers]
+            put_headers = [(h.CE_ID, tag), *tenure.claim, *self._topics_headers]
             value, digest = encode_topics(each), each.token.digest
             self._outbox.put(barrier, self._names.token_topics, tenure.number, value, digest, put_headers)
 

@@ -17,8 +17,9 @@ from pushcast.providers.fcm.subscriptions import SubscriptionChange
 from pushcast.providers.pacing import Pace
 from pushcast.providers.port import Disposition
 from pushcast.providers.verdict import Verdict
-from pushcast.stream.batch import TP, Batch
+from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.tracker import Record, Tracker
+from pushcast.wire import headers as h
 from pushcast.wire.ownership import encode_topics
 from pushcast.wire.seals import Place, TokenKeys
 from pushcast.wire.topics import TOKEN_TOPICS
@@ -73,12 +74,12 @@ class MirrorHarness:
     async def _sleep(self, seconds: float) -> None:
         self.clock.advance(seconds)
 
-    async def feed(self, told: Iterable[TokenTopics | bytes]) -> Batch:
+    async def feed(self, told: Iterable[TokenTopics | bytes | tuple[TokenTopics, h.Headers] | list[Any]]) -> Batch:
+        """Records, junk, records with an author, or the headers of a fence."""
         records: list[Record] = []
         for offset, each in enumerate(told, self.tracker.next_offset):
-            value = each if isinstance(each, bytes) else encode_topics(each)
-            key = bytes(16) if isinstance(each, bytes) else each.token.digest
-            records.append(record(TOKEN_TOPICS, 0, offset, key, value, timestamp=self.clock.now_ms()))
+            key, value, headers = self._of(each)
+            records.append(record(TOKEN_TOPICS, 0, offset, key, value, headers, self.clock.now_ms()))
         batch = Batch(
             TP(TOKEN_TOPICS, 0),
             self.tracker,
@@ -88,6 +89,15 @@ class MirrorHarness:
         await self.stage.handle(batch)
         await settled()  # what acknowledged dead letters complete
         return batch
+
+    @staticmethod
+    def _of(each: Any) -> tuple[bytes | None, bytes | None, Any]:
+        if isinstance(each, list):
+            return None, None, [*each, (h.FENCE, b"1")]
+        if isinstance(each, bytes):
+            return bytes(16), each, ()
+        told, headers = each if isinstance(each[0], TokenTopics) else (each, ())
+        return told.token.digest, encode_topics(told), headers
 
     def results(self) -> dict[str, int]:
         return {word.partition("|")[2]: count for (name, word), count in self.counters.items() if "topic" in name}
@@ -189,6 +199,18 @@ async def test_what_is_no_record_of_topics_is_a_dead_letter() -> None:
     assert harness.counters["dead_letters", "unknown_frame"] == 1
     assert harness.fcm.followed == {b"t-2": {"a"}}
     assert harness.tracker.low == 2
+
+
+async def test_what_a_fenced_off_owner_still_writes_is_void_also_after_a_hand_over() -> None:
+    harness, heir, home = MirrorHarness(), MirrorHarness(), TP(TOKEN_TOPICS, 0)
+    late = told(1, "a"), h.origin("own", 0, 7)
+    await harness.stage.assigned({home: Committed(None, "")})
+    await harness.feed([h.origin("own", 0, 8), told(1, "b"), late])
+    assert (harness.counters["void_topics", ""], harness.fcm.followed) == (1, {b"t-1": {"b"}})
+    metadata = harness.stage.commit_metadata(home, harness.tracker.low)
+    await heir.stage.assigned({home: Committed(harness.tracker.low, metadata)})
+    await heir.feed([late])
+    assert (heir.counters["void_topics", ""], heir.fcm.asked) == (1, [])
 
 
 async def test_an_app_that_mirrors_nothing_here_is_counted() -> None:
