@@ -16,7 +16,7 @@ from pushcast.wire.newer import waited_for
 from pushcast.wire.user_rows import decode_user_row
 
 
-class Standing(NamedTuple):
+class UserStanding(NamedTuple):
     """What a registration asks of its user at once. `device`: the row, when there is one that can be read. `rows`: of
     the user, not fewer than there are: one that is stored and in flight counts twice."""
 
@@ -25,7 +25,7 @@ class Standing(NamedTuple):
     rows: int
 
 
-_NOBODY: Final = Standing(None, None, 0)
+_NOBODY: Final = UserStanding(None, None, 0)
 
 
 class UserView:
@@ -54,7 +54,7 @@ class UserView:
                 keys.add(key)
         return keys
 
-    def standing(self, user: bytes, key: bytes) -> Standing:
+    def standing(self, user: bytes, key: bytes) -> UserStanding:
         """Of the device with this row key. Raises NewerSchema."""
         stored, in_flight = self._stored.get(user), self._overlay.of_user(user)
         if stored is None:
@@ -64,7 +64,7 @@ class UserView:
             return _NOBODY
         device = self.device(user, key)[0] if key in in_flight or key in stored else None
         mine = user + b"\0\0"
-        return Standing(device, self.forgotten_at(user) if mine in in_flight or mine in stored else None, rows)
+        return UserStanding(device, self.forgotten_at(user) if mine in in_flight or mine in stored else None, rows)
 
     def device(self, user: bytes, key: bytes) -> tuple[DeviceRow | None, bool]:
         """The row, and False when there is one that nobody can read: it counts as absent, may be replaced or removed,
