@@ -16,7 +16,7 @@ from pushcast.own.chunk import Chunk
 from pushcast.own.decide import is_over
 from pushcast.own.fresh import KnownMark, whole
 from pushcast.own.tenure import OwnTenure
-from pushcast.own.token_marks import STAGE, Names, TokenMarks, event_headers
+from pushcast.own.token_marks import STAGE, Names, TokenMarks
 from pushcast.own.vacancies import Vacancies
 from pushcast.stream.batch import TP, Batch, Committed, Record
 from pushcast.stream.edge import Edge, Misplaced, check_place, counting
@@ -211,10 +211,12 @@ class OwnStage(Stage):
 
     def _new_tenure(self, tp: TP, _: Committed) -> OwnTenure:
         overlay: Overlay[KnownMark] = Overlay(self._in_flight)
-        origin = self._claims.origin(tp)
-        headers = [*origin, *event_headers("token_owner")]
         return OwnTenure(
-            tp.partition, origin, headers, overlay, healing=self._healing.runner_of, sweeping=self._vacancies.runner_of
+            tp.partition,
+            self._claims.origin(tp),
+            overlay,
+            healing=self._healing.runner_of,
+            sweeping=self._vacancies.runner_of,
         )
 
     def _let_go(self, partitions: Iterable[TP]) -> None:

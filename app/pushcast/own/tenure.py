@@ -18,7 +18,6 @@ class OwnTenure:
     def __init__(
         self,
         number: int,
-        claim: Headers,
         origin: Headers,
         overlay: Overlay[KnownMark],
         *,
@@ -26,8 +25,9 @@ class OwnTenure:
         sweeping: Callable[[OwnTenure], Runner],
     ) -> None:
         self.number = number  # of the partition
-        self.claim = claim  # origin and epoch alone
-        self.origin = origin  # headers of every row of this partition and claim
+        self.origin = (
+            origin  # headers of every row of this partition and claim: there is one of each token, so no others
+        )
         self.overlay = overlay
         self.completions = Completions()
         self.healed: dict[bytes, int] = {}

@@ -44,8 +44,8 @@ class TokenMarks:
         self._partitions = partitions
         self._count = count
         self._put_many = putting_many(outbox)
-        self._evict_headers = event_headers("token_evict")
-        self._topics_headers = event_headers("token_topics")
+        self._evict_headers = _event_headers("token_evict")
+        self._topics_headers = _event_headers("token_topics")
 
     def known(self, tenure: OwnTenure, keys: Iterable[bytes]) -> dict[bytes, KnownMark | None]:
         """What is known of tokens, by row key. Raises NewerSchema for a row that a later release wrote."""
@@ -90,7 +90,7 @@ class TokenMarks:
     def tell(self, tenure: OwnTenure, barrier: Barrier, told: Iterable[tuple[TokenTopics, bytes]]) -> None:
         """Under the barrier of the marks: a claim that is handled again finds its mark and tells the same again."""
         for each, tag in told:
-            put_headers = [(h.CE_ID, tag), *tenure.claim, *self._topics_headers]
+            put_headers = [(h.CE_ID, tag), *tenure.origin, *self._topics_headers]
             value, digest = encode_topics(each), each.token.digest
             self._outbox.put(barrier, self._names.token_topics, tenure.number, value, digest, put_headers)
 
@@ -137,6 +137,6 @@ class TokenMarks:
         barrier.on_acked(lambda: None)  # a refusal ends the process: the log would stay wrong
 
 
-def event_headers(kind: str) -> Headers:
+def _event_headers(kind: str) -> Headers:
     """Of every record of a kind, but for its id."""
     return [header for header in h.event(kind, "", _SOURCE) if header[0] != h.CE_ID]
