@@ -1,9 +1,10 @@
 """The law of mirrored topics, over the real REGISTER and OWN, in the worlds of `test_own.py`: at rest the last word on
 a token that counts says what its owner follows, by his row, and nothing when nobody has it.
 
-Kills, late events, evictions that come twice, and former owners whose words land late change nothing, but for one thing:
-a registrar that is killed when the removal of a row is written, and the end of its claim is not, leaves the word on that
-token as it was. The row's address is gone by then. Without the fence between owners a former one has the last word.
+Kills, late events, evictions that come twice, and former owners whose words land late change nothing, but for one
+thing: a registrar that is killed when the removal of a row is written, and the end of its claim is not, leaves the word
+on that token as it was. The row's address is gone by then. Without the fence between owners a former one has the last
+word.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pushcast.model.ids import is_user_row, partition_of
 from pushcast.own.token_marks import TokenMarks
 from pushcast.wire.devices import decode_row
 from pushcast.wire.ownership import decode_topics
-from pushcast.wire.topics import DEVICE_CHANGED, TOKEN_EVICT, TOKEN_TOPICS
+from pushcast.wire.topics import DEVICE_CHANGED, TOKEN_EVICT, TOKEN_OWNER, TOKEN_TOPICS
 from unit.register.twin import PARTITIONS, T0, Harness, TwinKafka, record
 
 MOST_WORLDS_TO_A_VIOLATION = 400
@@ -36,6 +37,14 @@ class MirroredWorld(World):
     async def kill(self, process: Any) -> None:
         if not (self.registrars_live and process is self.registrar):
             await super().kill(process)
+
+    async def come_to_rest(self) -> None:
+        """What former owners of claims wrote lands once all else is at rest, and then what that brings about."""
+        owners = [kafka for kafka in self.former if kafka.table == TOKEN_OWNER]
+        self.former = [kafka for kafka in self.former if kafka.table != TOKEN_OWNER]
+        await super().come_to_rest()
+        self.former += owners
+        await super().come_to_rest()
 
     async def start_registrar(self) -> None:
         kafka = TwinKafka(acks=False, log=self.log, now_ms=self.clock.now_ms)
