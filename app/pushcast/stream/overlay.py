@@ -35,6 +35,7 @@ class InFlight:
         self._rows = 0
         self._room = asyncio.Event()
         self._room.set()
+        self._has_room = True
 
     def __len__(self) -> int:
         return self._rows
@@ -42,10 +43,10 @@ class InFlight:
     def add(self, rows: int) -> None:
         """So many more, or fewer."""
         self._rows += rows
-        if self._rows < self._max_rows:
-            self._room.set()
-        else:
-            self._room.clear()
+        has_room = self._rows < self._max_rows
+        if has_room is not self._has_room:
+            self._has_room = has_room
+            (self._room.set if has_room else self._room.clear)()
 
     async def room(self) -> None:
         """Waits until there is room."""
