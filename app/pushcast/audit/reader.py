@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -238,10 +239,26 @@ class Books:
 
     def lag(self, group: str, topic: str) -> Lag:
         """Unfinished records of `topic`, all partitions together."""
-        spots = self._spots(topic)
-        committed = self._positions.committed(group, spots)
-        spans = unfinished(self._positions.starts(spots), self._positions.ends(spots), committed)
-        return Lag(group, topic, sum(end - start for start, end in spans.values()))
+        return self.lags([(group, topic)])[0]
+
+    def lags(self, pairs: Sequence[tuple[str, str]]) -> list[Lag]:
+        """As `lag` of each (group, topic), in their order; a topic has one group. One request for each group, and two
+        for all topics.
+
+        Ends are asked for last: what one of these topics gives to another meanwhile is found in one of them.
+        """
+        of_group: dict[str, list[Spot]] = {}
+        for group, topic in pairs:
+            of_group.setdefault(group, []).extend(self._spots(topic))
+        committed: dict[Spot, int] = {}
+        for group, spots in of_group.items():
+            committed |= self._positions.committed(group, spots)
+        every = [spot for spots in of_group.values() for spot in spots]
+        left: Counter[str] = Counter()
+        spans = unfinished(self._positions.starts(every), self._positions.ends(every), committed)
+        for (topic, _), (start, end) in spans.items():
+            left[topic] += end - start
+        return [Lag(group, topic, left[topic]) for group, topic in pairs]
 
     def removed_devices(self, topic: str) -> int:
         """Removals of devices that the devices topic still holds: markers of gone devices and tombstones."""

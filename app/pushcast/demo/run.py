@@ -114,8 +114,8 @@ def _drain(
         writing = trickle.is_alive()
         # Retries first: what leaves them while this looks is found on a send topic. What moves the other way is found
         # by the reckoning, which waits for a balance.
-        waiting = sum(books.lag(group, topic).records for group, topic in retries)
-        left = sum(books.lag(group, topic).records for group, topic in others)
+        waiting = sum(lag.records for lag in books.lags(retries))
+        left = sum(lag.records for lag in books.lags(others))
         progress(f"pushes at the providers ({awaited(writing, left, waiting)})", min(arrived, pushes), pushes)
         if not left and not have_travelled:
             travel()

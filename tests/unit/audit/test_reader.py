@@ -6,15 +6,17 @@ import time
 from collections.abc import Iterator, Mapping
 
 import pytest
+from confluent_kafka import TopicPartition
 
 from pushcast.audit.accounts import Totals
-from pushcast.audit.reader import Books
+from pushcast.audit.reader import Books, planner_group
 from pushcast.audit.spans import read_span
 from pushcast.config.settings import Settings
+from pushcast.kafka.clients import open_consumer
 from pushcast.kafka.positions import Positions, Spot
 from pushcast.kafka.topics import load_topology
-from pushcast.model.words import Lane
-from pushcast.wire import topics
+from pushcast.model.words import Lane, Platform
+from pushcast.wire import groups, topics
 from pushcast.wire.receipts import Planned, encode_planned
 from twins.broker import TOO_LARGE, inner_broker, write
 
@@ -98,3 +100,23 @@ def test_a_topic_that_was_made_anew_leaves_no_surplus_behind(broker: str) -> Non
     totals = reckoned(broker)
     assert (totals.notifications, totals.not_judgeable, totals.unaccounted) == (0, 3, 1)
     assert [(row["notification"], row["source"]) for row in totals.unbalanced] == [("again", "notification")]
+
+
+def test_what_several_groups_have_not_finished_is_told_for_each_topic(broker: str) -> None:
+    send = topics.send(Platform.APNS, Lane.URGENT)
+    for topic, count in ((INTAKE, 3), (topics.due(Lane.BULK), 2), (send, 4)):
+        for _ in range(count):
+            write(broker, topic, 0, b"record")
+    with open_consumer({"bootstrap.servers": broker}, planner_group(Lane.BULK)) as planner:
+        planner.commit(offsets=[TopicPartition(INTAKE, 0, 1)], asynchronous=False)
+    pairs = [
+        (planner_group(Lane.BULK), INTAKE),
+        (groups.send(Platform.APNS, Lane.URGENT), send),
+        (planner_group(Lane.BULK), topics.due(Lane.BULK)),
+        (groups.SETTLE, topics.retry("1m")),
+    ]
+    with Books(settings_of(broker)) as books:
+        lags = books.lags(pairs)
+        assert lags == [books.lag(*pair) for pair in pairs]
+    assert [(lag.group, lag.topic) for lag in lags] == pairs
+    assert [lag.records for lag in lags] == [2, 4, 2, 0]
