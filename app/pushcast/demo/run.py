@@ -13,17 +13,9 @@ from pushcast.audit.reader import Books, planner_group
 from pushcast.audit.timer_ledger import TimerTotals
 from pushcast.audit.timers import timer_totals
 from pushcast.demo.broadcasts import broadcast
-from pushcast.demo.load import (
-    DeviceOf,
-    Expected,
-    make_devices,
-    make_flood,
-    make_notes,
-    make_travellers,
-    make_trickle,
-    urgent_count,
-)
-from pushcast.demo.notify import Trickle, flood
+from pushcast.demo.flooding import Flooding
+from pushcast.demo.load import DeviceOf, Expected, make_devices, make_notes, make_travellers, make_trickle
+from pushcast.demo.notify import Trickle
 from pushcast.demo.produce import Progress, prefer, register, subscribe
 from pushcast.demo.result import Tally, per_lane, result_of
 from pushcast.demo.strikes import Strikes
@@ -51,8 +43,10 @@ class Plan:
 
 def run(world: World, plan: Plan, progress: Progress) -> dict[str, Any]:
     """Runs the main job in `world`; returns the contract's keys. Raises PushcastError when it does not end."""
-    with Books(world.settings) as books:
+    with Books(world.settings) as books, Flooding(plan.devices, plan.notifications, plan.seed) as flooding:
         devices = make_devices(plan.devices, plan.seed)
+        # Before anything is urgent: it takes a second, and the thread that writes what is urgent would wait.
+        pushes = _expected(plan, devices)
         subscribe(world, devices)
         away, hour = make_travellers(plan.notifications, devices, plan.seed), time.gmtime().tm_hour
         prefer(world.settings, away, preference(NIGHT_HOUR, hour))
@@ -63,11 +57,10 @@ def run(world: World, plan: Plan, progress: Progress) -> dict[str, Any]:
             strikes.start()
         trickle = Trickle(world.settings, make_trickle(plan.notifications, devices, plan.seed))
         trickle.start()
-        notes = make_flood(plan.notifications, devices, plan.seed)
-        flood(world.settings, notes, plan.notifications - urgent_count(plan.notifications), progress)
+        flooding.write(progress)
         struck = {} if strikes is None else strikes.result()
         travel = partial(prefer, world.settings, away, preference(DAY_HOUR, hour))
-        _drain(world, books, progress, trickle, _expected(plan, devices), travel)
+        _drain(world, books, progress, trickle, pushes, travel)
         broadcasts = broadcast(world, plan.seed, progress)
         totals, tally = _reckon(books, produced_from_ms, progress)
         progress("waiting for the removal of dead devices", 0, 0)
