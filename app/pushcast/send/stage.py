@@ -16,9 +16,9 @@ from pushcast.observe.stage_counters import takeovers
 from pushcast.observe.tracing import spans_of, tracer
 from pushcast.providers.port import GivesUpHosts, Pooled, Provider, WithCredential
 from pushcast.send.agent import SendStage
-from pushcast.send.ahead import Ahead
 from pushcast.send.budget import Budget
 from pushcast.send.build import bounds, build, build_breakers
+from pushcast.send.early import EarlyConnections
 from pushcast.send.exact import build_ledgers
 from pushcast.send.figures import Figures
 from pushcast.send.isolation import Breakers
@@ -91,7 +91,7 @@ class Senders:
             )
         providers = self._providers_of(platform, host)
         if lane is Lane.URGENT:
-            host.resources.append(Ahead(providers.values()))
+            host.resources.append(EarlyConnections(providers.values(), host.fatal))
         ledgers = build_ledgers(self._settings, groups.send(platform, lane), host.outbox)
         host.metrics.add_source(lambda: takeovers(ROLE, lane, ledgers.counters))
         stage = build(

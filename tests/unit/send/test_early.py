@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pushcast.model.words import Platform
-from pushcast.send.ahead import MOST_AHEAD, Ahead
+from pushcast.send.early import MOST_EARLY, EarlyConnections
 from twins.kafka import settled
 
 
@@ -35,6 +35,10 @@ class Ready:
             raise self.error
 
 
+def fatal(what: str, error: BaseException) -> None:
+    raise AssertionError(what) from error
+
+
 def providers(count: int, order: list[str]) -> list[Ready]:
     return [Ready(f"app-{number}", order) for number in range(count)]
 
@@ -42,26 +46,27 @@ def providers(count: int, order: list[str]) -> list[Ready]:
 async def test_a_sender_starts_while_its_providers_are_made_ready_one_after_the_other() -> None:
     order: list[str] = []
     first, second = providers(2, order)
-    ahead = Ahead([first, second])
-    await ahead.start()
+    early = EarlyConnections([first, second], fatal)
+    await early.start()
     await settled()
     assert order == ["app-0"]
     first.wait.set()
     await settled()
     assert order == ["app-0", "app-1"]
-    await ahead.close()
+    await early.close()
 
 
 async def test_of_thousands_of_apps_few_are_made_ready() -> None:
     order: list[str] = []
-    many = providers(MOST_AHEAD + 5, order)
+    many = providers(MOST_EARLY + 5, order)
     for each in many:
         each.wait.set()
-    ahead = Ahead(many)
-    await ahead.start()
-    await settled()
-    assert len(order) == MOST_AHEAD
-    await ahead.close()
+    early = EarlyConnections(many, fatal)
+    await early.start()
+    for _ in many:
+        await settled()
+    assert len(order) == MOST_EARLY
+    await early.close()
 
 
 async def test_what_one_provider_raises_keeps_no_other_from_being_made_ready(
@@ -71,9 +76,9 @@ async def test_what_one_provider_raises_keeps_no_other_from_being_made_ready(
     first, second = providers(2, order)
     first.error = ValueError("odd")
     first.wait.set()
-    ahead = Ahead([first, second])
-    await ahead.start()
+    early = EarlyConnections([first, second], fatal)
+    await early.start()
     await settled()
     assert order == ["app-0", "app-1"]
-    assert "not_opened_ahead" in capsys.readouterr().out
-    await ahead.close()
+    assert "not_opened_early" in capsys.readouterr().out
+    await early.close()
