@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from pushcast.model.broadcast import size_class
 from pushcast.model.words import Outcome, Platform, Reason, Source
 from pushcast.wire.legs import Leg
 from pushcast.wire.receipts import Planned, is_part_of_broadcast
@@ -21,7 +22,6 @@ _ENDED: Mapping[str, str] = {
 _SUMMED = ("scanned", "matched", "users", "held", "held_out", "other", *Platform)
 #: Last legs behind which more of the broadcast comes.
 _GOES_ON = (None, Reason.SCHEDULED)
-_SIZES = ((1_000, "S"), (50_000, "M"), (1_000_000, "L"))
 
 
 class _Released(NamedTuple):
@@ -245,7 +245,7 @@ class Progress:
             "scanned": sums["scanned"],
             "rows": self.rows,
             **reach,
-            "size_class": next((name for limit, name in _SIZES if self.planned < limit), "XL"),
+            "size_class": size_class(self.planned),
             "ended": self.ended,
             "receipts": {outcome: count for outcome, count in sorted(self._counts.items()) if count},
             "at": None if at is None else rfc3339(at),

@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 
 from aiohttp import StreamReader, web
 from aiohttp.http import HttpVersion11, RawRequestMessage
+from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
 from pushcast.gateway.http import Answer, head_of
@@ -185,9 +186,13 @@ class GatewayConnection(RequestHandler):
         """What aiohttp cannot read as a request, as a problem."""
         if status >= 500:
             super().handle_error(request, status, exc, message)  # logs it
-        name = "bad_request" if status < 500 else "internal_error"
-        detail = "the request is not HTTP/1.1 as RFC 9112 has it, or its head is too large"
-        response = web.Response(status=status, body=encoded(Problem(name, detail)), content_type=CONTENT_TYPE)
+        name, detail = "bad_request", "the request is not HTTP/1.1 as RFC 9112 has it"
+        if isinstance(exc, LineTooLong):
+            name, detail = "headers_too_large", f"a line of the head has more than {MAX_HEAD_BYTES:,} bytes"
+        elif status >= 500:
+            name, detail = "internal_error", "the gateway's log says why"
+        problem = Problem(name, detail)
+        response = web.Response(status=problem.status, body=encoded(problem), content_type=CONTENT_TYPE)
         response.force_close()
         return response
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping, Sequence
 from email.utils import formatdate
 from functools import lru_cache
@@ -19,6 +20,8 @@ _STATUS: Final = {int(each): f"{int(each)} {each.phrase}" for each in HTTPStatus
 FIRST_LINES: Final = 2  # status and content type
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
+_JSON_KINDS: Final = frozenset(("*/*", "application/*", JSON, "application/problem+json"))
+_NEVER: Final = re.compile(r"q=0(\.0{0,3})?")
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -80,6 +83,20 @@ def head_of(answered: Answer, more: Mapping[str, str], now_seconds: float, close
 @lru_cache(maxsize=256)
 def _first_lines(status: int, content_type: str) -> str:
     return f"HTTP/1.1 {_STATUS[status]}\r\nContent-Type: {content_type}\r\n"
+
+
+def takes_json(accept: str | None) -> bool:
+    """Whether a client that sends this header takes what is answered."""
+    return accept is None or accept in ("*/*", JSON) or _takes_json(accept)
+
+
+@lru_cache(maxsize=64)
+def _takes_json(accept: str) -> bool:
+    for each in accept.lower().split(","):
+        kind, *parameters = (part.strip() for part in each.split(";"))
+        if kind in _JSON_KINDS and not any(_NEVER.fullmatch(part) for part in parameters):
+            return True
+    return not accept.strip()
 
 
 @lru_cache(maxsize=2)

@@ -23,7 +23,7 @@ from pushcast.wire.preferences import Choices
 _REFERENCE: Final = "#/components/schemas/{name}"
 _PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
 #: What every call with a key may answer besides its own.
-_COMMON: Final = (400, 401, 403, 404, 422, 429, 500, 503)
+_COMMON: Final = (400, 401, 403, 404, 406, 422, 429, 431, 500, 503)
 _OF_BODIES: Final = (408, 413, 415)
 _KEY: Final = "key"
 _APP: Final = "app"

@@ -42,12 +42,16 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "not_found": Kind(404, "There is nothing here", "/openapi.json lists what there is."),
     "method_not_allowed": Kind(405, "The method does not fit", "The header Allow lists those that do."),
+    "not_acceptable": Kind(
+        406, "The client takes no JSON", "Send `Accept: application/json`, `*/*`, or no such header."
+    ),
     "already_ended": Kind(409, "It is too late", "Every delivery has ended. `remove=true` takes it off the screens."),
     "request_timeout": Kind(408, "The request came too slowly", "Send it whole within the time that the detail names."),
     "body_too_large": Kind(413, "The body is too large", "Send less at once; the detail names the limit."),
     "unsupported_media_type": Kind(
         415, "The body's type or coding is not taken", "Send application/json without Content-Encoding."
     ),
+    "headers_too_large": Kind(431, "A line of the head is too long", "Send less than 8 KiB in a header or path."),
     "invalid_field": Kind(422, "A field is not valid", "`errors` names each field and what is right."),
     "unknown_field": Kind(422, "A field is not known", "A typing mistake? /openapi.json lists the fields."),
     "payload_too_large": Kind(422, "A platform would refuse the payload", "Shorten it; the detail names the limit."),

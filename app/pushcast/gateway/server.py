@@ -16,7 +16,7 @@ from pushcast.gateway.access import APP_HEADER, Caller, Door
 from pushcast.gateway.anonymous import DEVICE_HEADER, SECRET_HEADER, AnonymousDevices
 from pushcast.gateway.connections import BoundedRunner, ConnectionBounds, address_of
 from pushcast.gateway.cors import CLOSED, ORIGIN, Cors
-from pushcast.gateway.http import NDJSON, Answer, Request
+from pushcast.gateway.http import NDJSON, Answer, Request, takes_json
 from pushcast.gateway.problems import CONTENT_TYPE, Problem, encoded
 from pushcast.gateway.quick import Quick, Quotas
 from pushcast.gateway.reading import Bodies
@@ -122,6 +122,8 @@ class GatewayServer:
         self, route: Route, headers: Mapping[str, str], path: Mapping[str, str], address: str, now_ms: int, now: float
     ) -> tuple[Caller, Mapping[str, str]]:
         """Who asks, and what of the path follows from it. Raises Problem."""
+        if not takes_json(headers.get("Accept")):
+            raise Problem("not_acceptable", "answers are application/json and application/problem+json")
         authorization = headers.get("Authorization")
         if not route.by_app:
             caller = self._door.identify(authorization, address, now_ms, now)

@@ -24,6 +24,12 @@ class BroadcastPace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 NO_PACE: Final = BroadcastPace()
+_SIZES: Final = ((1_000, "S"), (50_000, "M"), (1_000_000, "L"))
+
+
+def size_class(deliveries: int) -> str:
+    """S, M, L or XL: below a thousand, 50,000, a million, and above."""
+    return next((name for limit, name in _SIZES if deliveries < limit), "XL")
 
 
 class Variant(msgspec.Struct, frozen=True):

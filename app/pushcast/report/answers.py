@@ -7,6 +7,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from typing import Any, Final
 
+from pushcast.model.broadcast import size_class
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
 from pushcast.report.engaged import NOTHING, Told
@@ -42,6 +43,7 @@ def report_of(
         "created_at": _time(note.created_at),
         "first_planned_at": _time(note.first_planned_at),
         "last_ended_at": _time(note.last_ended_at),
+        "audience": size_class(planned),
         "state": state_of(note, now_ms),
         "planned": planned,
         "open": planned - ended,

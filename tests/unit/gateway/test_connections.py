@@ -52,6 +52,17 @@ async def test_g23_a_body_that_comes_too_slowly_ends_with_408() -> None:
     assert answer.startswith(b"HTTP/1.1 408 ")
 
 
+async def test_a_line_of_the_head_that_is_too_long_ends_with_431() -> None:
+    async with gateway() as rig:
+        for head in (f"GET /v1/health HTTP/1.1\r\nX: {'x' * 9000}\r\n\r\n", f"GET /{'x' * 9000} HTTP/1.1\r\n\r\n"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", rig.server.port)
+            writer.write(head.encode())
+            answer = await asyncio.wait_for(reader.read(), 5)
+            writer.close()
+            assert answer.split(b" ", 2)[1] == b"431", head[:20]
+            assert b"/problems/headers_too_large" in answer
+
+
 async def test_one_connection_too_many_is_closed_unheard() -> None:
     async with gateway(bounds=ConnectionBounds(3, 2)) as rig:
         opened = [await asyncio.open_connection("127.0.0.1", rig.server.port) for _ in range(3)]

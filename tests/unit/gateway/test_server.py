@@ -7,6 +7,7 @@ import json
 from openapi_spec_validator import validate
 
 from pushcast.gateway.document_file import render
+from pushcast.gateway.http import takes_json
 from pushcast.gateway.problems import KINDS
 from pushcast.model.words import Platform
 from pushcast.wire.api_keys import Scope
@@ -58,6 +59,26 @@ async def test_a_path_or_method_that_is_not_there_is_a_problem() -> None:
     assert (method.status_code, method.headers["Allow"]) == (405, "POST")
     assert traversal.status_code == 404
     assert ("none", 404) in rig.observed
+
+
+async def test_who_takes_no_json_is_told_so_and_nothing_is_written() -> None:
+    note = {"user": "u", "title": "t"}
+    taken = ["*/*", "application/json; q=0.5", "text/html, */*;q=0.1", "Application/JSON", "application/*"]
+    refused = ["text/html", "application/xml, text/*", "application/json;q=0", "*/*; q=0.000"]
+    async with gateway() as rig, rig.client(rig.key()) as client:
+        found = {
+            (accept, way): (await client.post(f"/v1/notifications{way}", json=note, headers={"Accept": accept}))
+            for accept in (*taken, *refused)
+            for way in ("", "?")  # the quick way and the usual one
+        }
+        count = len(rig.producer.puts)
+        page = await client.get("/openapi.json", headers={"Accept": "text/html"})
+    statuses = {accept: {found[accept, way].status_code for way in ("", "?")} for accept, _ in found}
+    assert statuses == {**{accept: {202} for accept in taken}, **{accept: {406} for accept in refused}}
+    assert count == 2 * len(taken)
+    assert found["text/html", ""].json()["type"] == "/problems/not_acceptable"
+    assert page.status_code == 200, "what needs no key is for browsers, too"
+    assert takes_json("")
 
 
 async def test_an_error_of_ours_is_told_without_its_text() -> None:

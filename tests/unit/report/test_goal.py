@@ -72,4 +72,5 @@ def test_a_report_holds_it_against_the_configuration() -> None:
     of.within = [10, 70, 90]
     said = report_of(of, LATER, goal=goal_of(settings), as_of=SOON)
     assert said["slo"] == {"within_seconds": 60, "share": 0.7, "target": 0.5, "met": True}
+    assert (said["audience"], report_of(note(planned=60_000), LATER)["audience"]) == ("S", "L")
     assert (said["as_of"], report_of(of, LATER)["slo"]["met"]) == ("2026-09-21T14:14:20.000Z", True)

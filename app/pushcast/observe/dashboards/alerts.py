@@ -189,6 +189,14 @@ ALERTS: Final[tuple[Alert, ...]] = (
         Name.GATEWAY_REQUESTS,
     ),
     Alert(
+        "WebhookDisabled",
+        f"max by (endpoint) ({Name.WEBHOOK_DISABLED}) == 1",
+        "1m",
+        "ticket",
+        "Nothing is posted to the webhook {{ $labels.endpoint }} until an operator says so.",
+        Name.WEBHOOK_DISABLED,
+    ),
+    Alert(
         "ConfigNotReloaded",
         f"min by (instance) ({Name.CONFIG_RELOADED}) == 0",
         "1m",

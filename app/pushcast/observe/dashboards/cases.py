@@ -144,6 +144,16 @@ CASES: Final[Sequence[AlertCase]] = (
         "10m",
         value="50%",
     ),
+    AlertCase(
+        "WebhookDisabled",
+        {
+            f'{Name.WEBHOOK_DISABLED}{{endpoint="crm", instance="a"}}': "0 0 1x9",
+            f'{Name.WEBHOOK_DISABLED}{{endpoint="bi"}}': "0x12",
+        },
+        "5m",
+        {"endpoint": "crm"},
+        quiet_at="1m",
+    ),
     AlertCase("ConfigNotReloaded", {f'{Name.CONFIG_RELOADED}{{instance="a"}}': "1 1 0x5"}, "4m", {"instance": "a"}),
     # O4: senders stop at 20 min; what is due from then on is late 2 min 20 s later. 8 minutes after the stop it pages.
     AlertCase(
