@@ -12,7 +12,7 @@ import orjson
 from pushcast.gateway.access import Caller
 from pushcast.gateway.bulk import require_type
 from pushcast.gateway.events import EventRecord, as_broadcast, read_object
-from pushcast.gateway.http import JSON, Answer, Request, answer
+from pushcast.gateway.http import JSON, Answer, Request, answer, report_path
 from pushcast.gateway.identity import id_maker
 from pushcast.gateway.notifications import idempotency_key
 from pushcast.gateway.problems import Problem, refused
@@ -74,7 +74,7 @@ class Broadcasts:
         return answer(
             202,
             {"id": event.id, "record": written.record, "lane": lane, "expires_at": rfc3339(note.expires_at)},
-            Location=f"/v1/reports/{event.id}",
+            Location=report_path(event.id),
         )
 
     async def count(self, request: Request, caller: Caller) -> Answer:

@@ -58,7 +58,8 @@ def calls(
     questions = Questions(sources)
     noted = NotificationDecoder(settings.apps, rules, max_ahead_ms=settings.keep.max_ahead_ms)
     sizes = Sizes(settings)
-    rehearsals = NoteRehearsals(sources.rehearse, questions, sizes)
+    # In a queue of their own: whoever rehearses much keeps nobody's lookups waiting.
+    rehearsals = NoteRehearsals(sources.rehearse, Questions(sources), sizes)
     notes = Notifications(settings, noted.decode, writer, Repeats(), rehearsals, control.paces)
     key_file = None if settings.gateway is None else settings.gateway.device_key_file
     anonymous = AnonymousDevices(read_device_key(key_file))

@@ -9,6 +9,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 import msgspec
 import orjson
@@ -21,6 +22,7 @@ FIRST_LINES: Final = 2  # status and content type
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
 _JSON_KINDS: Final = frozenset(("*/*", "application/*", JSON, "application/problem+json"))
+_UNRESERVED: Final = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
 _NEVER: Final = re.compile(r"q=0(\.0{0,3})?")
 
 
@@ -102,6 +104,17 @@ def _takes_json(accept: str) -> bool:
 @lru_cache(maxsize=2)
 def _date(second: int) -> str:
     return formatdate(second, usegmt=True)
+
+
+def report_path(note_id: str, user: str | None = None) -> str:
+    """Where a client asks what became of it. An id may hold line breaks: nothing of it stands in a header as it is."""
+    path = f"/v1/reports/{_quoted(note_id)}"
+    return path if user is None else f"{path}?user={_quoted(user)}"
+
+
+def _quoted(text: str) -> str:
+    """As RFC 3986 has it in a path segment. Most ids need nothing, which is seen in half of the time."""
+    return text if _UNRESERVED(text) is not None else quote(text, safe="")
 
 
 def answer(status: int, value: Any, **headers: str) -> Answer:

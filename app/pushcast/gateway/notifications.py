@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote
 
 import orjson
 
@@ -25,7 +23,7 @@ from pushcast.gateway.events import (
     plain_event,
     read_object,
 )
-from pushcast.gateway.http import JSON, Answer, PendingAnswer, Request
+from pushcast.gateway.http import JSON, Answer, PendingAnswer, Request, report_path
 from pushcast.gateway.identity import MAX_IDEMPOTENCY_KEY_CHARS, Repeats, Sent, id_maker, sent_of
 from pushcast.gateway.problems import FieldError, Problem, refused
 from pushcast.gateway.rehearsals import FIELD, NoteRehearsals, asked_of
@@ -39,11 +37,11 @@ from pushcast.model.timing import Timing
 from pushcast.model.words import Lane
 from pushcast.stream.ports import Written
 from pushcast.wire import topics
+from pushcast.wire.api_keys import Scope
 from pushcast.wire.times import rfc3339
 from pushcast.wire.timings import check_spread
 
 IDEMPOTENCY_KEY: Final = "idempotency-key"
-_UNRESERVED: Final = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
 _TOPICS: Final = {lane: topics.notification(lane) for lane in Lane}
 
 
@@ -99,6 +97,7 @@ class Notifications:
         asked = asked_of(body, raw)
         if not asked.rehearses:
             return self._begin(request, caller, asked.body, asked.raw)
+        caller.may(Scope.HISTORY_READ)  # the answer tells of the user's devices and choices
         event, checked = self._checked(request, caller, asked.body, asked.raw)
         return self._rehearsals.begin(event, checked.note, checked.lane, request.now_ms)
 
@@ -144,7 +143,7 @@ class Notifications:
             "replayed": checked.replayed,
             **_warned(self._outlook([checked.note], now_ms)),
         }
-        return Answer(202, orjson.dumps(said), {"Location": _report_of(event)})
+        return Answer(202, orjson.dumps(said), {"Location": report_path(event.id, event.user)})
 
     async def bulk(self, request: Request, caller: Caller) -> Answer:
         """POST /v1/notifications/bulk. With `atomic=true` nothing is written unless all are valid."""
@@ -231,15 +230,6 @@ def _check_spread(timing: Timing, lane: Lane) -> None:
 def _warned(too_slow: Sequence[TooSlow]) -> dict[str, Any]:
     """Members of an answer: nothing of what is well."""
     return {"too_slow": [each.to_dict() for each in too_slow]} if too_slow else {}
-
-
-def _report_of(event: EventRecord) -> str:
-    return f"/v1/reports/{_quoted(event.id)}?user={_quoted(event.user)}"
-
-
-def _quoted(text: str) -> str:
-    """As RFC 3986 has it in a path segment. Most ids need nothing, which is seen in half of the time."""
-    return text if _UNRESERVED(text) is not None else quote(text, safe="")
 
 
 def idempotency_key(request: Request) -> str | None:

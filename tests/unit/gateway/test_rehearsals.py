@@ -14,6 +14,7 @@ from pushcast.model.words import Lane
 from pushcast.wire.api_keys import Scope
 from twins.gateway import NOW_MS, gateway
 
+MAY = Scope.NOTIFICATIONS_SEND, Scope.HISTORY_READ
 NOTE = {"id": "n-1", "user": "u-1", "app": "news", "class": "breaking", "title": "Goal!"}
 CAST = {"id": "b-1", "app": "news", "title": "Goal!", "audience": {"all": True}}
 
@@ -24,7 +25,7 @@ def minute(due_at: str, accepted: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("way", [{}, {"Origin": "https://a.example"}], ids=["quick", "usual"])
 async def test_a_notification_is_rehearsed_and_not_written(way: dict[str, str]) -> None:
-    async with gateway() as rig, rig.client(rig.key(Scope.NOTIFICATIONS_SEND)) as client:
+    async with gateway() as rig, rig.client(rig.key(*MAY)) as client:
         answer = await client.post("/v1/notifications", json=NOTE | {"rehearse": True}, headers=way)
     found = answer.json()
     assert (answer.status_code, rig.producer.puts) == (200, [])
@@ -37,7 +38,7 @@ async def test_a_notification_is_rehearsed_and_not_written(way: dict[str, str]) 
 
 
 async def test_what_would_be_refused_is_refused_and_a_wrong_word_is_named() -> None:
-    async with gateway() as rig, rig.client(rig.key(Scope.NOTIFICATIONS_SEND, apps=("news",))) as client:
+    async with gateway() as rig, rig.client(rig.key(*MAY, apps=("news",))) as client:
         asked: list[dict[str, Any]] = [{"app": "shop"}, {"usr": "u"}, {"rehearse": "yes"}, {"title": "x" * 5000}]
         answers = [await client.post("/v1/notifications", json=NOTE | {"rehearse": True} | each) for each in asked]
         bulk = await client.post("/v1/notifications/bulk", json={"notifications": [NOTE | {"rehearse": True}]})
@@ -45,6 +46,14 @@ async def test_what_would_be_refused_is_refused_and_a_wrong_word_is_named() -> N
     assert answers[2].json()["errors"][0]["pointer"] == "#/rehearse"
     assert bulk.json()["results"][0]["problem"]["type"] == "/problems/unknown_field", "a bulk is for sending"
     assert (rig.rehearsed, rig.producer.puts) == ([], [])
+
+
+async def test_a_key_that_may_not_read_histories_learns_nothing_of_a_users_devices() -> None:
+    async with gateway() as rig, rig.client(rig.key(Scope.NOTIFICATIONS_SEND)) as client:
+        answer = await client.post("/v1/notifications", json=NOTE | {"rehearse": True})
+        sent = await client.post("/v1/notifications", json=NOTE | {"rehearse": False})
+    assert (answer.status_code, answer.json()["type"]) == (403, "/problems/scope_missing")
+    assert (sent.status_code, rig.rehearsed) == (202, [])
 
 
 async def test_rehearse_false_sends_and_a_rehearsal_claims_no_id() -> None:
