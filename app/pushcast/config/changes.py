@@ -19,6 +19,9 @@ RELOADABLE: Final = (
     "gateway.ack_seconds",
     "gateway.max_connections",
     "gateway.max_connections_per_address",
+    "gateway.cors_origins",
+    "webhooks",  # with all that stands below
+    "apps.*.*.canary",
 )
 
 
@@ -45,6 +48,9 @@ def reloadable(name: str) -> bool:
 def _merged(old: Any, new: Any, name: str, found: Changes) -> Any:
     if old == new:
         return old
+    if reloadable(name):
+        found.taken.append(name)
+        return new
     if isinstance(old, BaseModel) and type(old) is type(new):
         names = type(old).model_fields
         update = {each: _merged(getattr(old, each), getattr(new, each), _joined(name, each), found) for each in names}
@@ -55,9 +61,6 @@ def _merged(old: Any, new: Any, name: str, found: Changes) -> Any:
             each: _merged(value, new[each], _joined(name, each), found) if each in new else value
             for each, value in old.items()
         }
-    if reloadable(name):
-        found.taken.append(name)
-        return new
     found.restart_needed.append(name)
     return old
 

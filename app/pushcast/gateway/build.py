@@ -48,6 +48,7 @@ class Calls(NamedTuple):
     open: list[OpenRoute]
     decoders: tuple[NotificationDecoder | BroadcastDecoder, ...]  # by whose classes requests are judged
     anonymous: AnonymousDevices
+    webhooks: WebhookCalls  # of the configuration, which may change
 
 
 def calls(
@@ -74,6 +75,7 @@ def calls(
     )
     chosen = Preferences(changes, writer, questions, sources)
     told = Engagements(EngagementDecoder().decode, writer)
+    webhooks = WebhookCalls(settings.webhooks, control, writer)
     writes = [
         *write_calls.writes_routes(notes, devices),
         *write_calls.engagement_routes(told),
@@ -82,7 +84,7 @@ def calls(
         *write_calls.broadcasts_routes(casts),
         *control_calls.control_routes(pauses),
         *control_calls.campaigns_routes(CampaignCalls(writer)),
-        *control_calls.webhooks_routes(WebhookCalls(settings.webhooks, control, writer)),
+        *control_calls.webhooks_routes(webhooks),
     ]
     waits = Schedules(CancelDecoder().decode, writer, questions, sources)
     letters = DeadLetterCalls(questions, sources)
@@ -95,7 +97,7 @@ def calls(
     ]
     keyed = [*writes, *reads]
     documents = Documents(ready, cache(lambda: openapi(found)))
-    found = Calls(keyed, documents.routes(), (noted, spread), anonymous)
+    found = Calls(keyed, documents.routes(), (noted, spread), anonymous, webhooks)
     return found
 
 

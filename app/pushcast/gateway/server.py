@@ -53,7 +53,7 @@ class GatewayServer:
         cors: Cors = CLOSED,
     ) -> None:
         """`quotas`: None: those of `door`, which count here alone."""
-        self._cors = cors
+        self.cors = cors
         self._door = door
         self._tokens = tokens
         self._anonymous = anonymous
@@ -173,11 +173,11 @@ class GatewayServer:
         except web.HTTPException:
             found = _response(self.refused(Problem("not_found", "there is nothing at this path")), {})
             self.observe("none", found.status, 0.0)
-        found.headers.update(self._cors.headers(request.headers.get(ORIGIN)))
+        found.headers.update(self.cors.headers(request.headers.get(ORIGIN)))
         return found
 
     def _of_no_method(self, request: web.Request, methods: Collection[str]) -> Answer:
-        preflight = self._cors.preflight(request.headers, methods) if request.method == "OPTIONS" else None
+        preflight = self.cors.preflight(request.headers, methods) if request.method == "OPTIONS" else None
         if preflight is not None:
             return preflight
         allowed = ", ".join(sorted(methods))

@@ -29,6 +29,10 @@ class WebhookCalls:
         self._state = state
         self._writer = writer
 
+    def change(self, wanted: Mapping[str, Webhook]) -> None:
+        """Those of the configuration from now on."""
+        self._wanted = wanted
+
     async def list(self, _: Request, caller: Caller) -> Answer:
         """GET /v1/webhooks."""
         caller.may_app(None)

@@ -80,11 +80,19 @@ class Canaries:
         self._said: dict[str, CanaryVerdict] = {}
 
     async def run(self, every_seconds: float = EVERY_SECONDS) -> None:
-        """Until it is cancelled; ends at once without canaries."""
-        while self._canaries:
+        """Until it is cancelled."""
+        while True:
             self.say(await asyncio.to_thread(self.look))
             self.send()
             await asyncio.sleep(every_seconds)
+
+    def change(self, canaries: Sequence[Canary]) -> None:
+        """These from the next look on. What is known of others is forgotten."""
+        kept = {each.user for each in canaries}
+        self._canaries = list(canaries)
+        for known in (self._fared, self._since, self._said, self._sent):
+            for user in known.keys() - kept:
+                del known[user]
 
     def look(self) -> list[tuple[Canary, CanaryVerdict]]:
         """Reads how the canaries of our partitions have fared. Returns those of which that is known. Blocks."""

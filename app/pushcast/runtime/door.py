@@ -117,6 +117,7 @@ class DoorProcess:
         options = settings.gateway or Gateway()
         self.writer.ack_seconds = options.ack_seconds
         self.bounds.change(options.max_connections, options.max_connections_per_address)
+        self.calls.webhooks.change(settings.webhooks)
         for decoder in self.calls.decoders:
             decoder.change(class_rules(settings.classes))
 

@@ -33,6 +33,8 @@ def run_gateway(settings: Settings) -> int:
 class GatewayProcess(DoorProcess):
     """A door with the HTTP API."""
 
+    server: GatewayServer
+
     def __init__(self, settings: Settings, options: Gateway) -> None:
         super().__init__(settings, NAME, ConnectionBounds(options.max_connections, options.max_connections_per_address))
         self._sharing = None if options.sharing is None else GatewaySharing(options.sharing, self.door, self.producer)
@@ -51,6 +53,11 @@ class GatewayProcess(DoorProcess):
             quotas=None if self._sharing is None else self._sharing.quotas,
             cors=Cors(options.cors_origins),
         )
+
+    def reload(self, settings: Settings) -> None:
+        """As every door; and which pages may call it."""
+        super().reload(settings)
+        self.server.cors = Cors((settings.gateway or Gateway()).cors_origins)
 
     def tails(self) -> list[ControlTail]:
         """Also the other gateways."""

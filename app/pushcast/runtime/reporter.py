@@ -127,6 +127,17 @@ class ReporterProcess:
         self.metrics.add_source(self._samples)
         self.page = private_page(settings, self.metrics, self._info, self.unready)
 
+    def reload(self, settings: Settings) -> None:
+        """Webhooks and canaries are those of these settings from now on. What cannot be used stays as it was."""
+        if self._options.standby:
+            return
+        self._changing = asyncio.ensure_future(self.webhooks.change(settings.webhooks))
+        self._changing.add_done_callback(_log_failure)
+        try:
+            self.canaries.change(canaries_of(settings))
+        except ConfigurationError as error:
+            log.error("canaries_not_changed", problem=str(error))  # noqa: TRY400 - a sentence, no traceback
+
     def unready(self) -> list[str]:
         """Why its answers would not be whole, one sentence each."""
         if self.follower.waits is not None:
@@ -238,7 +249,7 @@ async def _run(settings: Settings, options: Reports, slot: str | None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     manager = ServiceManager.of(os.environ)
-    reloader = Reloader(settings)
+    reloader = Reloader(settings, [process])
     process.metrics.add_source(reloader.samples)
     beside = [asyncio.create_task(manager.keep_alive(list)), asyncio.create_task(reloader.run())]
     beside.append(asyncio.create_task(process.canaries.run()))
@@ -269,6 +280,11 @@ async def _run(settings: Settings, options: Reports, slot: str | None) -> int:
         locks.close()
     log.info("stopped", code=0)
     return 0
+
+
+def _log_failure(done: asyncio.Future[None]) -> None:
+    if not done.cancelled() and (error := done.exception()) is not None:
+        log.error("webhooks_not_changed", problem=str(error))
 
 
 def _now_ms() -> int:

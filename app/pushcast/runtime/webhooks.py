@@ -7,17 +7,19 @@ import os
 import random
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final
 
 import httpx
 import structlog
 
+from pushcast.config.doors import Webhook
 from pushcast.config.settings import Settings
 from pushcast.kafka.acks import AckProducer
 from pushcast.kafka.clients import client_config
 from pushcast.kafka.control import ControlTail
+from pushcast.model.errors import ConfigurationError
 from pushcast.observe.catalogue import MetricName
 from pushcast.observe.metrics import Sample
 from pushcast.stream.errors import Full, OutboxFailed
@@ -53,36 +55,62 @@ class Webhooks:
         kafka = settings.kafka
         self._loop = asyncio.get_running_loop()
         self._producer = producer
+        self._client = client_config(kafka.bootstrap_servers, kafka.security)
+        self._member = GroupMembership(slot, kafka.session_timeout_seconds)
+        self._transport = transport
         self._control = ControlState()
         self._tail = ControlTail(kafka.bootstrap_servers, kafka.security, self._control, fatal=end_process)
-        self.endpoints = [
-            WebhookEndpoint(
-                name,
-                wanted,
-                client_config(kafka.bootstrap_servers, kafka.security),
-                GroupMembership(slot, kafka.session_timeout_seconds),
-                Ports(
-                    partial(self._control.webhooks.get, name),
-                    partial(self._give_up, name),
-                    transport,
-                    random.uniform,
-                    end_process,
-                ),
-            )
-            for name, wanted in settings.webhooks.items()
-        ]
+        self._follows = False  # which endpoints are disabled
+        self._turn = asyncio.Lock()  # of changes
+        self.endpoints = [self._made(name, wanted) for name, wanted in settings.webhooks.items()]
+
+    def _made(self, name: str, wanted: Webhook) -> WebhookEndpoint:
+        order, give_up = partial(self._control.webhooks.get, name), partial(self._give_up, name)
+        ports = Ports(order, give_up, self._transport, random.uniform, end_process)
+        return WebhookEndpoint(name, wanted, self._client, self._member, ports)
 
     async def start(self) -> None:
         """Returns when it is known which endpoints are disabled. Raises ControlUnreadable."""
-        if self.endpoints:
-            await self._tail.start()
-        for each in self.endpoints:
+        async with self._turn:
+            await self._start(self.endpoints)
+
+    async def _start(self, endpoints: Iterable[WebhookEndpoint]) -> None:
+        for each in endpoints:
+            if not self._follows:
+                await self._tail.start()
+                self._follows = True
             each.start()
+
+    async def change(self, wanted: Mapping[str, Webhook]) -> None:
+        """New endpoints begin, others end, and one that is to be another begins again where it stood. One whose secrets
+        cannot be used stays as it was, and the log says why. Raises ControlUnreadable."""
+        async with self._turn:
+            kept, made, gone = list[WebhookEndpoint](), list[WebhookEndpoint](), list[WebhookEndpoint]()
+            now = {each.name: each for each in self.endpoints}
+            for name, one in wanted.items():
+                before = now.pop(name, None)
+                if before is not None and before.wanted == one:
+                    kept.append(before)
+                    continue
+                try:
+                    made.append(self._made(name, one))
+                    gone += [] if before is None else [before]
+                except ConfigurationError as error:
+                    log.error("webhook_not_changed", webhook=name, problem=str(error))  # noqa: TRY400 - a sentence
+                    kept += [] if before is None else [before]
+            gone += now.values()
+            await self._end(gone)
+            self.endpoints = kept + made
+            await self._start(made)
 
     async def close(self) -> None:
         """Waits for requests that are under way."""
-        await asyncio.gather(*(asyncio.to_thread(each.close) for each in self.endpoints if each.started))
-        await self._tail.close()
+        async with self._turn:
+            await self._end(self.endpoints)
+            await self._tail.close()
+
+    async def _end(self, endpoints: Iterable[WebhookEndpoint]) -> None:
+        await asyncio.gather(*(asyncio.to_thread(each.close) for each in endpoints if each.started))
 
     def info(self) -> dict[str, Any]:
         """How each stands, for people."""

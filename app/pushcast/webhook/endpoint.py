@@ -65,7 +65,7 @@ class WebhookEndpoint:
     ) -> None:
         """Raises ConfigurationError for a file of secrets that cannot be used."""
         self.name = name
-        self._wanted = wanted
+        self.wanted = wanted
         self.reader = EventReader(name, wanted)
         self.spots = OwnedSpots(name, self.reader)
         static = None if member.slot is None else static_id(member.slot, self.reader.topics)
@@ -118,7 +118,7 @@ class WebhookEndpoint:
     def _run(self) -> None:
         try:
             with asyncio.Runner() as runner:
-                poster = Poster(self._wanted.url, self._ports.transport(), self._wanted.timeout_seconds)
+                poster = Poster(self.wanted.url, self._ports.transport(), self.wanted.timeout_seconds)
                 while not self._stop.is_set():
                     try:
                         self._follow(runner, poster)

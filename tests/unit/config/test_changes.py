@@ -52,6 +52,18 @@ def test_what_comes_goes_or_is_built_at_the_start_needs_a_restart(changed: dict[
     assert found.settings == settings()
 
 
+def test_webhooks_canaries_and_origins_are_taken_whole_whether_they_come_go_or_change() -> None:
+    hook = {"url": "https://crm.example/push", "secret_file": "s", "events": ["tokens.invalid"]}
+    hook["allowed_hosts"] = ["crm.example"]
+    canary = {"every_seconds": 60, "token_file": "t"}
+    more = {"webhooks": {"crm": hook}, "gateway": {"cors_origins": ["https://a.example"]}}
+    new = settings(**more, apps={"news": {"expo": {"canary": canary}}})
+    come, gone = compare(settings(), new), compare(new, settings())
+    assert sorted(come.taken) == ["apps.news.expo.canary", "gateway.cors_origins", "webhooks"]
+    assert (come.settings, come.restart_needed) == (new, [])
+    assert (sorted(gone.taken), gone.settings) == (sorted(come.taken), settings())
+
+
 def test_a_pattern_stands_for_one_name_at_each_place() -> None:
     assert reloadable("classes.default.ttl_seconds")
     assert not reloadable("classes.ttl_seconds")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from openapi_spec_validator import validate
 
+from pushcast.config.doors import Webhook
 from pushcast.gateway.document_file import render
 from pushcast.gateway.http import takes_json
 from pushcast.gateway.problems import KINDS
@@ -115,6 +117,17 @@ async def test_an_app_is_paused_and_resumed() -> None:
     assert (resumed.json()["paused"], rig.producer.puts[2].value) == (False, None)
     assert lane.json()["lane"] == "urgent"
     assert [answer.status_code for answer in unknown] == [404, 404, 404]
+
+
+async def test_webhooks_of_a_changed_configuration_are_listed_at_once() -> None:
+    hook = Webhook(
+        url="https://crm.example/x", secret_file=Path("s"), events=("tokens.invalid",), allowed_hosts=("crm.example",)
+    )
+    async with gateway() as rig, rig.client(rig.key()) as client:
+        before = (await client.get("/v1/webhooks")).json()["webhooks"]
+        rig.calls.webhooks.change({"crm": hook})
+        after = (await client.get("/v1/webhooks")).json()["webhooks"]
+    assert (before, [row["name"] for row in after]) == ([], ["crm"])
 
 
 async def test_why_is_asked_with_a_key_that_may_read_histories() -> None:

@@ -97,6 +97,21 @@ def test_each_period_brings_one_registration_and_one_notification_into_the_users
     assert rig.ids() == ["canary-news-apns-500000", "canary-news-apns-500001"]
 
 
+def test_canaries_of_a_changed_configuration_take_the_place_of_those_before() -> None:
+    rig = Rig()
+    rig.canaries.send()
+    rig.canaries.change([])
+    rig.clock.advance(3600)
+    rig.canaries.send()
+    assert len(rig.ids()) == 1
+    rig.canaries.change([CANARY._replace(every_ms=1_800_000)])
+    rig.canaries.send()
+    assert len(rig.ids()) == 2, "it was forgotten meanwhile"
+    rig.canaries.change([CANARY._replace(every_ms=1_800_000)])
+    rig.canaries.send()
+    assert len(rig.ids()) == 2, "one that stays is sent once a period"
+
+
 def test_two_reporters_make_the_very_same_notification() -> None:
     first, second = Rig(), Rig()
     second.clock.advance(90)
