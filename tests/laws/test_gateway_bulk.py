@@ -33,6 +33,7 @@ CALLER: Final = Caller("k", ApiKey((Scope.NOTIFICATIONS_SEND,), (), apps=("news"
 TEXTS: Final = st.sampled_from(
     [
         *("a", "b", "c" * 60, "news", "shop", "default", "breaking", "id", "user", "title", "device:1", "", ",", ":"),
+        *("canary-1", "digest:1", "remove:a", "badge:", "canary:1"),
         *('"', "\\", 'a"', '","id":"b', "\0", "a\n", " ", "ü", "\ud800", "2026-01-01T00:00:00Z"),
     ]
 )

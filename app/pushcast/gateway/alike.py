@@ -17,6 +17,7 @@ from pushcast.gateway.events import RESERVED_USERS
 from pushcast.gateway.sizes import ALWAYS_FITS_BYTES
 from pushcast.model.ids import MAX_ID_BYTES
 from pushcast.model.notification import Notification
+from pushcast.model.own import RESERVED_ID_PREFIXES
 
 #: Of one request: more are checked one by one.
 MAX_KNOWN: Final = 256
@@ -51,7 +52,9 @@ def split(raw: bytes) -> AlikeEvent | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     note_id, user = head.id, head.user
-    if _PLAIN(note_id) is None or _PLAIN(user) is None or user.startswith(RESERVED_USERS) or b"\0" in raw:
+    if _PLAIN(note_id) is None or _PLAIN(user) is None or b"\0" in raw:
+        return None
+    if user.startswith(RESERVED_USERS) or note_id.startswith(RESERVED_ID_PREFIXES):
         return None
     # No JSON holds a NUL byte, so that what was taken out stays known as that.
     key = user.encode()

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from pushcast.gateway.problems import FieldError, Problem, refused
 from pushcast.model.errors import InvalidInput
+from pushcast.model.own import RESERVED_ID_PREFIXES
 from pushcast.model.words import Reason
 from pushcast.wire.keys import check_id, user_of
 
@@ -112,7 +113,7 @@ def as_broadcast(body: dict[str, Any], raw: bytes, make_id: Callable[[], str]) -
 def _with_id(user: str, body: dict[str, Any], raw: bytes, make_id: Callable[[], str]) -> EventRecord:
     if body.get("id") is not None:
         try:
-            return EventRecord(user, check_id(body["id"], "id") if isinstance(body["id"], str) else _no_text(), raw)
+            return EventRecord(user, _checked_id(body["id"]), raw)
         except InvalidInput as error:
             raise refused(error) from None
     own_id = make_id()
@@ -123,8 +124,12 @@ def _with_id(user: str, body: dict[str, Any], raw: bytes, make_id: Callable[[], 
     return EventRecord(user, own_id, raw[:opening] + b'"id":"' + own_id.encode() + b'",' + raw[opening:])
 
 
-def _no_text() -> NoReturn:
-    raise InvalidInput(Reason.INVALID_FIELD, "id is not a text", "id")
+def _checked_id(found: object) -> str:
+    if not isinstance(found, str):
+        raise InvalidInput(Reason.INVALID_FIELD, "id is not a text", "id")
+    if found.startswith(RESERVED_ID_PREFIXES):
+        raise InvalidInput(Reason.INVALID_FIELD, f"id: {', '.join(RESERVED_ID_PREFIXES)} are ours", "id")
+    return check_id(found, "id")
 
 
 def lines_of(body: bytes) -> Iterator[bytes]:

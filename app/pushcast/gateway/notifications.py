@@ -38,6 +38,7 @@ from pushcast.model.words import Lane
 from pushcast.stream.ports import Written
 from pushcast.wire import topics
 from pushcast.wire.api_keys import Scope
+from pushcast.wire.content_sizes import check_size
 from pushcast.wire.times import rfc3339
 from pushcast.wire.timings import check_spread
 
@@ -198,6 +199,10 @@ class Notifications:
 
     def _check(self, event: EventRecord, caller: Caller, now_ms: int) -> Checked:
         note: Notification = decoded(self._decode, event, now_ms)
+        try:
+            check_size(note)  # of an app without platforms, too
+        except InvalidInput as error:
+            raise refused(error) from None
         lane = self._lanes[note.klass]
         if note.timing is not None:
             _check_spread(note.timing, lane)
