@@ -130,6 +130,10 @@ class ReportsTwin:
         found = self.all.get(note_id)
         return None if found is None else {**found, "user": user}
 
+    async def campaign(self, label: str) -> dict[str, Any]:
+        found = [each for each in self.all.values() if each.get("campaign") == label]
+        return {"campaign": label, "reports": len(found), **self.standing}
+
     async def totals(self, *, from_ms: int) -> dict[str, Any]:
         return {"totals": self.minutes}
 
@@ -234,6 +238,7 @@ class Rig:
             self._count,
             lambda broadcast: self.progress.get(broadcast),
             lambda wanted, *times: self.redrive(wanted, *times),
+            lambda lanes: [{"id": "b-1", "lane": str(lane)} for lane in lanes],
             lambda *asked: self._rehearse(*asked),
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 from confluent_kafka import KafkaException, Message, TopicPartition
 
@@ -21,6 +21,7 @@ from pushcast.wire import topics
 from pushcast.wire.legs import decode_leg, rows_of
 from pushcast.wire.orders import Order, base_log, decode_order, steps_of
 from pushcast.wire.receipts import decode_planned, decode_receipt
+from pushcast.wire.times import rfc3339
 
 TIMEOUT_SECONDS: Final = 15.0
 _POLL_RECORDS: Final = 5_000
@@ -31,6 +32,16 @@ class FoundBroadcast(NamedTuple):
 
     lane: Lane
     order: Order
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON; `reason`: why it was not walked, as a duplicate."""
+        return {
+            "id": self.order.broadcast,
+            "lane": str(self.lane),
+            "at": rfc3339(self.order.recorded_at),
+            "count_only": self.order.count_only,
+            "reason": self.order.reason or None,
+        }
 
 
 class BroadcastBooks:

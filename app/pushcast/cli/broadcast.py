@@ -139,20 +139,10 @@ def why(
 def list_broadcasts(lane: LaneOption = None, output: OutputOption = Output.text) -> None:
     """Broadcasts of the last 7 days, counts and duplicates among them."""
     from pushcast.audit.broadcasts import BroadcastBooks
-    from pushcast.wire.times import rfc3339
 
     settings = connect_by_user()
     with BroadcastBooks(settings) as broadcasts:
-        found = [
-            {
-                "id": each.order.broadcast,
-                "lane": str(each.lane),
-                "at": rfc3339(each.order.recorded_at),
-                "count_only": each.order.count_only,
-                "reason": each.order.reason or None,
-            }
-            for each in broadcasts.spread([lane] if lane else tuple(Lane))
-        ]
+        found = [each.to_dict() for each in broadcasts.spread([lane] if lane else tuple(Lane))]
     said = [
         f"{each['at']}  {each['lane']:6}  {each['id']}  {each['reason'] or ('count' if each['count_only'] else '')}"
         for each in found

@@ -25,9 +25,18 @@ SinceOption = Annotated[str | None, typer.Option(help="Created since: 10m, 2h, 1
 
 @app.command()
 def show(
-    note: Annotated[str, typer.Argument(help="Notification or broadcast id.")], output: OutputOption = Output.text
+    note: Annotated[str | None, typer.Argument(help="Notification or broadcast id.")] = None,
+    campaign: Annotated[
+        str | None, typer.Option(help="The reports of this campaign as one, in place of an id.")
+    ] = None,
+    output: OutputOption = Output.text,
 ) -> None:
-    """Show one report. Exit 1 when nothing is known of it."""
+    """Show one report, or those of a campaign as one. Exit 1 when nothing is known of it."""
+    if (note is None) == (campaign is None):
+        raise typer.BadParameter("give an id or --campaign")
+    if campaign is not None:
+        _show_campaign(campaign, output)
+        return
     found = _ask(lambda reports: reports.report(note))
     if found is None:
         say(f"nothing is known of {note}")
@@ -37,6 +46,24 @@ def show(
         return
     for line in lines_of(found):
         typer.echo(line)
+
+
+def _show_campaign(label: str, output: Output) -> None:
+    found = _ask(lambda reports: reports.campaign(label))
+    if not found["reports"]:
+        say(f"there is no report of {label} in the last 7 days")
+        _say_missing(found["missing_partitions"])
+        raise typer.Exit(1)
+    if output is Output.json:
+        print_json(found)
+        return
+    of = "" if found["whole"] else ", the newest"
+    typer.echo(f"{label}: {counted(found['reports'], 'report')}{of}")
+    typer.echo(f"  {found['planned']} planned, {found['open']} open, {found['held']} held")
+    for outcome, count in found["outcomes"].items():
+        if count:
+            typer.echo(f"  {count:>9} {outcome}")
+    _say_missing(found["missing_partitions"])
 
 
 @app.command("list")

@@ -116,6 +116,15 @@ class Broadcasts:
             "expected_seconds": expected_seconds(counted["devices"], rate, broadcast.pace, waits),
         }
 
+    async def list(self, request: Request, caller: Caller) -> Answer:
+        """GET /v1/broadcasts[?lane=]: those of the last 7 days, counts and duplicates among them."""
+        caller.may_app(None)
+        lane = request.query.get("lane")
+        if lane is not None and lane not in tuple(Lane):
+            raise Problem("bad_request", f"lane is one of {', '.join(Lane)}")
+        found = await self._questions.ask(self._sources.broadcasts, tuple(Lane) if lane is None else (Lane(lane),))
+        return answer(200, {"broadcasts": found})
+
     async def status(self, request: Request, caller: Caller) -> Answer:
         """GET /v1/broadcasts/{id}: how far it has come."""
         caller.may_app(None)

@@ -29,6 +29,7 @@ from pushcast.gateway.rehearsals import NoteRehearsals
 from pushcast.gateway.reports import ReportCalls
 from pushcast.gateway.routes import OpenRoute, Route
 from pushcast.gateway.schedules import Schedules
+from pushcast.gateway.segments import SegmentCalls
 from pushcast.gateway.sizes import Sizes
 from pushcast.gateway.webhooks import WebhookCalls
 from pushcast.gateway.writing import Writer
@@ -89,6 +90,7 @@ def calls(
     waits = Schedules(CancelDecoder().decode, writer, questions, sources)
     letters = DeadLetterCalls(questions, sources)
     reads = [
+        *control_calls.segments_routes(SegmentCalls(control)),
         *read_calls.reads_routes(questions),
         *read_calls.schedules_routes(waits),
         *control_calls.letters_routes(letters),

@@ -6,6 +6,7 @@ from pushcast.gateway.campaigns import CampaignCalls
 from pushcast.gateway.letters import DeadLetterCalls
 from pushcast.gateway.pauses import Pauses
 from pushcast.gateway.routes import SINGLE_BYTES, Parameter, Route
+from pushcast.gateway.segments import SegmentCalls
 from pushcast.gateway.webhooks import WebhookCalls
 from pushcast.wire.api_keys import Scope
 
@@ -48,6 +49,20 @@ def campaigns_routes(campaigns: CampaignCalls) -> list[Route]:
         Route(
             "DELETE", path, "cancel_campaign_end", scope, campaigns.resume,
             "What comes of a campaign from now on leaves again",
+        ),
+    ]  # fmt: skip
+
+
+def segments_routes(segments: SegmentCalls) -> list[Route]:
+    """Named audiences."""
+    return [
+        Route(
+            "GET", "/v1/segments", "segments", Scope.CONTROL_READ, segments.list, "Named audiences",
+            answers={200: "The segments"},
+        ),
+        Route(
+            "GET", "/v1/segments/{name}", "segment", Scope.CONTROL_READ, segments.show, "What a name stands for",
+            answers={200: "The segment"},
         ),
     ]  # fmt: skip
 

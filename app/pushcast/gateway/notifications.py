@@ -199,15 +199,15 @@ class Notifications:
 
     def _check(self, event: EventRecord, caller: Caller, now_ms: int) -> Checked:
         note: Notification = decoded(self._decode, event, now_ms)
-        try:
-            check_size(note)  # of an app without platforms, too
-        except InvalidInput as error:
-            raise refused(error) from None
         lane = self._lanes[note.klass]
         if note.timing is not None:
             _check_spread(note.timing, lane)
         caller.may_send(note.app, note.klass, lane)
         self._sizes.check(note)
+        try:
+            check_size(note)  # of an app without platforms, too
+        except InvalidInput as error:
+            raise refused(error) from None
         sent, replayed = self._first(event, caller, now_ms)
         return Checked(event, note, lane, replayed, sent)
 

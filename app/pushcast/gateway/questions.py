@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import KafkaException
@@ -39,7 +39,8 @@ class Sources(NamedTuple):
     until) writes dead letters back, or counts them; times are milliseconds since the epoch.
     `preferences`: of a user, by app; those for all apps under the empty name. `progress`: of a broadcast; None: it was
     not spread. `audience`: (broadcast id, lane, offset of the event, whether one partition stands for all) to a count;
-    None: it was not counted in time. `rehearse`: (lane, user, event, milliseconds) to what would become of it.
+    None: it was not counted in time. `broadcasts`: of these lanes. `rehearse`: (lane, user, event, milliseconds) to
+    what would become of it.
     `devices`: rows of a user, without addresses. `letters`: dead letters, oldest first, at most so many.
     `reports`: what the reporters know; it does not block.
     """
@@ -54,6 +55,7 @@ class Sources(NamedTuple):
     audience: Callable[[str, Lane, int, bool], dict[str, Any] | None]
     progress: Callable[[str], dict[str, Any] | None]
     redrive: Callable[[Any, int | None, int | None], dict[str, Any]]
+    broadcasts: Callable[[Sequence[Lane]], list[dict[str, Any]]]
     rehearse: Callable[[Lane, str, bytes, int], dict[str, Any]]
 
 

@@ -97,6 +97,10 @@ def reports_routes(reports: ReportCalls) -> list[Route]:
             query=(after, Parameter("user", "Only what this user got; for classes with `report: history`.")),
         ),
         Route(
+            "GET", "/v1/campaigns/{name}", "campaign", Scope.REPORTS_READ, reports.campaign,
+            "The reports of a campaign as one", answers={200: "Its sums"},
+        ),
+        Route(
             "GET", "/v1/users/{user}/deliveries", "deliveries", Scope.HISTORY_READ, reports.deliveries,
             "How a user's deliveries ended, newest first", answers={200: "A page"},
             query=(

@@ -48,6 +48,7 @@ class Reports(Protocol):
         notes: Sequence[str] = (),
     ) -> dict[str, Any] | None: ...
     async def report_of_user(self, note_id: str, user: str) -> dict[str, Any] | None: ...
+    async def campaign(self, label: str) -> dict[str, Any]: ...
     async def totals(self, *, from_ms: int) -> dict[str, Any]: ...
     async def caught_up(self, lane: str, partition: int, offset: int) -> bool: ...
     async def examples(self, wanted: ExampleFilter, limit: int) -> dict[str, Any]: ...
@@ -89,6 +90,14 @@ class ReportCalls:
         except InvalidInput as error:
             raise refused(error) from None
         return _paged(found, "/v1/reports", query)
+
+    async def campaign(self, request: Request, caller: Caller) -> Answer:
+        """GET /v1/campaigns/{name}: its reports as one. A campaign may have notifications of any app."""
+        caller.may_app(None)
+        found = await self._reports.campaign(request.path["name"])
+        if not found["reports"] and found["complete"]:
+            raise Problem("not_found", "there is no report of this campaign in the last 7 days")
+        return answer(200, found)
 
     async def deliveries(self, request: Request, caller: Caller) -> Answer:
         """GET /v1/users/{user}/deliveries[?app=][&outcome=]: newest first."""

@@ -69,6 +69,6 @@ PLACEHOLDERS: Final = {
     "device": "Device id: 1 to 256 bytes of UTF-8 without NUL.",
     "platform": "apns, fcm, expo or webpush.",
     "lane": "urgent, normal or bulk.",
-    "name": "Name of a problem type.",
+    "name": "Name of a problem type, webhook, campaign or segment.",
     "id": "Notification id.",
 }

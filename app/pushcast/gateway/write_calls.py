@@ -130,6 +130,11 @@ def broadcasts_routes(casts: Broadcasts) -> list[Route]:
             query=(Parameter("quick", "true: one partition stands for all.", type="boolean"),),
         ),
         Route(
+            "GET", "/v1/broadcasts", "broadcasts", Scope.REPORTS_READ, casts.list,
+            "Broadcasts of the last 7 days, oldest first in each lane", answers={200: "The broadcasts"},
+            query=(Parameter("lane", "Only of this lane."),),
+        ),
+        Route(
             "GET", "/v1/broadcasts/{id}", "broadcast_status", Scope.REPORTS_READ, casts.status,
             "How far a broadcast has come", answers={200: "Its progress"},
         ),

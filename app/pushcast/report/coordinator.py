@@ -12,6 +12,7 @@ from pushcast.model.ids import partition_of
 from pushcast.model.words import Outcome, Source
 from pushcast.report.answers import cursor_of, delivery_of, read_cursor, report_of
 from pushcast.report.asking import ANSWER_SECONDS, Addresses, Fetch, OfPartitions, ReporterAsker, nobody
+from pushcast.report.campaigns import MAX_SUMMED, campaign_of
 from pushcast.report.engaged import NOTHING
 from pushcast.report.examples import takes
 from pushcast.report.goal import USUAL, Goal
@@ -100,6 +101,16 @@ class Coordinator:
             "next_cursor": None if after is None else cursor_of(*after),
             "missing_partitions": missing,
         }
+
+    async def campaign(self, label: str) -> dict[str, Any]:
+        """The newest reports of this campaign in the last 7 days as one, dry runs left out; at most 500 of them."""
+
+        def wanted(report: dict[str, Any]) -> bool:
+            return report["campaign"] == label and not report["dry_run"]
+
+        found = await self.listed(limit=MAX_SUMMED, wanted=wanted)
+        whole = found["next_cursor"] is None
+        return campaign_of(label, found["reports"], whole=whole, missing=found["missing_partitions"])
 
     async def totals(
         self, *, from_ms: int, to_ms: int | None = None, step: int = 1, app: str | None = None, klass: str | None = None

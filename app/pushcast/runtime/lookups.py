@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any, Final
 
@@ -68,6 +69,10 @@ def sources_of(settings: Settings, reports: Coordinator) -> Sources:
             found = broadcasts.find(broadcast)
             return None if found is None else broadcasts.follow(found, 0, once=True).to_dict()
 
+    def broadcasts(lanes: Sequence[Lane]) -> list[dict[str, Any]]:
+        with BroadcastBooks(settings) as books:
+            return [each.to_dict() for each in books.spread(lanes)]
+
     def redrive(asked: Redrive, since_ms: int | None, until_ms: int | None) -> dict[str, Any]:
         wanted = Filter(
             *(asked.topics, asked.reasons, asked.apps, asked.users, asked.notifications), since_ms, until_ms
@@ -90,6 +95,7 @@ def sources_of(settings: Settings, reports: Coordinator) -> Sources:
         count,
         progress,
         redrive,
+        broadcasts,
         lambda lane, user, value, now_ms: rehearse(settings, lane, user, value, now_ms),
     )
 

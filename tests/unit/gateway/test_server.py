@@ -13,7 +13,7 @@ from pushcast.gateway.http import takes_json
 from pushcast.gateway.problems import KINDS
 from pushcast.model.words import Platform
 from pushcast.wire.api_keys import Scope
-from pushcast.wire.control import Kind, Subject
+from pushcast.wire.control import Kind, Name, SegmentRecord, Subject, encode
 from snippets import ROOT
 from twins.gateway import gateway
 
@@ -128,6 +128,29 @@ async def test_webhooks_of_a_changed_configuration_are_listed_at_once() -> None:
         rig.calls.webhooks.change({"crm": hook})
         after = (await client.get("/v1/webhooks")).json()["webhooks"]
     assert (before, [row["name"] for row in after]) == ([], ["crm"])
+
+
+async def test_what_the_command_line_lists_is_listed_by_http_too() -> None:
+    where = {"topic": "team/arsenal"}
+    async with gateway() as rig, rig.client(rig.key()) as client:
+        rig.control.apply(Name(Kind.SEGMENT, "fans").key(), encode(SegmentRecord(where, "")))
+        segments = (await client.get("/v1/segments")).json()
+        segment = await client.get("/v1/segments/fans")
+        rig.reports.all["n"] = {"id": "n", "campaign": "cup"}
+        campaign, other = await client.get("/v1/campaigns/cup"), await client.get("/v1/campaigns/other")
+        casts = (await client.get("/v1/broadcasts")).json()["broadcasts"]
+        bulk = (await client.get("/v1/broadcasts", params={"lane": "bulk"})).json()["broadcasts"]
+        missing = [await client.get("/v1/segments/none"), await client.get("/v1/broadcasts", params={"lane": "fast"})]
+    assert (segments, segment.json()) == ({"segments": [{"name": "fans", "where": where}]}, segments["segments"][0])
+    assert (campaign.json()["reports"], other.status_code) == (1, 404)
+    assert ([row["lane"] for row in casts], [row["lane"] for row in bulk]) == (["urgent", "normal", "bulk"], ["bulk"])
+    assert [answer.status_code for answer in missing] == [404, 400]
+
+
+async def test_a_key_for_some_apps_lists_nothing_that_is_of_all() -> None:
+    paths = ("/v1/segments", "/v1/segments/fans", "/v1/campaigns/cup", "/v1/broadcasts", "/v1/broadcasts/b")
+    async with gateway() as rig, rig.client(rig.key(apps=("news",))) as client:
+        assert {path: (await client.get(path)).status_code for path in paths} == dict.fromkeys(paths, 403)
 
 
 async def test_why_is_asked_with_a_key_that_may_read_histories() -> None:

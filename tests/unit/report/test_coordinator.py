@@ -128,6 +128,19 @@ async def test_a_report_is_as_old_as_the_oldest_of_its_partitions(reporters: Rep
     assert report["as_of"] == listed["reports"][0]["as_of"] == "2026-09-21T14:14:15.000Z"
 
 
+async def test_a_campaign_is_the_sum_of_its_reports_over_all_partitions(reporters: Reporters) -> None:
+    for partition in range(PARTITIONS):
+        store = reporters.store(partition)
+        store.apply(topics.PLANNED, entries(planned((7, "n", {"apns": 2}, ""), (8, f"m-{partition}", {"fcm": 1}, ""))))
+        store.apply(topics.RECEIPT, entries(receipt("n", USERS[partition], "a")))
+    found = await reporters.coordinator.campaign("xmas")
+    assert (found["reports"], found["whole"], found["complete"]) == (5, True, True)
+    assert (found["planned"], found["open"], found["outcomes"]["accepted"]) == (12, 8, 4)
+    assert found["platforms"] == {"apns": {"accepted": 4}, "fcm": {}}
+    nothing = await reporters.coordinator.campaign("other")
+    assert (nothing["reports"], nothing["planned"], nothing["as_of"]) == (0, 0, None)
+
+
 async def test_totals_are_the_sum_over_all_partitions_and_name_those_that_are_silent(
     reporters: Reporters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
