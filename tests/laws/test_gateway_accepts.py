@@ -11,19 +11,16 @@ from hypothesis import HealthCheck, example, given, settings
 from laws.test_gateway_bulk import SETTINGS, event, judged, requests
 from pushcast.audit.rehearsal import Past, Rehearsal
 from pushcast.gateway import events
-from pushcast.model.words import Lane
-from pushcast.wire import topics
 from twins.gateway import NOW_MS, Put
 
-LANES = {topics.notification(lane): lane for lane in Lane}
 #: Ids that are Pushcast's own, and a content that is too large for everybody.
 OURS = [event(name, app="news", title="t") for name in ("canary-1", "digest:1", "remove:a", "badge:", "n-1")]
 LARGE = [event("n", app="shop", title="t", body="x" * size) for size in (3000, 4200)]
 
 
 def fate_of(put: Put) -> list[str]:
-    rehearsal = Rehearsal(SETTINGS, LANES[put.topic], put.partition, {})
-    [fate] = asyncio.run(rehearsal.fates([Past(0, put.key, put.value, (), NOW_MS)]))
+    rehearsal = Rehearsal(SETTINGS, put.partition, {})
+    [fate] = asyncio.run(rehearsal.fates([Past(put.topic, 0, put.key, put.value, (), NOW_MS)]))
     return fate.ends
 
 
