@@ -40,8 +40,8 @@ class More(msgspec.Struct, frozen=True, omit_defaults=True):
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder(More).decode
 _OF_OPTIONS = ("interruption_level", "relevance_score", "mutable_content", "channel_id", "analytics_label")
-_parts_of_content = attrgetter("subtitle", "image", "link", "category", "actions", "platforms")
-_parts_of_options = attrgetter(*_OF_OPTIONS)
+_parts_of_content = attrgetter(*(set(More.__struct_fields__) & set(Content.__struct_fields__) - {"data"}))
+_parts_of_options = attrgetter(*(set(More.__struct_fields__) & set(Options.__struct_fields__) - {"sound"}))
 _NO_PARTS, _NO_CHOICES = _parts_of_content(Content()), _parts_of_options(Options())
 _TEXT = {str}
 
