@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from typing import Any, Final
@@ -11,6 +12,7 @@ from pushcast.bench.base import Options, Result, Row
 from pushcast.bench.cluster import READY_SECONDS, BenchCluster, ProcessUnderTest, bench_cluster, is_ready, role
 from pushcast.runtime import whereabouts
 from pushcast.runtime.child import child_command
+from pushcast.wire import groups
 
 ITEMS: Final = 200_000
 WARM_UP_ITEMS: Final = 5_000
@@ -60,12 +62,16 @@ def _timers(options: Options, cluster: BenchCluster, process: ProcessUnderTest, 
 
 
 def _take_over(options: Options, cluster: BenchCluster, items: int) -> Row:
-    """The rows that wait are all in the topic, and none of them in a copy."""
-    with role(cluster, "keeper", "--slot", "b") as process:
+    """The rows that wait are all in the topic, and none of them in a copy. The successor has its predecessor's slot, as
+    on another machine: one with another slot is given all of it when the predecessor's session has ended, and that is a
+    setting (`kafka.session_timeout_seconds`), nothing that a keeper does."""
+    slot = ("--slot", "b")
+    with role(cluster, "keeper", *slot) as process:
         options.say(f"{items} timers of tomorrow")
         tomorrow = time.time_ns() // 1_000_000 + DAY_MS
         timers.load(cluster, process, "later", items, lambda _: tomorrow)
-    command = [*child_command("run", "keeper", "--slot", "c")]
+    shutil.rmtree(cluster.settings.data_dir / f"{groups.KEEP}-b")
+    command = [*child_command("run", "keeper", *slot)]
     with ProcessUnderTest(command, cluster.folder / "successor.log") as process:
         process.until(lambda: _listens(cluster, process.pid), "it listens", READY_SECONDS, 0.01)
         start = process.reading()

@@ -11,9 +11,10 @@ from pushcast.stream.table import Table
 
 #: Timers between two looks at the outbox, and turns of the loop for others; a more urgent one waits so long.
 SLICE_TIMERS: Final = 200
-#: Between two looks at a partition for timers that are due one after the other: a look costs as much as letting ten go.
-#: The most urgent lane waits for what leaves at once, too.
-GATHER_MS: Final = 20
+#: Timers that are due one after the other are looked for so often: a look costs as much as letting ten go. At the same
+#: moments in all partitions, so that what they write is acknowledged, and read back, together.
+GATHER_MS: Final = 50
+#: Of the most urgent lane, after the last look: what leaves at once waits for that, too.
 URGENT_GATHER_MS: Final = 4
 
 
@@ -52,7 +53,8 @@ class Queues:
         looked = tenure.looked_at_ms
         if due_at <= looked:
             return due_at
-        return max(due_at, looked + (URGENT_GATHER_MS if queue == QUEUES[0] else GATHER_MS))
+        next_at = looked + URGENT_GATHER_MS if queue == QUEUES[0] else (looked // GATHER_MS + 1) * GATHER_MS
+        return max(due_at, next_at)
 
     def bucket(self, tenure: KeepTenure, queue: bytes, now_ms: int) -> Bucket:
         """What a queue's rate has left."""
