@@ -200,9 +200,10 @@ class BatchConsumer(Consumer):
         return sum(self.state_of(self.partitions[tp]).lag_records or 0 for tp in mine)
 
     def _pass(self, positions: Mapping[TP, int]) -> None:
+        partitions = cast("Mapping[TP, Partition]", self.partitions)
         for tp, position in positions.items():
-            partition = self.partitions.get(ours(tp))
-            if partition is not None:
+            partition = partitions.get(tp)
+            if partition is not None and position > partition.next_arrival:  # at every fetch, and nearly never
                 partition.passed(position)
 
     async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:

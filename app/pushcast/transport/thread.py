@@ -69,7 +69,8 @@ def standing(assignment: Any, owned: Container[TP]) -> tuple[dict[TP, int], list
     committed does not: a transaction is open."""
     positions: dict[TP, int] = {}
     held: list[TP] = []
-    for tp in () if assignment is None else map(TP._make, assignment.tps):
+    # aiokafka's own tuples, which equal ours: this runs for every partition at every fetch.
+    for tp in () if assignment is None else cast("Iterable[TP]", assignment.tps):
         state = assignment.state_value(tp)
         if state is None or not state.has_valid_position:
             continue
