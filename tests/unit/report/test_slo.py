@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pushcast.model.words import Source
 from pushcast.report.apply import BookEntry
-from pushcast.report.slo import FRESH_MS, GRACE_MS, SPAN_MS, ClassEnded, ServiceLevel
+from pushcast.report.slo import FRESH_MS, GRACE_MS, SPAN_MS, ClassEnded, ServiceLevel, Timings
 from pushcast.wire import topics
 from twins.books import CREATED_MS, Rows, entries, planned, receipt
 
@@ -123,6 +127,35 @@ def test_how_long_accepted_deliveries_took_is_counted_by_lane_also_of_those_that
         found.take([ClassEnded(klass, lane, outcome, sign, [(due_at, ended_at)])], now)
     assert found.timings.counts == {"urgent": [2, 0, 1]}
     assert found.timings.seconds == {"urgent": 0.5 + 2 * FRESH_MS / 1000}
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 40_000), st.integers(-10, 200_000)), max_size=30),
+    st.lists(st.floats(0.001, 130), max_size=6, unique=True),
+    st.sampled_from(["accepted", "suppressed", "dead"]),
+)
+def test_ends_that_are_told_together_count_as_each_by_itself(
+    found: list[tuple[int, int]], bounds: list[float], outcome: str
+) -> None:
+    times = [(START + due, START + due + took) for due, took in found]
+    together, single = (ServiceLevel(120, START, bounds=sorted(bounds)) for _ in range(2))
+    together.take([ClassEnded("chat", "bulk", outcome, 1, times)], START)
+    for each in times:
+        single.take([ClassEnded("chat", "bulk", outcome, 1, [each])], START)
+    assert together.timings.counts == single.timings.counts
+    assert together.timings.seconds == pytest.approx(single.timings.seconds)
+    for one in (together, single):
+        for span in range(5):
+            one.plan("chat", START + span * SPAN_MS, START, START, len(times))
+        one.decide(DECIDED + 5 * SPAN_MS)
+    assert (together.planned, together.late) == (single.planned, single.late)
+
+
+@given(st.integers(0, 200_000), st.lists(st.floats(0.001, 130), min_size=1, max_size=6, unique=True))
+def test_a_delivery_is_in_the_first_bucket_whose_bound_it_kept(took_ms: int, bounds: list[float]) -> None:
+    timings = Timings(sorted(bounds))
+    timings.add("bulk", [took_ms])
+    assert timings.counts["bulk"].index(1) == bisect_left(sorted(bounds), took_ms / 1000)
 
 
 def test_a_plan_that_another_replaces_is_counted_once() -> None:
