@@ -13,7 +13,19 @@ from pushcast.keep.joining import Joining
 from pushcast.keep.rows import Rows
 from pushcast.keep.rules import closed_as
 from pushcast.keep.tenure import KeepTenure
-from pushcast.model.caps import Asked, Capped, CapRule, Ended, SlotPlanned, Usage, slot_id, take, taken_by, told
+from pushcast.model.caps import (
+    Asked,
+    Capped,
+    CapRule,
+    Ended,
+    SlotPlanned,
+    Usage,
+    slot_id,
+    take,
+    taken_by,
+    told,
+    without_word,
+)
 from pushcast.model.words import Reason
 from pushcast.model.zones import zone_of
 from pushcast.stream.edge import Count
@@ -60,20 +72,25 @@ class Capping:
             self._due.write(tenure, key, partial(self._exceeds, tenure, key, timer, facts, after))
             return
         passed = msgspec.structs.replace(timer, passed=passing(timer.passed, Reason.FREQUENCY_CAP))
-        self._fire(tenure, key, passed, now_ms, partial(self._put, tenure, of_user, before, after))
+        self._fire(tenure, key, passed, now_ms, partial(self._put, tenure, of_user, before, after, now_ms))
 
     def told(self, tenure: KeepTenure, barrier: Barrier, user: str, word: SlotPlanned | Ended, now_ms: int) -> None:
         """What became of a notification: its slot is kept, or comes back."""
         of_user = usage_key(user)
         before = self._rows.usage(tenure, of_user) or Usage()
         after = told(before, word, self._rules, now_ms)
-        self._put(tenure, of_user, before, after, barrier)
+        self._put(tenure, of_user, before, after, now_ms, barrier)
         if len(after.slots) < len(before.slots) and before.slot(word.id) is not None:
             self._count("given_back", "", 1)
 
-    def _put(self, tenure: KeepTenure, of_user: bytes, before: Usage, after: Usage, barrier: Barrier) -> None:
+    def _put(
+        self, tenure: KeepTenure, of_user: bytes, before: Usage, after: Usage, now_ms: int, barrier: Barrier
+    ) -> None:
         if after != before:
+            after, unconfirmed = without_word(after, now_ms)
             self._rows.put(tenure, barrier, of_user, after)
+            if unconfirmed:
+                self._count("unconfirmed", "", unconfirmed)
 
     def left(self, tenure: KeepTenure, barrier: Barrier, key: bytes, timer: Timer, now_ms: int) -> None:
         """A predecessor has let it go: it takes its slot. That one's own write of the slot may be void."""
@@ -83,7 +100,7 @@ class Capping:
         of_user = usage_key(user_key(key).decode())
         before = self._rows.usage(tenure, of_user) or Usage()
         after = taken_by(before, self._rules, _asked(key, facts), now_ms)
-        self._put(tenure, of_user, before, after, barrier)
+        self._put(tenure, of_user, before, after, now_ms, barrier)
 
     def _exceeds(
         self, tenure: KeepTenure, key: bytes, timer: Timer, facts: Facts, capped: Capped, barrier: Barrier

@@ -18,6 +18,7 @@ COUNTERS: Final[StageCounters] = {
     "digests_asked": StageCounter(Name.DIGESTS_ASKED),
     "capped": StageCounter(Name.CAPS_REACHED, (WORD,)),
     "given_back": StageCounter(Name.SLOTS_GIVEN_BACK),
+    "unconfirmed": StageCounter(Name.SLOTS_UNCONFIRMED),
     "removal_pushes": StageCounter(Name.REMOVAL_PUSHES, (WORD,)),
     "users_forgotten": StageCounter(Name.DEVICE_CHANGES, ("forget_user", "keeper")),
 }

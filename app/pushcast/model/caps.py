@@ -197,9 +197,23 @@ def told(usage: Usage, word: SlotPlanned | Ended, rules: Sequence[CapRule], now_
     return Usage(tuple([changed if each is slot else each for each in usage.slots]), usage.periods)
 
 
+def without_word(usage: Usage, now_ms: int) -> tuple[Usage, int]:
+    """The usage in which slots are kept of which nobody said a word until ten minutes after their expiry; and how many
+    these are."""
+    overdue = [slot for slot in usage.slots if not slot.kept and now_ms > slot.expires_at + UNCONFIRMED_MS]
+    if not overdue:
+        return usage, 0
+    slots = [_kept(slot) if slot in overdue else slot for slot in usage.slots]
+    return Usage(tuple(slots), usage.periods), len(overdue)
+
+
+def _kept(slot: Slot) -> Slot:
+    return msgspec.structs.replace(slot, kept=True, accounts=b"", ended=b"")
+
+
 def _after(slot: Slot, word: SlotPlanned | Ended, now_ms: int) -> Slot:
     if now_ms > slot.expires_at + UNCONFIRMED_MS or (isinstance(word, Ended) and word.accepted):
-        return msgspec.structs.replace(slot, kept=True, accounts=b"", ended=b"")
+        return _kept(slot)
     if isinstance(word, SlotPlanned):
         if word.account in _parts(slot.accounts):
             return slot

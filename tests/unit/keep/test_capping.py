@@ -188,6 +188,23 @@ async def test_k3_a_slot_comes_back_when_the_only_delivery_had_an_invalid_token(
     assert keeper.counters["given_back", ""] == 1
 
 
+async def test_ii12_a_slot_without_word_ten_minutes_after_its_expiry_is_kept_and_counted() -> None:
+    world = Capped(THREE)
+    keeper = await world.start()
+    await world.ask("n1", expires_at=T0 + 60_000)
+    await world.ask("n2", expires_at=T0 + DAY_MS)
+    await world.wait((660_000 + 1) / 3_600_000)
+    assert keeper.counters["unconfirmed", ""] == 0, "nobody has written the user's slots since"
+    await world.ask("n3")
+    assert keeper.counters["unconfirmed", ""] == 1, "the other one may still be heard of"
+    for counted in (planned("n1", 1), ended("n1", accepted=False)):
+        world.tell(counted)
+    await world.settle()
+    await world.ask("n4")
+    assert world.ended() == {"n4": "frequency_cap"}, "it is not given back"
+    assert keeper.counters["unconfirmed", ""] == 1
+
+
 async def test_k2_what_ignores_caps_counts_when_it_was_accepted() -> None:
     world = Capped(CapRule("one", 1, window_ms=DAY_MS))
     await world.start()

@@ -147,6 +147,15 @@ METRICS: Final = (
         "A large share of what leaves: look at the receipts that are not accepted.",
     ),
     Metric(
+        N.SLOTS_UNCONFIRMED,
+        "counter",
+        "slots",
+        (),
+        "Slots of caps that are kept because nobody said within ten minutes after the expiry what became of their "
+        "notification; counted when the user's slots are written next.",
+        "Some after an outage of senders or settlers. Steadily: they do not write to push.counted.v1.",
+    ),
+    Metric(
         N.REMOVAL_PUSHES,
         "counter",
         "cancels",

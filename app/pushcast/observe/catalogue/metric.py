@@ -129,6 +129,7 @@ class MetricName(StrEnum):
     DIGESTS_ASKED = "pushcast_digests_asked_for_total"
     CAPS_REACHED = "pushcast_caps_reached_total"
     SLOTS_GIVEN_BACK = "pushcast_slots_given_back_total"
+    SLOTS_UNCONFIRMED = "pushcast_slots_unconfirmed_total"
     CANCELS_FORGOTTEN = "pushcast_cancels_forgotten_total"
     CANCELS_IGNORED = "pushcast_cancels_ignored_total"
     TAKEOVERS = "pushcast_takeovers_total"
