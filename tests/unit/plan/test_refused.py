@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pushcast.config.classes import Class
 from pushcast.handover.exact import Inexact
 from pushcast.handover.tail import OwnTail
 from pushcast.model.words import Source
+from pushcast.settle.letters import Raw, read_letter, redriven_headers
 from pushcast.stream.batch import TP, Record
 from pushcast.wire import topics
 from pushcast.wire.counted import decode_counted
@@ -16,7 +18,7 @@ from pushcast.wire.held_broadcasts import HeldBroadcast, encode_held
 from pushcast.wire.timers import timer_key
 from twins.due import DUE, Due
 from twins.kafka import record
-from twins.plan import T0, PlanHarness, note, users_of
+from twins.plan import CLASSES, T0, PlanHarness, note, users_of
 
 (ANN,) = users_of(3, 1)
 GONE = {"class": "gone"}
@@ -141,3 +143,20 @@ async def test_what_a_predecessor_has_ended_is_not_ended_again() -> None:
     [planned] = harness.planned_records()
     assert (planned.source_offset, planned.other, planned.reason) == ([1], [1], ["unknown_class"])
     assert due.tracker.low == 2
+
+
+async def test_a1_its_dead_letter_is_planned_when_it_is_redriven_and_its_class_is_there_again() -> None:
+    harness = PlanHarness()
+    due = OfAnn(harness)
+    await due.feed(due.of(note(0, **GONE)))
+    [letter] = due.letters
+    raw = Raw(letter.topic, 3, 0, T0, letter.key, letter.value, letter.headers)
+    headers, _ = redriven_headers(read_letter(raw))
+    again = PlanHarness(classes=CLASSES | {"gone": Class()})
+    again.device(ANN)
+    redriven = OfAnn(again)
+    await redriven.feed(record(DUE, 3, 0, ANN.encode(), letter.value, headers, T0))
+    await again.pass_time(2.5)
+    await again.acknowledge()
+    assert [each[1] for each in again.targets()] == ["n-0"]
+    assert redriven.tracker.low == 1
