@@ -168,7 +168,11 @@ class KeepIntake:
     def offered(self, tenure: KeepTenure, barrier: Barrier, record: Record) -> None:
         """What a sender tells of a push that can be taken back."""
         check_place(record, self._partitions)
-        self._removing.offered(tenure, barrier, user_of(record.key), decode_offer(record.value or b""))
+        user, offer = user_of(record.key), decode_offer(record.value or b"")
+        now_ms = self._clock.now_ms()
+        read = tenure.read.has_threads or tenure.read.covers(mark_of(user, offer.notification_id), now_ms)
+        is_named = read or self._is_cancelled(tenure, user, offer.notification_id, offer.created_at or now_ms)
+        self._removing.offered(tenure, barrier, user, offer, is_named=is_named)
 
 
 def _key(lane: Lane, user: str, held: Held) -> bytes:

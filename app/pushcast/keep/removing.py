@@ -45,14 +45,16 @@ class Removing:
         self._rules = rules
         self._count = count
 
-    def offered(self, tenure: KeepTenure, barrier: Barrier, user: str, offer: RecallOffer) -> None:
-        """Remembers what a device has got, and how its service named it. Told twice, it is known once."""
+    def offered(self, tenure: KeepTenure, barrier: Barrier, user: str, offer: RecallOffer, *, is_named: bool) -> None:
+        """Remembers what a device has got, and how its service named it. Told twice, it is known once. `is_named`:
+        whether a removal that waits may name it."""
         key, created_at = recallable_key(user, offer.app), offer.created_at or 0
         before = self._rows.recallables_of(tenure, user).get(key, Recallable())
         places = thread_place(offer.thread, created_at), thread_place(offer.campaign, created_at)
         device = device_name(device_row_key(user, offer.app, offer.device))
         after = before.showing(offer.notification_id, device, *places)
-        self._reach(tenure, barrier, user, offer.notification_id, device)
+        if is_named:
+            self._reach(tenure, barrier, user, offer.notification_id, device)
         if offer.provider_id is not None:
             push = Push(offer.notification_id, offer.device, offer.provider_id)
             after = after if push in after.pushes else after.having(push)

@@ -34,7 +34,7 @@ from pushcast.wire.recallable import (
 )
 from pushcast.wire.shown_devices import MAX_DEVICES
 from pushcast.wire.thread_places import thread_place
-from pushcast.wire.timers import Timer
+from pushcast.wire.timers import Timer, timers_prefix
 from twins.keep import T0, USERS, KeepWorld, keeper_of, told
 
 ANN = USERS[0]
@@ -421,3 +421,25 @@ def test_a_row_of_the_release_before_says_of_no_notification_which_devices_show_
     for number in range(MAX_DEVICES):
         many = many.showing("c", b"%08d" % number)
     assert many.devices_of("c") == (), "so many are not told apart"
+
+
+async def test_what_is_told_of_a_push_that_nobody_takes_back_reads_no_timers(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = KeepWorld()
+    keeper = await keeper_of(world)
+    scanned: list[bytes] = []
+    scan = keeper.table.scan
+
+    def counted(partition: int, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        scanned.append(prefix)
+        return scan(partition, prefix)
+
+    monkeypatch.setattr(keeper.table, "scan", counted)
+    world.offer("a", "phone")
+    await told(keeper)
+    assert timers_prefix(ANN.encode()) not in scanned
+    world.cancel("a", remove=True)
+    await told(keeper)
+    scanned.clear()
+    world.offer("a", "tablet")
+    await told(keeper)
+    assert timers_prefix(ANN.encode()) in scanned, "a removal may name it"
