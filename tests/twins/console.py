@@ -51,6 +51,7 @@ def standing_of(**more: Any) -> dict[str, Any]:
 #: What every answer of why has, besides its sentence and evidence.
 WHY = {
     "verdict": {"answer": "accepted_by_provider", "because": None},
+    "hints": ["news on d-1 was last heard of at 2026-09-01T00:00:00.000Z: it may no longer be there"],
     "kept_since": {"push.receipt.v1": "2026-09-14T14:13:00.000Z"},
 }
 

@@ -243,7 +243,12 @@ class Rig:
         )
 
     def _why(self, user: str, note: str, device: str | None) -> tuple[bool, dict[str, Any]]:
-        said = {"answer": f"{user} {note} {device}", "evidence": [], "kept_since": {"push.receipt.v1": None}}
+        said = {
+            "answer": f"{user} {note} {device}",
+            "evidence": [],
+            "hints": [],
+            "kept_since": {"push.receipt.v1": None},
+        }
         return self.known, said | {"verdict": dict(self.verdict)}
 
     def _devices(self, user: str) -> list[dict[str, Any]]:

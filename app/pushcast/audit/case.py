@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from pushcast.audit.hints import Collapsing
 from pushcast.handover.fences import Fences, author_of
 from pushcast.model.device import DeviceState
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import is_user_row
-from pushcast.model.words import Lane, Platform, Source
+from pushcast.model.words import Lane, Outcome, Platform, Source
 from pushcast.wire import groups, topics
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.dead_letters import PUSH, STREAMS, PlainRecord
@@ -22,6 +23,7 @@ from pushcast.wire.notification_reader import split
 from pushcast.wire.receipts import decode_planned, decode_receipt
 from pushcast.wire.retries import DUE_AT, PARKED_FOR, number
 from pushcast.wire.schemas import avro_type
+from pushcast.wire.threads import ThreadReader
 from pushcast.wire.times import rfc3339
 
 INTAKES: Mapping[str, Lane] = {topics.notification(lane): lane for lane in Lane}
@@ -34,6 +36,7 @@ WAITING: Mapping[str, str] = {
 }
 #: Read whole.
 BOOKS = (*INTAKES, *DEAD, topics.PLANNED, topics.RECEIPT, topics.DEVICE)
+_THREADS = ThreadReader()
 _LATEST_MS = 253_402_300_799_000  # the end of the year 9999
 
 
@@ -83,10 +86,18 @@ class Case:
         self.rows: dict[bytes, str] = {}  # by key: the device and its state
         self._suspended: set[bytes] = set()  # keys of those that get nothing
         self.kept_since: dict[str, int | None] = {}  # by topic: since when it is whole; None: from its beginning
+        self.seen: dict[tuple[str, str], int] = {}  # by app and device: when it was last heard of
+        self.collapsing: list[Collapsing] = []  # events of the user that replace others, in the order of their topics
         self.oldest_event_ms: int | None = None  # of what the intake topics still have
         self._needle = note.encode()
         self._fences: dict[str, Fences] = {}
         self._evidence: dict[object, Evidence] = {}
+
+    @property
+    def accepted(self) -> list[tuple[str, str]]:
+        """(app, device) of deliveries that a provider took."""
+        taken = [each for each in self.receipts.values() if each["outcome"] == Outcome.ACCEPTED and each["device"]]
+        return [(each["app"] or "", each["device"]) for each in taken]
 
     @property
     def suspended(self) -> bool:
@@ -133,10 +144,18 @@ class Case:
     def _event(self, record: PlainRecord) -> None:
         if self.oldest_event_ms is None or record.timestamp < self.oldest_event_ms:
             self.oldest_event_ms = record.timestamp
+        self._note_collapse(record)
         if self._is_mine(record):
             forwarded = first(record.headers, FORWARDED) is not None
             self.events[INTAKES[record.topic], record.offset] = forwarded
             self._note(record, record.offset, "the event" + (", forwarded from a wrong partition" if forwarded else ""))
+
+    def _note_collapse(self, record: PlainRecord) -> None:
+        if record.value is None or user_of(record.key) != self.user:
+            return
+        found, note = _THREADS.collapse_id(record.value), event_id(record.value)
+        if found is not None and note is not None:
+            self.collapsing.append(Collapsing(record.timestamp, note, found.app, found.id))
 
     def _dead_letter(self, record: PlainRecord) -> None:
         if self._is_mine(record):
@@ -199,6 +218,7 @@ class Case:
             self._suspended.add(key)
         if row.is_gone:
             self.rows.pop(key, None)
+            self.seen.pop((row.app, row.device), None)
             if self._asked(row.device):
                 since = "" if row.removed_at is None else f" at {rfc3339(row.removed_at)}"
                 self._note(record, key, f"device {row.device} of {row.app} was removed{since}: {row.suspended_reason}")
@@ -206,6 +226,7 @@ class Case:
             state = f"{row.state}, registered at {rfc3339(row.registered_at)}"
             if row.suspended_at is not None:
                 state += f", suspended at {rfc3339(row.suspended_at)}: {row.suspended_reason}"
+            self.seen[row.app, row.device] = row.seen_at
             self.rows[key] = f"device {row.device} of {row.app} on {row.platform} is {state}"
             self._note(record, key, self.rows[key])
 

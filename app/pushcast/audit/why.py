@@ -11,6 +11,7 @@ from confluent_kafka import Message
 
 from pushcast.audit.answer import GroupProgress, HeldPart, answer
 from pushcast.audit.case import BOOKS, DEAD, INTAKES, WAITING, Case, Wait
+from pushcast.audit.hints import hints, unseen
 from pushcast.audit.kept_since import FirstRecords, shown_kept_since
 from pushcast.audit.timers import timers_of
 from pushcast.audit.verdict import verdict
@@ -33,7 +34,7 @@ from pushcast.wire.times import rfc3339
 
 
 def why(settings: Settings, user: str, note: str, device: str | None = None) -> tuple[bool, dict[str, Any]]:
-    """(whether anything is known, `{answer, verdict, evidence, kept_since}`). Blocks. Raises KafkaException,
+    """(whether anything is known, `{answer, verdict, evidence, hints, kept_since}`). Blocks. Raises KafkaException,
     TailUnreadable."""
     case, progress = case_of(settings, user, note, device)
     held = held_of(settings, case) if _was_held(case) else []
@@ -46,7 +47,9 @@ def why(settings: Settings, user: str, note: str, device: str | None = None) -> 
     )
     evidence = [each.to_dict() for each in case.evidence]
     found = {"answer": said or nothing, "verdict": verdict(case, progress, held).to_dict(), "evidence": evidence}
-    return said is not None, found | {"kept_since": shown_kept_since(case.kept_since)}
+    long_ago = unseen(case.seen, round(time.time() * 1000))
+    explained = hints(case.note, case.accepted, long_ago, case.collapsing)
+    return said is not None, found | {"hints": explained, "kept_since": shown_kept_since(case.kept_since)}
 
 
 #: Reasons of planned records whose notification goes to the keeper.

@@ -1,5 +1,5 @@
-"""Thread and campaign of a notification, without decoding more of it: for what is held when a thread is read, or a
-campaign cancelled."""
+"""Thread, campaign and collapse id of a notification, without decoding more of it: for what is held when a thread is
+read or a campaign cancelled, and for what a later notification took the place of."""
 
 from __future__ import annotations
 
@@ -27,8 +27,16 @@ class CampaignLabel(NamedTuple):
     created_at: int | None
 
 
+class CollapseId(NamedTuple):
+    """Of a notification. `app` None: for all apps."""
+
+    id: str
+    app: str | None
+
+
 class _Options(msgspec.Struct):
     thread_id: str | None = None
+    collapse_id: str | None = None
 
 
 class _Event(msgspec.Struct):
@@ -57,6 +65,13 @@ class ThreadReader:
         """None: it is of no campaign. Raises InvalidInput."""
         event = self._event(value)
         return None if event.campaign is None else CampaignLabel(event.campaign, _created_at(event))
+
+    def collapse_id(self, value: bytes) -> CollapseId | None:
+        """None: it has none. Raises InvalidInput."""
+        event = self._event(value)
+        if event.options is None or not event.options.collapse_id:
+            return None
+        return CollapseId(event.options.collapse_id, event.app)
 
     def _event(self, value: bytes) -> _Event:
         return read_event(value, _Event, self._json, self._avro, self._schemas)

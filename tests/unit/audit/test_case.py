@@ -11,6 +11,7 @@ import pytest
 
 from pushcast.audit.answer import GroupProgress, HeldPart, answer
 from pushcast.audit.case import Case
+from pushcast.audit.hints import UNSEEN_MS, hints, unseen
 from pushcast.audit.verdict import WhyVerdict, verdict
 from pushcast.audit.why import why_held
 from pushcast.model.device import DeviceRow
@@ -108,6 +109,32 @@ def say(*records: PlainRecord, device: str | None = None, progress: GroupProgres
     for record in records:
         case.record(record)
     return answer(case, progress or GroupProgress({INTAKE: 100}))
+
+
+def test_a_push_that_was_taken_and_not_seen_has_hints() -> None:
+    case = Case(USER, NOTE)
+    later: dict[str, Any] = {"options": {"collapse_id": "score"}}
+    other = at(INTAKE, 9, json.dumps({"id": "n2", "app": "news", "title": "2:0", **later}).encode())
+    of_chat = at(INTAKE, 10, json.dumps({"id": "n3", "app": "chat", "title": "2:0", **later}).encode())
+    for record in (event(**later), other, of_chat, receipt("d1", "accepted"), row("d1"), row("d2")):
+        case.record(record)
+    seen_ms = 1  # of the rows
+    assert hints(NOTE, case.accepted, unseen(case.seen, seen_ms + UNSEEN_MS), case.collapsing) == [
+        "n2 came at 1970-01-01T00:00:01.009Z with the same collapse id: a device shows the later one"
+    ]
+    assert hints(NOTE, case.accepted, unseen(case.seen, seen_ms + UNSEEN_MS + 1), [])[0].startswith("news on d1 was")
+    for_all = [each._replace(app=None) for each in case.collapsing]
+    assert hints(NOTE, [], unseen(case.seen, 10 * UNSEEN_MS), for_all) == [], "nothing was taken"
+
+
+def test_an_event_before_it_or_of_another_collapse_id_replaces_nothing() -> None:
+    case = Case(USER, NOTE)
+    for number, name in ((5, "score"), (8, "weather")):
+        value = {"id": f"n-{number}", "title": "t", "options": {"collapse_id": name}}
+        case.record(at(INTAKE, number, json.dumps(value).encode()))
+    case.record(event(options={"collapse_id": "score"}))
+    case.record(receipt("d1", "accepted"))
+    assert hints(NOTE, case.accepted, {}, case.collapsing) == []
 
 
 PARKED_FOR = ("push-parked-for", b"paused")

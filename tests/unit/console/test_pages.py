@@ -276,6 +276,7 @@ async def test_a_person_has_devices_deliveries_and_an_answer_to_why() -> None:
         page = (await client.get("/people", params={"user": "u 1", "notification": "n-1"})).text
     assert "It waits in Kafka." in page
     assert "d-1" in page
+    assert "Perhaps: news on d-1 was last heard of" in page
     assert "What was before is no longer kept: push.receipt.v1 <time" in page
 
 
