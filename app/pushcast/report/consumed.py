@@ -17,15 +17,15 @@ BookPlace = tuple[str, int]  # book and partition
 
 
 class Consumed(NamedTuple):
-    """Records of each place in the order of their offsets, and the places whose end was reached."""
+    """Records of each place in the order of their offsets, and where the end of a place was reached."""
 
     runs: dict[BookPlace, list[BookEntry]]
-    ended: list[BookPlace]
+    ended: dict[BookPlace, int]
 
 
 def sorted_out(messages: Iterable[Message]) -> Consumed:
     """Raises KafkaException for an error after which nothing more is read; others are logged."""
-    found = Consumed({}, [])
+    found = Consumed({}, {})
     for message in messages:
         error = message.error()
         place = cast(str, message.topic()), cast(int, message.partition())
@@ -35,7 +35,7 @@ def sorted_out(messages: Iterable[Message]) -> Consumed:
                 run = found.runs[place] = []
             run.append(_entry(place[0], message))
         elif error.code() == KafkaError._PARTITION_EOF:
-            found.ended.append(place)
+            found.ended[place] = cast(int, message.offset())
         elif error.fatal() or error.code() == KafkaError._FATAL:
             raise KafkaException(error)
         else:

@@ -183,7 +183,9 @@ class Follower:
             if store is not None:
                 self._apply_run(consumer, store, topic, partition, entries)
         if self.waits is None:
-            self._catching_up = self._catching_up - set(ended)
+            self._catching_up = self._catching_up - ended.keys()
+            for place, end in ended.items():
+                self._freshness.reached(place, end)
 
     def _apply_run(
         self, consumer: Consumer, store: PartitionStore, topic: str, partition: int, entries: list[BookEntry]
@@ -211,8 +213,9 @@ class Follower:
                 # What the client was told with its last fetch: costs no request.
                 _, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
                 if end >= 0:
-                    self._behind[topic, partition] = max(0, end - offset)
-                    self._freshness.saw((topic, partition), end, offset, now_ms)
+                    place = topic, partition
+                    self._behind[place] = self._freshness.behind(place, end, offset)
+                    self._freshness.saw(place, end, offset, now_ms)
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         starts: list[TopicPartition] = []

@@ -16,9 +16,19 @@ class Freshness:
     def __init__(self) -> None:
         self._as_of: dict[Place, int] = {}
         self._seen: dict[Place, tuple[int, int]] = {}  # end and when it was seen, while less is applied
+        self._reached: dict[Place, int] = {}
+
+    def reached(self, place: Place, end: int) -> None:
+        """Everything below this end was read. What a transaction leaves behind has an offset and is no record."""
+        self._reached[place] = end
+
+    def behind(self, place: Place, end: int, applied: int) -> int:
+        """Records that are written and not in the reports, at most."""
+        return max(0, end - max(applied, self._reached.get(place, 0)))
 
     def saw(self, place: Place, end: int, applied: int, now_ms: int) -> None:
         """The log ends at `end`, and everything below `applied` is in the reports."""
+        applied = max(applied, self._reached.get(place, 0))
         seen = self._seen.get(place)
         if seen is not None and applied >= seen[0]:
             self._as_of[place] = seen[1]
@@ -39,4 +49,5 @@ class Freshness:
         """They went to another process."""
         gone = set(partitions)
         self._as_of = {place: at for place, at in self._as_of.items() if place[1] not in gone}
+        self._reached = {place: end for place, end in self._reached.items() if place[1] not in gone}
         self._seen = {place: seen for place, seen in self._seen.items() if place[1] not in gone}

@@ -42,6 +42,17 @@ def test_the_oldest_book_counts_and_one_that_was_never_whole_says_nothing() -> N
     assert fresh.as_of([A, B]) == 5_000
 
 
+def test_what_a_transaction_leaves_at_the_end_is_no_record_to_wait_for() -> None:
+    fresh = Freshness()
+    fresh.saw(A, 10, 9, 1_000)
+    assert (fresh.as_of([A]), fresh.behind(A, 10, 9)) == (None, 1)
+    fresh.reached(A, 10)
+    fresh.saw(A, 10, 9, 2_000)
+    assert (fresh.as_of([A]), fresh.behind(A, 10, 9), fresh.behind(A, 12, 9)) == (2_000, 0, 2)
+    fresh.forget([0])
+    assert fresh.behind(A, 10, 9) == 1
+
+
 def test_a_partition_that_goes_is_forgotten() -> None:
     fresh = Freshness()
     fresh.saw(B, 10, 10, 5_000)
