@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Any
 
 import orjson
+import pytest
 
+from pushcast.audit import rehearsed
 from pushcast.audit.rehearsal import Past, Rehearsal
-from pushcast.audit.rehearsed import shown
+from pushcast.audit.rehearsed import rehearse, shown
 from pushcast.audit.whatif import Comparison, compare
 from pushcast.config.settings import Settings
 from pushcast.model.device import DeviceRow
@@ -117,6 +120,17 @@ async def test_one_event_is_rehearsed_by_platform_with_the_words_of_what_does_no
         "leaves_at": None,
         "last_leaves_at": None,
     }
+
+
+async def test_a_door_rehearses_on_a_thread_beside_its_own_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {"ann": rows("UTC")[ANN], "bob": []}
+    monkeypatch.setattr(rehearsed, "every_row_of_user", lambda _, user: known[user])
+    past = event("a", "2026-12-01T12:00:00Z")
+    asked = [
+        asyncio.to_thread(rehearse, settings(), Lane.NORMAL, user, past.value or b"", past.at_ms) for user in known
+    ]
+    ann, bob = await asyncio.gather(*asked)
+    assert (ann["per_platform"], bob["ends"]) == ({"fcm": 1}, {"suppressed no_devices": 1})
 
 
 async def test_a_badge_and_a_rate_hold_nothing_up_here() -> None:
