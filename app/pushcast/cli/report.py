@@ -126,14 +126,19 @@ def export(
     form: Annotated[Format, typer.Option("--format", help="Form of the files.")] = Format.jsonl,
     output: OutputOption = Output.text,
 ) -> None:
-    """Write the receipts of a day to files: every record of the log once. Again: the same files with the same bytes."""
+    """Write the receipts of a day to files: every record of the log once. Again: the same files with the same bytes.
+    Beside them, as JSON lines, what the reports of that day say now."""
     from pushcast.audit.export import day_of, export_day
+    from pushcast.audit.export_reports import export_reports_of_day
     from pushcast.cli.receipt_files import WRITERS
 
-    now = datetime.now(UTC)
-    found = export_day(connect_by_user(), day_of(day, now), folder, WRITERS[form.value], form.value, lambda: now)
+    now, settings = datetime.now(UTC), connect_by_user()
+    wanted = day_of(day, now)
+    receipts = export_day(settings, wanted, folder, WRITERS[form.value], form.value, lambda: now)
+    reports = export_reports_of_day(settings, wanted, folder)
     rows = [
-        {"file": str(each.path), "rows": each.rows, "gone": each.gone, "unreadable": each.unreadable} for each in found
+        {"file": str(each.path), "rows": each.rows, "gone": each.gone, "unreadable": each.unreadable}
+        for each in (*receipts, *reports)
     ]
     if output is Output.json:
         print_json(rows)
@@ -141,8 +146,11 @@ def export(
     for row in rows:
         lost = f", {row['gone']} gone from Kafka" if row["gone"] else ""
         unread = f", {row['unreadable']} unreadable" if row["unreadable"] else ""
-        typer.echo(f"{row['rows']:>9}  {row['path']}{lost}{unread}")
-    say(f"{counted(sum(each.rows for each in found), 'receipt')} in {counted(len(rows), 'file')}")
+        typer.echo(f"{row['rows']:>9}  {row['file']}{lost}{unread}")
+    counts = [
+        counted(sum(each.rows for each in found), word) for found, word in ((receipts, "receipt"), (reports, "report"))
+    ]
+    say(f"{' and '.join(counts)} in {counted(len(rows), 'file')}")
 
 
 @app.command()

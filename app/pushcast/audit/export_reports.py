@@ -1,0 +1,75 @@
+"""Reports of whole days as files: the last sums of each that was created on the day, as reporters published them.
+
+They lie beside the receipts of the day (`export`). A report may change after its day: exported again, the file has what
+is known then, under the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+from confluent_kafka import Message
+
+from pushcast.audit.export import Exported
+from pushcast.config.settings import Settings
+from pushcast.kafka.clients import client_config
+from pushcast.settle.logs import Logs
+from pushcast.whole_files import whole_file
+from pushcast.wire.topics import REPORT
+
+
+class ReportLog(Protocol):
+    """What it needs of `settle.logs.Logs`."""
+
+    def read(self, topic: str, partition: int, start: int | None = None) -> Iterator[Message]: ...
+
+
+def export_reports_of_day(settings: Settings, day: date, folder: Path) -> list[Exported]:
+    """Blocks. Raises PushcastError when Kafka does not answer."""
+    kafka = settings.kafka
+    with closing(Logs(client_config(kafka.bootstrap_servers, kafka.security, tool=True))) as log:
+        known = {partition for _, partition in log.filled([REPORT])}
+        return export_reports(log, sorted(known), day, folder)
+
+
+def export_reports(log: ReportLog, partitions: Iterable[int], day: date, folder: Path) -> list[Exported]:
+    """One file of JSON lines for each partition that has any, in the order of their keys."""
+    found = []
+    for partition in partitions:
+        newest, unreadable = _newest(log, partition)
+        rows = [row for _, row in sorted(newest.items()) if str(row.get("created_at"))[:10] == str(day)]
+        if not rows:
+            continue
+        path = folder / "reports" / f"date={day}" / f"p={partition:02}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as file:
+            file.writelines(orjson.dumps(row) + b"\n" for row in rows)
+        found.append(Exported(path, len(rows), 0, unreadable))
+    return found
+
+
+def _newest(log: ReportLog, partition: int) -> tuple[dict[bytes, dict[str, Any]], int]:
+    """By record key, the sums of the highest version: what a reporter that was replaced still wrote is older."""
+    newest: dict[bytes, dict[str, Any]] = {}
+    unreadable = 0
+    for message in log.read(REPORT, partition):
+        key, value = message.key(), message.value()
+        if not isinstance(key, bytes):
+            continue
+        if value is None:
+            newest.pop(key, None)
+            continue
+        try:
+            row = orjson.loads(value)
+            version = int(row["version"])
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+            unreadable += 1
+            continue
+        if key not in newest or version >= newest[key]["version"]:
+            newest[key] = row
+    return newest, unreadable

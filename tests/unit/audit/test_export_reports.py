@@ -1,0 +1,83 @@
+"""Reports of a day as files: the last word on each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from pushcast.audit import export, export_reports
+from pushcast.audit.export import Exported
+from pushcast.audit.export_reports import export_reports as exported
+from pushcast.cli import report
+from pushcast.report.notes import Note
+from pushcast.report.published import key_of, value_of
+
+DAY = date(2026, 11, 27)
+NOON_MS = 1_795_780_800_000
+
+
+class Said:
+    def __init__(self, key: bytes | None, value: bytes | None) -> None:
+        self._said = key, value
+
+    def key(self) -> bytes | None:
+        return self._said[0]
+
+    def value(self) -> bytes | None:
+        return self._said[1]
+
+
+def note(name: str, planned: int, version: int, created_at: int = NOON_MS) -> Said:
+    said = Note(name, "notification", "news", created_at=created_at, planned={"apns": planned})
+    return Said(key_of(said, 1), value_of(said, 1, version, NOON_MS))
+
+
+class Log:
+    def __init__(self, *said: Said) -> None:
+        self.said = said
+
+    def read(self, topic: str, partition: int, start: int | None = None) -> Iterator[Any]:
+        return iter(self.said if partition == 1 else ())
+
+
+def lines(path: Path) -> list[tuple[str, int]]:
+    rows = map(json.loads, path.read_text().splitlines())
+    return [(row["id"], row["planned"]) for row in rows]
+
+
+def test_the_last_word_on_each_report_of_the_day_is_in_the_file_of_its_partition(tmp_path: Path) -> None:
+    day_ms = 86_400_000
+    log = Log(
+        note("b", 1, 5), note("a", 2, 6), note("b", 9, 7), note("b", 4, 6),
+        note("before", 1, 1, NOON_MS - day_ms), note("after", 1, 1, NOON_MS + day_ms),
+        note("gone", 1, 1), Said(note("gone", 1, 1).key(), None),
+        Said(b"x", b"weather"), Said(b"y", b"{}"), Said(None, b"{}"),
+    )  # fmt: skip
+    [found] = exported(log, range(3), DAY, tmp_path)
+    assert found.path == tmp_path / "reports" / "date=2026-11-27" / "p=01.jsonl"
+    assert (found.rows, found.unreadable, lines(found.path)) == (2, 2, [("a", 2), ("b", 9)])
+    first = found.path.read_bytes()
+    exported(log, range(3), DAY, tmp_path)
+    assert found.path.read_bytes() == first
+
+
+def test_the_command_names_every_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    receipts = Exported(tmp_path / "receipts.jsonl", 7, 2, 1)
+    monkeypatch.setattr(report, "connect_by_user", lambda: None)
+    monkeypatch.setattr(export, "export_day", lambda *_: [receipts])
+    monkeypatch.setattr(
+        export_reports, "export_reports_of_day", lambda *_: [Exported(tmp_path / "reports.jsonl", 3, 0, 0)]
+    )
+    text = CliRunner().invoke(report.app, ["export", "--day", "2026-11-27"])
+    assert text.exit_code == 0, text.output
+    assert f"7  {receipts.path}, 2 gone from Kafka, 1 unreadable" in text.stdout
+    assert f"3  {tmp_path / 'reports.jsonl'}" in text.stdout
+    assert "7 receipts and 3 reports in 2 files" in text.stderr
+    said = CliRunner().invoke(report.app, ["export", "--output", "json"])
+    assert [row["rows"] for row in json.loads(said.stdout)] == [7, 3]
