@@ -15,6 +15,7 @@ from pushcast.keep.revising import Revising
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.clock import Clock
+from pushcast.model.marks import mark_of
 from pushcast.model.words import Lane, Reason
 from pushcast.stream.batch import Record
 from pushcast.stream.cancelling import Cancels

@@ -28,7 +28,7 @@ from pushcast.observe.logs import configure_logging
 from pushcast.observe.loop_delay import LoopDelay
 from pushcast.observe.metrics import Metrics, Sample
 from pushcast.observe.vocabulary import Vocabulary
-from pushcast.report import published
+from pushcast.report import published, samples
 from pushcast.report.apply import BOOKS
 from pushcast.report.fetch import read_token
 from pushcast.report.follow import Follower
@@ -208,18 +208,7 @@ class ReporterProcess:
         yield Sample(MetricName.INFO, 1, (NAME, __version__))
         yield Sample(MetricName.REPORT_PARTITIONS, len(self.follower.stores))
         yield from () if self._options.standby else self._level()
-        behind = dict.fromkeys(BOOKS, 0)
-        for (topic, _), count in self.follower.behind().items():
-            behind[topic] += count
-        for topic, count in behind.items():
-            yield Sample(MetricName.REPORT_BEHIND, count, (topic,))
-        now_ms = _now_ms()
-        for partition in sorted(self.follower.stores):
-            if (as_of := self.follower.as_of(partition)) is not None:
-                yield Sample(MetricName.REPORT_AS_OF, max(0, now_ms - as_of) / 1000, (str(partition),))
-        yield Sample(MetricName.REPORT_ROWS, self.follower.row_count())
-        for place, count in self.follower.unreadable().items():
-            yield Sample(MetricName.REPORT_UNREADABLE, count, place)
+        yield from samples.of(self.follower, _now_ms())
         yield from self.webhooks.samples()
 
     def _level(self) -> Iterable[Sample]:

@@ -1,0 +1,41 @@
+"""The cases of alerts as promtool reads them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+from pushcast.observe.dashboards.alerts import ALERTS, Alert
+from pushcast.observe.dashboards.cases import AlertCase
+from pushcast.observe.dashboards.rules import texts
+
+BY_NAME: Final = {alert.name: alert for alert in ALERTS}
+
+
+def case_file(cases: Iterable[AlertCase]) -> dict[str, Any]:
+    """The file for promtool."""
+    return {
+        "rule_files": ["rules.yml", "alerts.yml"],
+        "evaluation_interval": "15s",
+        "tests": [_case(case, BY_NAME[case.alert]) for case in cases],
+    }
+
+
+def _case(case: AlertCase, alert: Alert) -> dict[str, Any]:
+    said = {name: _filled(text, case) for name, text in texts(alert).items()}
+    fires = {"exp_labels": {"severity": alert.severity, **case.labels}, "exp_annotations": said}
+    return {
+        "interval": case.interval,
+        "input_series": [{"series": series, "values": values} for series, values in case.series.items()],
+        "alert_rule_test": [
+            {"eval_time": case.quiet_at, "alertname": alert.name, "exp_alerts": []},
+            {"eval_time": case.at, "alertname": alert.name, "exp_alerts": [fires]},
+        ],
+    }
+
+
+def _filled(text: str, case: AlertCase) -> str:
+    """As Prometheus fills its templates, of which we use these three forms."""
+    text = re.sub(r"\{\{ \$labels\.(\w+) \}\}", lambda found: case.labels.get(found[1], ""), text)
+    return re.sub(r"\{\{ \$value( \| humanize\w+)? \}\}", case.value, text)
