@@ -211,6 +211,8 @@ WORDS: list[tuple[Any, str, str]] = [
         "self._fetch_max_wait_ms",
         "the long-poll is read at each plan",
     ),
+    (aiokafka.conn.AIOKafkaConnection.send, "request_struct.encode()", "fetch requests are encoded by ours"),
+    (aiokafka.conn.AIOKafkaConnection._handle_frame, "resp_type.decode(resp)", "fetch answers are decoded by ours"),
     (
         aiokafka.consumer.fetcher.Fetcher._get_actions_per_node,
         "self._max_partition_fetch_bytes",

@@ -149,18 +149,21 @@ class Release:
         every = self._queues.of(tenure)
         for gone in tenure.buckets.keys() - set(every):  # a rate with nothing that waits for it begins anew
             del tenure.buckets[gone]
+        await self._room()
         for at, queue in enumerate(every):
-            first = queue
+            # More urgent ones were looked at just now; once others have run, they are first again.
+            first, sooner = queue, list[bytes]()
             while True:
-                await self._room()
                 tenure.news.clear()
                 now_ms = tenure.time.now_ms()
                 if now_ms is None or self._held(tenure):
                     return
-                for sooner in every[:at]:
-                    self._take_all(tenure, sooner, self._queues.due(tenure, sooner, sooner, now_ms), now_ms)
+                for each in sooner:
+                    self._take_all(tenure, each, self._queues.due(tenure, each, each, now_ms), now_ms)
+                sooner = every[:at]
                 if len(tenure.firing) >= self._max_firing:
                     await tenure.news.wait()
+                    await self._room()
                     continue
                 entries = self._queues.due(tenure, queue, first, now_ms)
                 if not entries:
@@ -169,6 +172,7 @@ class Release:
                 first = entries[-1] + b"\0"
                 self._take_all(tenure, queue, entries, now_ms)
                 await asyncio.sleep(0)
+                await self._room()
 
     def _take_all(self, tenure: KeepTenure, queue: bytes, entries: Iterable[bytes], now_ms: int) -> None:
         left = left_over(queue, entries, tenure.firing, tenure.spent)
