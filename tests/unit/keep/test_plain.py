@@ -12,10 +12,11 @@ from pushcast.keep import plain_intake, release
 from pushcast.keep.plain_release import plain_dues
 from pushcast.model.words import Lane
 from pushcast.wire import topics
-from pushcast.wire.headers import CE_ID
+from pushcast.wire.headers import CE_ID, FENCE, origin
 from pushcast.wire.notices import NoticeKind
 from pushcast.wire.plain_holds import plain_hold
-from twins.keep import T0, USERS, Keeper, KeepWorld, keeper_of
+from twins.kafka import Produced
+from twins.keep import PARTITION, T0, USERS, Keeper, KeepWorld, keeper_of
 
 
 def written(world: KeepWorld) -> dict[Any, list[Any]]:
@@ -40,9 +41,15 @@ def one_step(world: KeepWorld, rnd: random.Random) -> None:
         world.notice(NoticeKind.FORGOTTEN, world.clock.now_ms(), user)
     elif dice < 0.35:
         world.limit(note_id, user=user)
+    elif dice < 0.4:
+        lane = rnd.choice(list(Lane))
+        headers = [*origin(f"plan-{lane}", PARTITION, rnd.randrange(3)), (FENCE, b"1")]
+        world.log.append(Produced(topics.keep(lane), PARTITION, None, None, headers, T0))
     else:
         due_at = T0 + rnd.choice((0, 1_000, 60_000))
-        more = rnd.choice(({}, {}, {}, {"badge": "+1"}, {"trace": "00-1"}, {"part": 1}, {"epoch": 0}, {"event": b""}))
+        more = rnd.choice(
+            ({}, {}, {}, {"badge": "+1"}, {"trace": "00-1"}, {"part": 1}, {"epoch": 0}, {"epoch": 2}, {"event": b""})
+        )
         # Of one user so many that they are counted instead of being scanned.
         note_id = f"m{rnd.randrange(99)}" if user == USERS[2] else note_id
         world.hold(note_id, due_at, user=user, lane=rnd.choice(list(Lane)), written_at=world.clock.now_ms(), **more)
