@@ -10,13 +10,17 @@ import pytest
 
 from pushcast.keep import plain_intake, release
 from pushcast.keep.plain_release import plain_dues
+from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane
 from pushcast.wire import topics
 from pushcast.wire.headers import CE_ID, FENCE, origin
 from pushcast.wire.notices import NoticeKind
 from pushcast.wire.plain_holds import plain_hold
 from twins.kafka import Produced
-from twins.keep import PARTITION, T0, USERS, Keeper, KeepWorld, keeper_of
+from twins.keep import PARTITION, PARTITIONS, T0, USERS, Keeper, KeepWorld, keeper_of
+
+#: Mostly without a timer.
+FRESH = [user for user in map(str, range(2_000)) if partition_of(user.encode(), PARTITIONS) == PARTITION]
 
 
 def written(world: KeepWorld) -> dict[Any, list[Any]]:
@@ -45,6 +49,10 @@ def one_step(world: KeepWorld, rnd: random.Random) -> None:
         lane = rnd.choice(list(Lane))
         headers = [*origin(f"plan-{lane}", PARTITION, rnd.randrange(3)), (FENCE, b"1")]
         world.log.append(Produced(topics.keep(lane), PARTITION, None, None, headers, T0))
+    elif dice < 0.6:
+        lane, due_at = rnd.choice(list(Lane)), T0 + rnd.choice((0, 30_000, 60_000))
+        for each in rnd.choices(FRESH, k=rnd.randrange(9)):
+            world.hold(note_id, due_at, user=each, lane=lane, epoch=rnd.choice((0, 1, 1, 2)))
     else:
         due_at = T0 + rnd.choice((0, 1_000, 60_000))
         more = rnd.choice(
