@@ -17,6 +17,7 @@ DEFAULT_LIMIT: Final = 20
 _DAY_MS: Final = 86_400_000
 #: How far back an app is looked through, as lists of reports reach.
 _SPAN_MS: Final = 7 * _DAY_MS
+_MAX_DIGITS: Final = 12
 #: Of a campaign, the newest ones.
 MAX_REPORTS: Final = 500
 SUBJECTS: Final = ("report", "campaign", "app")
@@ -37,7 +38,8 @@ class ExampleCalls:
         self._reports = reports
 
     async def find(self, request: Request, caller: Caller) -> Answer:
-        """GET /v1/examples?report=ID|campaign=NAME|app=APP[&reason=][&outcome=][&platform=][&limit=]."""
+        """GET /v1/examples?report=ID|campaign=NAME|app=APP[&reason=][&outcome=][&platform=]
+        [&slower_than_ms=][&limit=]."""
         query = request.query
         given = [name for name in SUBJECTS if query.get(name)]
         if len(given) != 1:
@@ -56,6 +58,7 @@ class ExampleCalls:
             _one_of(query, "platform", Platform),
             _one_of(query, "outcome", Outcome),
             query.get("reason") or None,
+            _milliseconds(query, "slower_than_ms"),
         )
         limit = limit_of(query, DEFAULT_LIMIT, MAX_EXAMPLES)
         return answer(200, await self._reports.examples(wanted, limit))
@@ -80,6 +83,15 @@ class ExampleCalls:
         # Of a broadcast, deliveries are created before its walk has begun.
         from_ms = min(since, default=now_ms - _SPAN_MS) - _DAY_MS
         return _Subject([each["id"] for each in found], from_ms, max(until, default=now_ms))
+
+
+def _milliseconds(query: Mapping[str, str], name: str) -> int | None:
+    text = query.get(name)
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > _MAX_DIGITS:
+        raise Problem("bad_request", f"{name} is a number of milliseconds")
+    return int(text)
 
 
 def _ms(text: str | None) -> int | None:

@@ -63,6 +63,7 @@ def examples_routes(examples: ExampleCalls) -> list[Route]:
                 Parameter("reason", "Only with this reason."),
                 Parameter("outcome", "Only with this outcome."),
                 Parameter("platform", "Only of this platform."),
+                Parameter("slower_than_ms", "Only accepted ones, so long after they were due.", type="integer"),
                 Parameter("limit", "At most so many, 1 to 100; 20 without it.", type="integer"),
             ),
         )

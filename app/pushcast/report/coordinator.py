@@ -182,7 +182,9 @@ class Coordinator:
         parameters = {"wanted": msgspec.json.encode(wanted).decode(), "limit": str(limit)}
         said = await self._ask.all("/examples", parameters, EXAMPLES.decode)
         missing = self._missing(said)
-        found = sorted((each for answer in said for each in answer.examples), key=lambda it: (-it[2].ended_at, it[1]))
+        # A reporter of an earlier release does not know every part of what is wanted.
+        mine = [each for answer in said for each in answer.examples if takes(wanted, each[2])]
+        found = sorted(mine, key=lambda it: (-it[2].ended_at, it[1]))
         return {
             "examples": [{"user": user, **delivery_of(name, row)} for user, name, row in found[:limit]],
             "looked_at": sum(each.looked_at for each in said),

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from pushcast.model.words import Outcome
 from pushcast.report import rows
 from pushcast.report.rows import DAY_MS, Delivery
 from pushcast.wire.examples import ExampleFilter
@@ -34,7 +35,12 @@ def takes(wanted: ExampleFilter, row: Delivery) -> bool:
         and wanted.platform in (None, row.platform)
         and wanted.outcome in (None, row.outcome)
         and wanted.reason in (None, row.reason)
+        and (wanted.slower_than_ms is None or _is_slow(row, wanted.slower_than_ms))
     )
+
+
+def _is_slow(row: Delivery, least_ms: int) -> bool:
+    return row.outcome == Outcome.ACCEPTED and row.ended_at - row.due_at >= least_ms
 
 
 class Examples(msgspec.Struct, array_like=True):

@@ -19,6 +19,7 @@ class ExampleFilter(msgspec.Struct, frozen=True):
     platform: str | None = None
     outcome: str | None = None
     reason: str | None = None
+    slower_than_ms: int | None = None  # accepted so long after they were due, or longer
 
     def needle(self) -> bytes:
         """Bytes that the row of such a delivery holds: most others need not be decoded."""

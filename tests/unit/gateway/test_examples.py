@@ -34,6 +34,10 @@ def fill(rig: Rig) -> None:
             {"campaign": "cup", "outcome": "dead"},
             ExampleFilter(CREATED_MS - DAY_MS, ENDED_MS, ["n", "m"], outcome="dead"),
         ),
+        (
+            {"report": "n", "slower_than_ms": "2000"},
+            ExampleFilter(CREATED_MS - DAY_MS, ENDED_MS, ["n"], slower_than_ms=2000),
+        ),
         ({"app": "news"}, ExampleFilter(NOW_MS - 7 * DAY_MS, NOW_MS + DAY_MS, apps=["news"])),
     ],
 )
@@ -64,6 +68,8 @@ async def test_a_key_of_one_app_sees_deliveries_of_that_app_only() -> None:
         ({"report": "n", "outcome": "lost"}, 400),
         ({"report": "n", "platform": "pager"}, 400),
         ({"report": "n", "limit": "101"}, 400),
+        ({"report": "n", "slower_than_ms": "1e3"}, 400),
+        ({"report": "n", "slower_than_ms": "9" * 13}, 400),
         ({"report": "never"}, 404),
         ({"campaign": "never"}, 404),
     ],

@@ -41,6 +41,8 @@ def users_of(store: Rows, asked: ExampleFilter, limit: int = 10) -> list[str]:
         (wanted(apps=["news"], outcome="accepted"), ["ann"]),
         (wanted(apps=["shop"]), []),
         (wanted(reason="device_un"), []),
+        (wanted(slower_than_ms=100), ["ann"]),  # the others took as long, and were not accepted
+        (wanted(slower_than_ms=101), []),
     ],
 )
 def test_deliveries_are_found_by_what_they_have_in_common(asked: ExampleFilter, users: list[str]) -> None:
