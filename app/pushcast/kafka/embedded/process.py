@@ -145,7 +145,7 @@ def defer_compiling(pid: int) -> None:
     """Lets the broker's second compiler have only the CPU that nobody else wants. Linux only.
 
     It takes a third of a broker's CPU in its first minute, while everybody waits for the broker's answers
-    (docs/decisions/0026-the-brokers-second-compiler-yields.md).
+    (docs/decisions/0028-the-brokers-second-compiler-yields.md).
     """
     for task in Path(f"/proc/{pid}/task").glob("*"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # this thread, or the broker, has just ended
