@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -72,6 +73,12 @@ class RawNotification(msgspec.Struct, forbid_unknown_fields=True):
     replay_of: str | None = None
 
 
+#: What nearly all events have: the rest of the fields is looked at together.
+_USUAL = ("id", "user", "app", "klass", "title", "body", "data", "options", "created_at", "expires_at")
+_rest_of = attrgetter(*(name for name in RawNotification.__struct_fields__ if name not in _USUAL))
+_NO_REST = _rest_of(RawNotification(""))
+
+
 class _Ping(NamedTuple):
     """What a notification of a class with `privacy: ping` becomes, but for its id."""
 
@@ -114,8 +121,9 @@ def shared_of(raw: RawNotification, classes: Mapping[str, ClassRule]) -> SharedN
     rule = classes.get(klass)
     if rule is None:
         raise unknown_class(klass, classes)
-    title, body, subtitle = raw.title or None, raw.body or None, raw.subtitle or None
-    data, locales = raw.data or None, raw.locales or None
+    title, body, data = raw.title or None, raw.body or None, raw.data or None
+    bare = _rest_of(raw) == _NO_REST  # nearly all are: one look instead of eighteen
+    subtitle, locales = (None, None) if bare else (raw.subtitle or None, raw.locales or None)
     options, ttl_ms = NO_OPTIONS, rule.ttl_ms
     override: tuple[str, ...] = ()
     if raw.options is not None:
@@ -127,20 +135,13 @@ def shared_of(raw: RawNotification, classes: Mapping[str, ClassRule]) -> SharedN
             "is required",
             "title",
         )
-    content = Content(
-        title,
-        body,
-        data or {},
-        locales or {},
-        subtitle,
-        raw.image or None,
-        raw.link or None,
-        raw.category or None,
-        raw.actions,
-        raw.platforms,
-    )
+    if bare:
+        content = Content(title, body, data or {})
+    else:
+        texts = subtitle, raw.image or None, raw.link or None, raw.category or None
+        content = Content(title, body, data or {}, locales or {}, *texts, raw.actions, raw.platforms)
     # As nearly all are: nothing in them needs a check.
-    plain = not (content.image or content.link or content.category or content.actions or content.platforms or subtitle)
+    plain = bare or content == Content(title, body, content.data, content.locales)
     plain = plain and (data is None or (RESERVED_DATA_KEY not in data and is_texts(data)))
     if not plain or locales is not None:
         check_content(content)
@@ -160,16 +161,8 @@ def shared_of(raw: RawNotification, classes: Mapping[str, ClassRule]) -> SharedN
         )
     if options.live_activity is not None:
         options = normalized(options, options.live_activity)
-    if raw.trace is not None and len(raw.trace) > MAX_TRACE_CHARS:
-        raise InvalidInput(
-            Reason.INVALID_FIELD, f"trace has {len(raw.trace)} characters; at most {MAX_TRACE_CHARS}", "trace"
-        )
-    twice = None if locales is None else collision(locales)
-    if twice is not None:
-        first, second = (tag[:MAX_QUOTED_TAG_CHARS] for tag in twice)
-        raise InvalidInput(
-            Reason.INVALID_FIELD, f"locales has {first!r} and {second!r}, which are one language tag", "locales"
-        )
+    if not bare:
+        _check_rest(raw.trace, locales)
     key = _PACK((klass, title, body, data, locales, None if options == NO_OPTIONS else options))
     more = None if plain and options == NO_OPTIONS else more_of(content, options)
     if more is not None:
@@ -178,6 +171,11 @@ def shared_of(raw: RawNotification, classes: Mapping[str, ClassRule]) -> SharedN
         raise InvalidInput(Reason.TOO_LARGE, f"the content has {len(key)} bytes; at most {MAX_CONTENT_BYTES}", "body")
     if rule.tracked:
         content = msgspec.structs.replace(content, tracked=True)
+    content_of = klass, ttl_ms, content, options, key, raw.created_at, raw.expires_at, raw.trace
+    if bare and not rule.unless_read_seconds and rule.ping_title is None and rule.sealing is None:
+        # Without the call of the class, which costs as much again: one for each chat.
+        rest = None, None, None, None, override, None, None, rule.removable, None
+        return tuple.__new__(SharedNotification, content_of + rest)
     revision = revision_of(raw.revision)
     when = raw.deliver_at, raw.deliver_local_at, raw.time_zone, raw.if_past, raw.spread_seconds
     timing = None if when == _AT_ONCE else timing_of(*when)
@@ -187,14 +185,25 @@ def shared_of(raw: RawNotification, classes: Mapping[str, ClassRule]) -> SharedN
     campaign = campaign_of(raw.campaign)
     digest_key = None if raw.digest_key is None else check_id(raw.digest_key, "digest_key")
     replay_of = None if raw.replay_of is None else check_id(raw.replay_of, "replay_of")
-    times = raw.created_at, raw.expires_at
     ping = None if rule.ping_title is None else _ping(rule.ping_title, klass, content, options)
     if rule.sealing is not None:
         refuse_unpingable(klass, options)
-    content_of = klass, ttl_ms, content, options, key, *times, raw.trace
     told = digest_key, override, rule.sealing, revision, rule.removable, replay_of
-    # Without the call of the class, which costs as much again: one for each chat.
-    return tuple.__new__(SharedNotification, (*content_of, timing, campaign, ping, *told))
+    return SharedNotification(*content_of, timing, campaign, ping, *told)
+
+
+def _check_rest(trace: str | None, locales: Mapping[str, LocalText] | None) -> None:
+    """Raises InvalidInput."""
+    if trace is not None and len(trace) > MAX_TRACE_CHARS:
+        raise InvalidInput(
+            Reason.INVALID_FIELD, f"trace has {len(trace)} characters; at most {MAX_TRACE_CHARS}", "trace"
+        )
+    twice = None if locales is None else collision(locales)
+    if twice is not None:
+        first, second = (tag[:MAX_QUOTED_TAG_CHARS] for tag in twice)
+        raise InvalidInput(
+            Reason.INVALID_FIELD, f"locales has {first!r} and {second!r}, which are one language tag", "locales"
+        )
 
 
 def in_sequence(content: Content, options: Options, key: bytes, created_at: int) -> tuple[Content, bytes]:
