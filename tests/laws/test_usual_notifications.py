@@ -41,7 +41,7 @@ usual = {
     "options": st.none() | options,
     "created_at": st.sampled_from([None, 5, "soon"]),
 }
-rest = {
+rest: dict[str, st.SearchStrategy[Any]] = {
     "subtitle": texts,
     "image": st.sampled_from([None, "", "https://example.com/a.png"]),
     "locales": st.sampled_from([None, {}, {"de": {"title": "Tor!"}}, {"de": {}, "DE": {}}]),
