@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from pushcast import __version__
+from pushcast import INTERFACE_VERSION
 from pushcast.gateway.access import APP_HEADER
 from pushcast.gateway.anonymous import SECRET_HEADER
 from pushcast.gateway.engagement import MAX_EVENTS
@@ -56,7 +56,7 @@ def document(routes: Iterable[Route], open_routes: Iterable[OpenRoute]) -> dict[
         "openapi": "3.1.0",
         "info": {
             "title": "Pushcast",
-            "version": __version__,
+            "version": INTERFACE_VERSION,
             "description": "Push notifications as a Kafka stream. A 202 says that Kafka has the record.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },

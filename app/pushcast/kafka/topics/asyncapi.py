@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import yaml
 
-from pushcast import __version__
+from pushcast import INTERFACE_VERSION
 from pushcast.kafka.topics.load import load_topology
 from pushcast.kafka.topics.model import Topic, TopicFamily, Topology
 from pushcast.kafka.topics.words import AGENT_ROLES
@@ -33,7 +33,7 @@ def document(topology: Topology, schemas: Mapping[str, Any]) -> dict[str, Any]:
         "asyncapi": "3.0.0",
         "info": {
             "title": "Pushcast",
-            "version": __version__,
+            "version": INTERFACE_VERSION,
             "description": "Push notifications as a Kafka stream: events in, pushes out, a receipt for every device.",
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },
