@@ -102,6 +102,13 @@ def lasting(found: dict[str, Any]) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name != "as_of"} for row in found["reports"]]
 
 
+async def until_listening(place: Place, slot: str) -> None:
+    log, deadline = place.folder / f"{slot}.log", time.monotonic() + DEADLINE_SECONDS
+    while "listening" not in log.read_text():
+        assert time.monotonic() < deadline, f"{slot} does not come to listen"
+        await asyncio.sleep(0.1)
+
+
 @contextlib.asynccontextmanager
 async def reporter(place: Place, slot: str, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
     command = ("-m", "pushcast", "run", "reporter", "--slot", slot)
@@ -175,6 +182,8 @@ async def test_r6_two_reporters_answer_together_and_one_takes_over_from_the_othe
     async with reporter(place, "one"):
         await asyncio.to_thread(place.until, lambda found: whole(found, NOTES))
         async with reporter(place, "two") as second:
+            # The first one alone is whole, too, as long as the second one starts.
+            await until_listening(place, "two")
             shared = await asyncio.to_thread(place.until, lambda found: whole(found, NOTES))
             second.terminate()
             assert await second.wait() == 0
