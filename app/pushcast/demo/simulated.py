@@ -14,7 +14,6 @@ from typing import IO, Any
 from pushcast.model.errors import PushcastError
 from pushcast.runtime.child import child_command
 from pushcast.simulators.configuration import provider_settings
-from pushcast.turns import take_short_turns
 
 START_SECONDS = 180.0
 STOP_SECONDS = 45.0
@@ -37,7 +36,6 @@ class Simulated:
         if not line:
             self.stop()
             raise PushcastError(f"the {platform} simulator did not start; see {self._log_file}")
-        take_short_turns(self._process.pid)  # a provider's machine is another one, and has a core for each request
         self.description: dict[str, Any] = json.loads(line)
 
     @property

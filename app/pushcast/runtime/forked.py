@@ -24,7 +24,6 @@ from pushcast.runtime.layout import ProcessPlan
 from pushcast.runtime.memory import fill_gaps, give_back, share_pools
 from pushcast.runtime.priority import stand_apart
 from pushcast.stream.stages import stages
-from pushcast.turns import take_short_turns
 from pushcast.wire.schemas import NAMES, avro_type
 
 #: What roles import sooner or later, beside the stages, each in its own memory unless it is here. None of it starts a
@@ -93,8 +92,6 @@ def run_role(plan: ProcessPlan, parent: int, settings: Callable[[], Settings] = 
         signal.signal(number, signal.SIG_DFL)
     # Its own session also keeps Ctrl-C from it, which goes to the whole foreground group: the supervisor shall hear it.
     stand_apart(plan.niceness)
-    if not plan.niceness:
-        take_short_turns()
     end_with_parent(parent)
     if sys.platform == "linux":  # else `ps` and `top` would show the supervisor's name for all of them
         ctypes.CDLL(None).prctl(PR_SET_NAME, plan.name.encode(), 0, 0, 0)

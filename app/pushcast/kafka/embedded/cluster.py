@@ -14,7 +14,6 @@ from pushcast.kafka.embedded.members import STOP_TIMEOUT_SECONDS
 from pushcast.kafka.embedded.runtime import Progress, Runtime, silent
 from pushcast.kafka.embedded.state import ClusterInfo, Layout
 from pushcast.model.plural import counted
-from pushcast.turns import take_short_turns
 
 MAX_BROKERS = 5
 #: How often a start takes other ports when another process was faster to bind the ones it chose.
@@ -161,7 +160,6 @@ def _bring_up(
             members.kill(directory, index)
         raise
     for pid in started.values():
-        take_short_turns(pid)
         process.defer_compiling(pid)
     return members.info(directory, layout, living | started)
 
