@@ -34,7 +34,8 @@ def with_rows(
         for field, word in _TOLD:
             if times := [row[field] for row in rows if row[field]]:
                 found["verdict"] = {**found["verdict"], "answer": word}
-                found["answer"] += f"; the app told that it was {word} at {min(times)}"
+                told = f"; the app told that it was {word} at {min(times)}"
+                found["answer"] = found["answer"].removesuffix(".") + told
                 break
     return found
 
