@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from pushcast.handover.reading import Spot
 from pushcast.wire.times import rfc3339
-
-Spot = tuple[str, int]  # topic, partition
 
 
 class FirstRecords:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from pushcast.stream.batch import Bounds
 from pushcast.stream.errors import RecordRefused
+from pushcast.wire.dead_letters import PlainRecord
 from pushcast.wire.headers import Headers
 
 OPEN: Final = Bounds(records=1 << 30, bytes=1 << 40)
@@ -71,17 +71,10 @@ class Memory:
         return found
 
 
-@dataclass(slots=True)
-class PastRecord:
+class PastRecord(PlainRecord):
     """A record as a stage gets it. `timestamp`: milliseconds since the epoch."""
 
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
+    __slots__ = ()
 
     @property
     def serialized_key_size(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -20,6 +20,7 @@ from pushcast.wire import topics
 from pushcast.wire.batches import encode_batch
 
 FLUSH_SECONDS: Final = 300.0
+OFFERED_SECONDS: Final = 120.0
 BODY_CHARS: Final = 800  # with title, data and quotes a payload of about 1 KB
 _MARKER: Final = MARKER.decode().strip('"')
 
@@ -51,5 +52,23 @@ def produce(cluster: BenchCluster, lane: Lane, values: Iterable[bytes]) -> None:
                 break
         producer.poll(0)
     left = producer.flush(FLUSH_SECONDS)
+    if left:
+        raise PushcastError(f"{left} send records could not be produced")
+
+
+def offer(
+    cluster: BenchCluster, topic: str, turns: int, per_second: float, made: Callable[[int], Iterable[tuple[bytes, int]]]
+) -> None:
+    """Writes what `made` gives for each turn, value and number of its partition, at this rate. Blocks for all turns,
+    and until Kafka has everything. Raises PushcastError."""
+    producer = Producer({**cluster.client, "acks": "all", "linger.ms": 0})
+    partitions = cluster.settings.kafka.partitions
+    began = time.monotonic()
+    for turn in range(turns):
+        for value, number in made(turn):
+            producer.produce(topic, value, None, number % partitions)
+        producer.poll(0)
+        time.sleep(max(0.0, began + (turn + 1) / per_second - time.monotonic()))
+    left = producer.flush(OFFERED_SECONDS)
     if left:
         raise PushcastError(f"{left} send records could not be produced")

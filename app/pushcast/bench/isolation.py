@@ -7,8 +7,6 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from confluent_kafka import Producer
-
 from pushcast.bench import campaigns, odd_targets
 from pushcast.bench.base import Options, Result, Row
 from pushcast.bench.cluster import BenchCluster, ProcessUnderTest, bench_cluster, role
@@ -91,7 +89,13 @@ class _Load:
         if not other_is_well:
             self._other.never_answer()
         start = self._process.reading()
-        self._offer(records)
+        campaigns.offer(
+            self._cluster,
+            topics.send(Platform.APNS, LANE),
+            records,
+            RECORDS_PER_SECOND,
+            lambda turn: [(_record(int(time.time() * 1000)), turn)],
+        )
         wanted = records * TARGETS
         self._arrived(self._well, wanted)
         stats = self._well.stats()
@@ -102,19 +106,6 @@ class _Load:
         if stats["accepted"] != wanted:
             raise PushcastError(f"{name}: {wanted} pushes became {stats['accepted']}")
         return row
-
-    def _offer(self, records: int) -> None:
-        producer = Producer({**self._cluster.client, "acks": "all", "linger.ms": 0})
-        topic = topics.send(Platform.APNS, LANE)
-        partitions = self._cluster.settings.kafka.partitions
-        began = time.monotonic()
-        for number in range(records):
-            producer.produce(topic, _record(int(time.time() * 1000)), None, number % partitions)
-            producer.poll(0)
-            time.sleep(max(0.0, began + (number + 1) / RECORDS_PER_SECOND - time.monotonic()))
-        left = producer.flush(ARRIVE_SECONDS)
-        if left:
-            raise PushcastError(f"{left} send records could not be produced")
 
     def _arrived(self, sink: Simulator, wanted: int) -> None:
         self._process.until(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
-
-from confluent_kafka import Producer
 
 from pushcast.bench import campaigns
 from pushcast.bench.base import Options, Row
@@ -83,7 +82,7 @@ def rows(options: Options) -> list[Row]:
 def _measured(odd: Odd, items: int, cluster: BenchCluster, process: ProcessUnderTest, sink: Simulator) -> Row:
     sink.reset()
     start = process.reading()
-    _offer(odd, items, cluster)
+    campaigns.offer(cluster, topics.send(odd.platform, LANE), items, GOOD_PER_SECOND, partial(_turn, odd))
     process.until(
         lambda: sink.stats()["accepted"] >= items, f"{odd.row}: {items} pushes arrive", ARRIVE_SECONDS, POLL_SECONDS
     )
@@ -93,21 +92,12 @@ def _measured(odd: Odd, items: int, cluster: BenchCluster, process: ProcessUnder
     return process.row(odd.row, items, start, {q: stats["latency_ms"][q] for q in ("p50", "p95", "p99")})
 
 
-def _offer(odd: Odd, items: int, cluster: BenchCluster) -> None:
-    """Blocks for `items / GOOD_PER_SECOND` seconds. Raises PushcastError when Kafka does not take a record."""
-    producer = Producer({**cluster.client, "acks": "all", "linger.ms": 0})
-    topic, partitions = topics.send(odd.platform, LANE), cluster.settings.kafka.partitions
-    began = time.monotonic()
-    for number in range(items):
-        if number % GOOD_PER_SECOND == 0:
-            for user in range(odd.users):
-                producer.produce(topic, _record(odd, _odd(odd, user)), None, user % partitions)
-        producer.produce(topic, _record(odd, _good(odd)), None, number % partitions)
-        producer.poll(0)
-        time.sleep(max(0.0, began + (number + 1) / GOOD_PER_SECOND - time.monotonic()))
-    left = producer.flush(ARRIVE_SECONDS)
-    if left:
-        raise PushcastError(f"{left} send records could not be produced")
+def _turn(odd: Odd, number: int) -> Iterator[tuple[bytes, int]]:
+    """One push to a user whose target is good, and each second one to every odd user before it."""
+    if number % GOOD_PER_SECOND == 0:
+        for user in range(odd.users):
+            yield _record(odd, _odd(odd, user)), user
+    yield _record(odd, _good(odd)), number
 
 
 def _good(odd: Odd) -> Message:
