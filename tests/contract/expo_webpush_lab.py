@@ -82,6 +82,7 @@ def expo_provider(simulator: Simulator, *, clock: Clock | None = None, **setting
         "ca_file": str(simulator.ca_file),
         "request_timeout_seconds": 5.0,
         "access_token_file": simulator.credentials["access_token_file"],
+        "quota_per_second": simulator.credentials["quota_per_second"],
     }
     tree = Settings(apps={"news": {"expo": chosen | settings}})  # type: ignore[dict-item]
     provider = build("news", "expo", tree, clock)

@@ -48,7 +48,7 @@ ACCEPTED: Final = str(Disposition.ACCEPTED)
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A row. `share` of the items asked for: what is slower gets fewer (Expo is paced at its 600 pushes a second)."""
+    """A row. `share` of the items asked for: what is slower gets fewer."""
 
     name: str
     platform: Platform

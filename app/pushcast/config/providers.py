@@ -122,6 +122,9 @@ class Apns(_Guarded):
 FCM_ENDPOINT = "https://fcm.googleapis.com"
 #: Each is a question about every device that comes by: what it does not follow is taken back.
 MAX_MIRRORED_TOPICS = 100
+EXPO_ENDPOINT = "https://exp.host"
+# A project's notifications, https://docs.expo.dev/push-notifications/sending-notifications/#limits
+EXPO_QUOTA_PER_SECOND = 600
 FCM_QUOTA_PER_MINUTE = 600_000  # per project, https://firebase.google.com/docs/cloud-messaging/scale-fcm
 
 
@@ -176,8 +179,17 @@ class Expo(ProviderSettings):
     """Expo push service; an access token where the project enforces one."""
 
     engine: Literal["httpx"] = "httpx"  # the only one
-    endpoint: str = "https://exp.host"  # an https URL in place of Expo's
+    endpoint: str = EXPO_ENDPOINT  # an https URL in place of Expo's
+    quota_per_second: int | None = Field(default=None, ge=2)  # None: 600 at Expo, unpaced at another endpoint
+    lane_weights: LaneWeights = LaneWeights()
     access_token_file: Path | None = None  # where the project asks for one: a file with the token alone
+
+    @property
+    def pushes_per_second(self) -> int | None:
+        """The project's quota, None where nothing is paced."""
+        if self.quota_per_second is None and self.endpoint.rstrip("/") == EXPO_ENDPOINT:
+            return EXPO_QUOTA_PER_SECOND
+        return self.quota_per_second
 
 
 class Webpush(ProviderSettings):

@@ -27,6 +27,7 @@ class Simulated:
     def __init__(self, platform: str, apps: Sequence[str], folder: Path, log_file: IO[bytes]) -> None:
         """Blocks until it listens. Raises PushcastError when it does not."""
         self.platform = platform
+        self._unpaced = False
         topics = [part for app in apps for part in ("--topic", f"com.example.{app}")]
         command = child_command("sim", platform, *topics, "--work-dir", str(folder))
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log_file, start_new_session=True)
@@ -62,9 +63,18 @@ class Simulated:
         each = probability / (EXPO_REQUEST_PUSHES if self.platform == "expo" else 1)
         self.control("/rules", [{"effect": "status:503", "probability": each}], "PUT")
 
+    def lift_quota(self) -> None:
+        """Expo's pushes a second are not limited, as FCM's are not at a simulator: neither here nor at the senders."""
+        if self.platform == "expo":
+            self.control("/state", {"per_second": None}, "PUT")
+            self._unpaced = True
+
     def provider_settings(self, app: str) -> dict[str, Any]:
         """The app's section of `pushcast.yaml` for this platform."""
-        return provider_settings(self.description, app)
+        settings = provider_settings(self.description, app)
+        if self._unpaced:
+            del settings["quota_per_second"]
+        return settings
 
     def freeze(self) -> None:
         """SIGSTOP: it keeps its connections and does nothing, as one without CPU."""

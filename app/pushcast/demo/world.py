@@ -91,6 +91,7 @@ class World:
             simulator = Simulated(platform, self.options.apps, self.folder / platform, self.log_file)
             stack.callback(simulator.stop)
             simulator.fail_sometimes(self.options.transient_errors)
+            simulator.lift_quota()
             self.simulators[platform] = simulator
             self._say(f"{platform} simulator at {simulator.url}")
         path = (self.options.config_file or self.folder / "pushcast.yaml").absolute()

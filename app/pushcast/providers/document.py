@@ -6,14 +6,13 @@ import sys
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from pushcast.config.providers import FCM_QUOTA_PER_MINUTE, Fcm
+from pushcast.config.providers import EXPO_QUOTA_PER_SECOND, FCM_QUOTA_PER_MINUTE, Fcm
 from pushcast.providers.apns import message as apns_message
 from pushcast.providers.apns import verdicts as apns
 from pushcast.providers.document_fields import fields_chapter
 from pushcast.providers.expo import api as expo_api
 from pushcast.providers.expo import client as expo_client
 from pushcast.providers.expo import message as expo_message
-from pushcast.providers.expo import pacer as expo_pacer
 from pushcast.providers.expo import verdicts as expo
 from pushcast.providers.fcm import message as fcm_message
 from pushcast.providers.fcm import size as fcm_size
@@ -101,7 +100,8 @@ most {LONGEST_HOLD_SECONDS:.0f} s.
 - At most {expo_message.MAX_RECIPIENTS} recipients a request, {expo_api.MAX_CONNECTIONS} requests at a time, \
 gzip above {expo_message.GZIP_ABOVE_BYTES} bytes. Pushes of different messages that wait at the same time share a \
 request.
-- At most {expo_pacer.PROJECT_PER_SECOND:g} pushes a second, times the process's share; what would wait for more than \
+- At most {EXPO_QUOTA_PER_SECOND} pushes a second and project at Expo's endpoint, or `quota_per_second`; each sender \
+has its share by partitions and `lane_weights`; what would wait for more than \
 {expo_client.MAX_WAIT_SECONDS:g} seconds goes back as `unsent` with `rate_limited`.
 - Title, body and `data` together at most {expo_message.MAX_PAYLOAD_BYTES} bytes as JSON.
 - `accepted` is Expo's ticket, its id the provider id. What Apple or Google said is in the receipt, which Expo is \

@@ -26,6 +26,7 @@ from pushcast.providers.engines.multicast import MulticastEngine
 from pushcast.providers.expo.api import ExpoApi
 from pushcast.providers.expo.client import ExpoProvider
 from pushcast.providers.expo.credentials import AccessToken as ExpoAccessToken
+from pushcast.providers.expo.pacer import Pacer, Unpaced
 from pushcast.providers.fcm.client import FcmProvider
 from pushcast.providers.fcm.credentials import AccessToken
 from pushcast.providers.fcm.subscriptions import CHANGES_PER_MINUTE, TopicSubscriptions
@@ -227,8 +228,14 @@ def _expo(app_name: str, chosen: Expo, settings: Settings, clock: Clock) -> Prov
             place.httpx_proxy,
         ),
         clock,
+        pacer=_expo_pacer(chosen, clock.monotonic_seconds()),
         collapse_by=settings.send.collapse_by,
     )
+
+
+def _expo_pacer(chosen: Expo, now_seconds: float) -> Pacer | Unpaced:
+    per_second = chosen.pushes_per_second
+    return Unpaced(now_seconds) if per_second is None else Pacer(now_seconds, per_second=per_second)
 
 
 def _pace(chosen: Fcm, clock: Clock) -> Pace | None:

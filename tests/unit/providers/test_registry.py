@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
+from pushcast.config.providers import Expo
 from pushcast.config.settings import Settings
 from pushcast.model.clock import ManualClock
 from pushcast.model.errors import ConfigurationError
@@ -21,7 +22,7 @@ from pushcast.model.words import Lane, Platform
 from pushcast.providers.client import TemplateProvider
 from pushcast.providers.pacing import share_of
 from pushcast.providers.reach import address_of
-from pushcast.providers.registry import build
+from pushcast.providers.registry import _expo_pacer, build
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
@@ -125,6 +126,23 @@ def test_fcm_is_paced_by_its_quota_and_a_simulator_is_not(
     provider.share(0.5)
     rate = None if provider.pace is None else provider.pace.rate
     assert rate == (None if per_second is None else pytest.approx(per_second / 2))
+
+
+@pytest.mark.parametrize(
+    ("changes", "wait_seconds"),
+    [
+        ({}, 0.2),
+        ({"endpoint": "https://exp.host/"}, 0.2),
+        ({"quota_per_second": 6_000}, 50 / 2_950),
+        ({"endpoint": "https://127.0.0.1:1", "quota_per_second": 600}, 0.2),
+        ({"endpoint": "https://127.0.0.1:1"}, 0.0),
+    ],
+)
+def test_expo_is_paced_by_its_quota_and_a_simulator_is_not(changes: dict[str, Any], wait_seconds: float) -> None:
+    pacer = _expo_pacer(Expo(**changes), 0.0)
+    pacer.share(0.5)
+    assert pacer.take(pacer.burst, 0.0) == 0
+    assert pacer.take(pacer.burst, 0.0) == pytest.approx(wait_seconds, abs=0.001)
 
 
 def test_lanes_share_the_quota_as_configured(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pushcast.providers.doubt import Doubt
 from pushcast.providers.expiry import epoch_seconds, expiries
 from pushcast.providers.expo.api import MAX_CONNECTIONS, RECEIPTS_PATH, ExpoApi
 from pushcast.providers.expo.message import MAX_RECIPIENTS, Recipient, is_token, render
-from pushcast.providers.expo.pacer import Pacer
+from pushcast.providers.expo.pacer import Pacer, Unpaced
 from pushcast.providers.expo.parts import SendInParts
 from pushcast.providers.expo.pushes import QueuedPush, SendCall, deliver, unsent
 from pushcast.providers.expo.receipts import MAX_IDS_PER_REQUEST, Polled
@@ -52,7 +52,7 @@ class ExpoProvider:
         api: ExpoApi,
         clock: Clock,
         *,
-        pacer: Pacer | None = None,
+        pacer: Pacer | Unpaced | None = None,
         suspicion: Suspicion | None = None,
         collapse_by: CollapseBy = "notification",
     ) -> None:

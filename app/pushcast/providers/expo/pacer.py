@@ -4,20 +4,53 @@ from __future__ import annotations
 
 from typing import Final
 
+from pushcast.config.providers import EXPO_QUOTA_PER_SECOND
+
 # https://docs.expo.dev/push-notifications/sending-notifications/#limits: 600 notifications a second and project. A
 # full bucket and a second's refill together are that.
-PROJECT_PER_SECOND: Final = 600.0
+PROJECT_PER_SECOND: Final = float(EXPO_QUOTA_PER_SECOND)
 BURST: Final = 100
+_BURSTS_A_SECOND: Final = PROJECT_PER_SECOND / BURST
 _RECOVERY_SECONDS: Final = 10.0
 _LEAST_SHARE: Final = 1 / 32
 _LEAST_PER_SECOND: Final = 0.1
+
+
+class Unpaced:
+    """No limit of ours: pushes wait only where a refusal asked for a pause. Times as in `Pacer`."""
+
+    burst: Final = BURST
+
+    def __init__(self, now: float) -> None:
+        self._not_before = now
+
+    def share(self, fraction: float) -> None:
+        """What has no limit is not divided. Raises ValueError beyond 0 and 1, as `Pacer.share`."""
+        _checked(fraction)
+
+    def take(self, count: int, now: float) -> float:
+        """The seconds that a pause still lasts; 0: `count` may leave now."""
+        return max(self._not_before - now, 0.0)
+
+    def slow_down(self, pause_seconds: float, now: float) -> None:
+        """Expo refused: a pause."""
+        self._not_before = max(self._not_before, now + pause_seconds)
+
+
+def _checked(fraction: float) -> float:
+    if not 0.0 <= fraction <= 1.0:
+        raise ValueError(f"share {fraction} is not between 0 and 1")
+    return fraction
 
 
 class Pacer:
     """At most `per_second` pushes leave within any second, `burst` of them at once. Times are monotonic seconds that
     the caller passes in."""
 
-    def __init__(self, now: float, *, per_second: float = PROJECT_PER_SECOND, burst: int = BURST) -> None:
+    def __init__(self, now: float, *, per_second: float = PROJECT_PER_SECOND, burst: int | None = None) -> None:
+        """`burst`: without one, 100 or a sixth of a smaller `per_second`. Raises ValueError unless it is less than
+        `per_second`."""
+        burst = min(BURST, max(1, int(per_second / _BURSTS_A_SECOND))) if burst is None else burst
         if per_second <= burst:
             raise ValueError("per_second must be more than burst")
         self._full_rate = per_second - burst
@@ -35,9 +68,7 @@ class Pacer:
 
     def share(self, fraction: float) -> None:
         """The part of the limit that is ours. Raises ValueError beyond 0 and 1."""
-        if not 0.0 <= fraction <= 1.0:
-            raise ValueError(f"share {fraction} is not between 0 and 1")
-        self._granted = fraction
+        self._granted = _checked(fraction)
         self._level = min(self._level, float(self.burst))
 
     @property

@@ -12,7 +12,7 @@ from pushcast.model.clock import Clock
 from pushcast.providers.doubt import Doubt
 from pushcast.providers.expo.api import SEND_PATH, ExpoApi
 from pushcast.providers.expo.message import request_body
-from pushcast.providers.expo.pacer import Pacer
+from pushcast.providers.expo.pacer import Pacer, Unpaced
 from pushcast.providers.expo.pushes import QueuedPush, by_project, deliver, leaving, result_of, ticket_result
 from pushcast.providers.expo.strangers import Strangers
 from pushcast.providers.expo.verdicts import (
@@ -30,7 +30,9 @@ from pushcast.providers.verdict import Row, Verdict, verdict_of
 class SendInParts:
     """Of one project. `max_pause_seconds`: the longest pause that a refusal may ask of the pacer."""
 
-    def __init__(self, api: ExpoApi, clock: Clock, pacer: Pacer, doubt: Doubt, max_pause_seconds: float) -> None:
+    def __init__(
+        self, api: ExpoApi, clock: Clock, pacer: Pacer | Unpaced, doubt: Doubt, max_pause_seconds: float
+    ) -> None:
         self._api = api
         self._clock = clock
         self._pacer = pacer

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushcast.providers.expo.pacer import Pacer
+from pushcast.providers.expo.pacer import Pacer, Unpaced
 
 
 def test_a_full_bucket_leaves_at_once_and_the_next_waits_for_its_turn() -> None:
@@ -80,3 +80,22 @@ def _throughput(pacer: Pacer, start: float, seconds: float) -> int:
             return spent
         if not wait:
             spent += 10
+
+
+@pytest.mark.parametrize("per_second", [7, 60, 600, 6_000])
+def test_any_quota_has_a_burst_below_it(per_second: int) -> None:
+    pacer = Pacer(0.0, per_second=per_second)
+    assert 1 <= pacer.burst < per_second
+    assert _throughput(pacer, 5.0, 10.0) == pytest.approx(10 * per_second, rel=0.35)
+
+
+def test_what_is_not_paced_waits_for_pauses_alone() -> None:
+    pacer = Unpaced(0.0)
+    pacer.share(0.1)
+    assert pacer.take(100_000, 0.0) == 0
+    pacer.slow_down(2.0, 1.0)
+    pacer.slow_down(0.5, 1.0)
+    assert pacer.take(1, 1.5) == pytest.approx(1.5)
+    assert pacer.take(100_000, 3.0) == 0
+    with pytest.raises(ValueError, match="share 1"):
+        pacer.share(1.5)
