@@ -16,6 +16,14 @@ ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 STAMP := $(VENV)/.ready
+PYTEST := $(VENV)/bin/python -m pytest
+# Tests at a time. Each worker has a Kafka, folders and ports of its own; a file stays with one worker, as its tests may
+# share what they start.
+WORKERS ?= 2
+MEASURED := tests/unit tests/laws
+STORIES := tests/faults/test_faults.py
+BESIDE = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+MEASURING = $(BESIDE) $(MEASURED) --cov --cov-report=term:skip-covered
 
 help:
 	@echo "make demo   the main job end to end on a real Kafka; ARGS=\"--devices 2000 --output json\""
@@ -45,12 +53,30 @@ $(STAMP): pyproject.toml requirements/dev.txt | $(UV)
 demo: $(STAMP)
 	@$(VENV)/bin/pushcast demo $(ARGS)
 
+# Without ARGS in three parts, all of them whatever fails: unit tests and laws are measured, and the stories of
+# tests/faults keep every core busy by themselves. With ARGS one run, one test at a time.
+# What failed can be run again with ARGS=--last-failed, unless a part broke off: then nobody knows what would have failed.
 test: $(STAMP)
-	@$(VENV)/bin/python -m pytest $(ARGS)
+ifdef ARGS
+	@$(PYTEST) $(ARGS)
+else
+	@worst=0; failed=; \
+	part() { \
+	    echo "==> tests, part $$1 of 3: $$2"; number=$$1; shift 2; code=0; $(PYTEST) "$$@" || code=$$?; \
+	    if [ $$code -gt 0 ]; then failed="$$failed $$number"; fi; \
+	    if [ $$code -gt $$worst ]; then worst=$$code; fi; \
+	}; \
+	part 1 "unit tests and laws, with the branches that they reach" $(MEASURING); \
+	part 2 "on a real Kafka, in a browser, against the simulators" --verbose $(BESIDE) $(addprefix --ignore=,$(MEASURED) $(STORIES)) tests; \
+	part 3 "kills, zombies, outages and poison under load" --verbose $(STORIES); \
+	if [ $$worst -gt 1 ]; then rm -f .pytest_cache/v/cache/lastfailed; echo "==> a part of the tests broke off (exit code $$worst)" >&2; fi; \
+	if [ $$worst -gt 0 ]; then echo "==> tests failed in part$$failed of 3" >&2; exit 1; fi; \
+	echo "==> all tests passed"
+endif
 
 # The branches that unit tests and laws reach; the threshold is in pyproject.toml.
 coverage: $(STAMP)
-	@$(VENV)/bin/python -m pytest tests/unit tests/laws --cov --cov-report=term:skip-covered $(ARGS)
+	@$(PYTEST) $(MEASURING) $(ARGS)
 
 lint: $(STAMP)
 	@$(VENV)/bin/ruff check .

@@ -70,7 +70,9 @@ def notes() -> Iterator[Poison]:
     for field in fields_of(LocalText):
         path = f"locales.de.{field}"
         yield Poison(f"{HUGE} as {path}", text(NOTE, path, b"%d" % HUGE), f"locales[...].{field}")
-    for field in set(fields_of(LiveActivity)) - {"relevance_score"}:  # which may be any number
+    for field in fields_of(LiveActivity):
+        if field == "relevance_score":
+            continue  # which may be any number
         path = f"options.live_activity.{field}"
         yield Poison(f"{HUGE} as {path}", _activity(field, b"%d" % HUGE), path)
     for number in BEYOND:
