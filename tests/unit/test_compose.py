@@ -12,9 +12,9 @@ import jsonschema
 import pytest
 import yaml
 
-from pushcast.cli.run import ProcessRole
 from pushcast.config.settings import Settings, load
 from pushcast.kafka.embedded import KAFKA_VERSION
+from pushcast.model.roles import ProcessRole
 from pushcast.model.words import Lane, Platform
 from pushcast.simulators import start
 
@@ -98,7 +98,7 @@ def test_every_role_lane_and_simulated_platform_is_there_once(settings: Settings
     senders = [("sender", platform.value) for platform in configured]
     laneless = [("registrar", ""), ("settler", ""), ("keeper", ""), ("gateway", ""), ("reporter", ""), ("console", "")]
     assert found == sorted([*laneless, *planners, *senders])
-    assert {ProcessRole(role) for role, _ in found} == set(ProcessRole) - {ProcessRole.all}
+    assert {ProcessRole(role) for role, _ in found} == set(ProcessRole)
     simulated = sorted(service["command"][1] for service in OURS.values() if service["command"][0] == "sim")
     assert simulated == [platform.value for platform in configured]
 

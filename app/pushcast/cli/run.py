@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from pushcast.config.again import loaded
+from pushcast.model.roles import DOORS, ProcessRole
 from pushcast.model.words import Lane, Platform
 
+#: Supervises a sensible set of processes on one machine.
+ALL: Final = "all"
+RUNNABLE: Final = (ALL, *ProcessRole)
 
-class ProcessRole(StrEnum):
-    """What a process can be. `all` supervises a sensible set of processes on one machine."""
 
-    all = "all"
-    registrar = "registrar"
-    planner = "planner"
-    sender = "sender"
-    settler = "settler"
-    keeper = "keeper"
-    gateway = "gateway"
-    reporter = "reporter"
-    console = "console"
+def _runnable(name: str) -> str:
+    if name not in RUNNABLE:
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, map(str, RUNNABLE)))}.")
+    return name
 
 
 def run(
-    roles: Annotated[list[ProcessRole], typer.Argument(help="Roles of this process, or all.")],
+    roles: Annotated[
+        list[str],
+        typer.Argument(
+            parser=_runnable,
+            metavar="ROLE",
+            autocompletion=lambda: list(RUNNABLE),
+            help=f"Roles of this process: {', '.join(ProcessRole)}; or all.",
+        ),
+    ],
     platform: Annotated[list[Platform] | None, typer.Option(help="Senders: only these.", show_default="all")] = None,
     lane: Annotated[list[Lane] | None, typer.Option(help="Only these lanes.", show_default="all")] = None,
     slot: Annotated[
@@ -48,10 +52,10 @@ def run(
     settings = found.settings
     lanes = list(lane or Lane)
     platforms = list(platform or Platform)
-    if one_process and ProcessRole.all not in roles:
+    if one_process and ALL not in roles:
         raise typer.BadParameter("--compact is for `run all`; several roles named together share a process anyway")
-    if ProcessRole.all in roles:
-        if roles != [ProcessRole.all]:
+    if ALL in roles:
+        if roles != [ALL]:
             raise typer.BadParameter("`all` stands alone")
         from pushcast.runtime.layout import compact, processes
         from pushcast.runtime.supervisor import supervise
@@ -61,8 +65,8 @@ def run(
     from pushcast.runtime import start
     from pushcast.runtime.layout import ProcessPlan
 
-    names = tuple(role.value for role in roles)
-    if not start.DOORS.isdisjoint(names) and len(names) > 1:
-        doors = ", ".join(sorted(start.DOORS))
+    names = tuple(roles)
+    if not DOORS.isdisjoint(names) and len(names) > 1:
+        doors = ", ".join(sorted(DOORS))
         raise typer.BadParameter(f"{doors} have a process of their own: name no role beside them")
     raise typer.Exit(start.run(settings, ProcessPlan("-".join(names), names, tuple(lanes), tuple(platforms), slot)))

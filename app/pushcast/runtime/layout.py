@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pushcast.config.settings import Settings
+from pushcast.model.roles import BY_LANE, DOORS, OF_PLATFORMS, ProcessRole
 from pushcast.model.words import Lane, Platform
 
 SLOT = "local"
@@ -41,11 +42,11 @@ class ProcessPlan:
 def processes(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[ProcessPlan]:
     """Planners and senders have a process per lane: an urgent record never waits behind another lane's work in its own.
 
-    What no lane has, registrar, settler and keeper, is one process.
+    The roles that are not by lane share one process.
     """
     senders = _sent_to(settings, platforms)
     # Nothing waits for them within a second, so they share a process: each one more takes 40 MB.
-    background = ("registrar", *(("settler",) if senders else ()), "keeper")
+    background = tuple(role for role in _stages(senders) if role not in BY_LANE)
     plans = [ProcessPlan("-".join(background), background, slot=SLOT, niceness=BACKGROUND_NICENESS)]
     for lane in lanes:
         nice = NICENESS[lane]
@@ -61,9 +62,14 @@ def compact(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platf
     It takes a third of the memory. Lanes then share a loop and an OS priority, and an error that ends a role ends all.
     """
     senders = _sent_to(settings, platforms)
-    roles = ("registrar", "planner", *(("sender", "settler") if senders else ()), "keeper")
+    roles = _stages(senders)
     plan = ProcessPlan("-".join(roles), roles, tuple(lanes), senders or tuple(Platform), SLOT)
     return [plan, *_doors(settings)]
+
+
+def _stages(senders: Sequence[Platform]) -> tuple[ProcessRole, ...]:
+    """The roles that run stages, where these platforms are sent to."""
+    return tuple(role for role in ProcessRole if role not in DOORS and (senders or role not in OF_PLATFORMS))
 
 
 def _doors(settings: Settings) -> list[ProcessPlan]:

@@ -24,6 +24,7 @@ from pushcast.kafka.positions import Positions
 from pushcast.kafka.reach import warn_without_broker
 from pushcast.kafka.topics.facts import ClusterFacts, check_cluster
 from pushcast.model.clock import SystemClock
+from pushcast.model.roles import BY_LANE
 from pushcast.model.words import Lane, Platform
 from pushcast.observe.logs import configure_logging
 from pushcast.observe.rate_limit import RateLimitFilter
@@ -98,7 +99,7 @@ def linger_seconds(roles: Sequence[str]) -> float:
 def process_name(roles: Sequence[str], lanes: Sequence[Lane]) -> str:
     """`planner-urgent`, `registrar`, `planner-sender`: how the process is called in logs and in `<data_dir>/run`."""
     name = "-".join(roles)
-    if len(lanes) < len(Lane) and set(roles) - {"registrar", "settler", "keeper"}:
+    if len(lanes) < len(Lane) and not BY_LANE.isdisjoint(roles):
         name += "-" + "-".join(lanes)
     return name
 

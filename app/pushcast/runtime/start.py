@@ -5,13 +5,8 @@ A fork that went through the command line made its own copy of 4 MB that it shar
 
 from __future__ import annotations
 
-from typing import Final
-
 from pushcast.config.settings import Settings
 from pushcast.runtime.layout import ProcessPlan
-
-#: Each has a process of its own.
-DOORS: Final = frozenset({"gateway", "reporter", "console"})
 
 
 def run(settings: Settings, plan: ProcessPlan) -> int:

@@ -14,8 +14,8 @@ import jsonschema
 import pytest
 import yaml
 
-from pushcast.cli.run import ProcessRole
 from pushcast.config.settings import Settings, load
+from pushcast.model.roles import ProcessRole
 from pushcast.model.words import Platform
 from pushcast.stream.stages import readings
 
@@ -65,7 +65,7 @@ def settings(values: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
 def test_o6_a_value_set_follows_the_charts_schema(values: Path) -> None:
     tree = merged(VALUES, yaml.safe_load(values.read_text()))
     jsonschema.validate(tree, SCHEMA, cls=jsonschema.Draft202012Validator)
-    assert set(tree["roles"]) >= set(ProcessRole) - {ProcessRole.all}
+    assert set(tree["roles"]) >= set(ProcessRole)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from pushcast.kafka.topics.model import Topology
-from pushcast.kafka.topics.words import Role
+from pushcast.kafka.topics.words import ROLES
 from pushcast.stream.stages import group_patterns
 
 #: The first line of the generated part of docs/operations.md, and its last.
@@ -24,7 +24,7 @@ def render(topology: Topology) -> str:
         "| role | READ | WRITE | also READ, because it reads its outputs back | READ of groups |",
         "|---|---|---|---|---|",
     ]
-    for role in (role for role in Role if role in GROUPS):
+    for role in (role for role in ROLES if role in GROUPS):
         read = {topic.family.name for topic in topology.for_consumer(role) if topic.source is None}
         written = {_name(topic.family.name, topic.source) for topic in topology.for_producer(role)}
         back = {name for name in written if not name.endswith(".dlq")} - read

@@ -7,7 +7,7 @@ import re
 from pushcast.kafka.topics.access import GROUPS
 from pushcast.kafka.topics.load import file_name
 from pushcast.kafka.topics.model import DAY_SECONDS, TopicFamily, Topology
-from pushcast.kafka.topics.words import AGENT_ROLES, Role
+from pushcast.kafka.topics.words import AGENT_ROLES, ROLES, Role
 
 GRAPH_FILE = "GRAPH.md"
 
@@ -68,7 +68,7 @@ def render(topology: Topology) -> str:
 
 def _there() -> list[Role]:
     """People, and the roles that a command starts; the topology names others for the stages to come."""
-    return [role for role in Role if role not in AGENT_ROLES or role in GROUPS]
+    return [role for role in ROLES if role not in AGENT_ROLES or role in GROUPS]
 
 
 def _node(family: TopicFamily) -> str:

@@ -10,9 +10,9 @@ from itertools import product
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
 
-from pushcast.kafka.topics.words import AGENT_ROLES, Partitioning, PersonalData, Role
+from pushcast.kafka.topics.words import AGENT_ROLES, Outsider, Partitioning, PersonalData, Role, role_of
 from pushcast.model.words import Lane, Platform
 from pushcast.wire.topics import RetryDelay, dead_letter
 
@@ -57,8 +57,8 @@ class TopicFamily(BaseModel):
     lanes: tuple[Lane, ...] = ()
     platforms: tuple[Platform, ...] = ()
     delays: tuple[RetryDelay, ...] = ()
-    producers: Annotated[tuple[Role, ...], Field(min_length=1)]
-    consumers: Annotated[tuple[Role, ...], Field(min_length=1)]
+    producers: Annotated[tuple[Annotated[Role, PlainValidator(role_of)], ...], Field(min_length=1)]
+    consumers: Annotated[tuple[Annotated[Role, PlainValidator(role_of)], ...], Field(min_length=1)]
     partitions: Literal["kafka.partitions"] | Annotated[int, Field(ge=1, strict=True)]
     cleanup: Literal["delete", "compact", "compact,delete"]
     retention_seconds: int | None = Field(default=None, ge=3600)
@@ -122,7 +122,13 @@ class TopicFamily(BaseModel):
             if self.dead_letter_twin:
                 agents = tuple(role for role in self.consumers if role in AGENT_ROLES)
                 yield Topic(
-                    dead_letter(name), self, agents, (Role.OPERATORS,), fixed, self._dead_letter_settings(), source=name
+                    dead_letter(name),
+                    self,
+                    agents,
+                    (Outsider.OPERATORS,),
+                    fixed,
+                    self._dead_letter_settings(),
+                    source=name,
                 )
 
     def _settings(self) -> dict[str, str]:

@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeAlias
+
+from pushcast.model.roles import ProcessRole
 
 
-class Role(StrEnum):
-    """Who reads and writes topics. The first eight are processes of ours."""
+class Outsider(StrEnum):
+    """Who reads and writes topics besides our processes."""
 
-    REGISTRAR = "registrar"
-    PLANNER = "planner"
-    SENDER = "sender"
-    SETTLER = "settler"
-    KEEPER = "keeper"
-    REPORTER = "reporter"
-    GATEWAY = "gateway"
-    CONSOLE = "console"
     APPLICATIONS = "applications"  # programs of the product's users
     OPERATORS = "operators"  # people with `pushcast send`, `device import`, `device show`, dead-letter tools
     AUDIT = "audit"
 
 
-AGENT_ROLES: Final = frozenset(
-    {
-        Role.REGISTRAR,
-        Role.PLANNER,
-        Role.SENDER,
-        Role.SETTLER,
-        Role.KEEPER,
-        Role.REPORTER,
-        Role.GATEWAY,
-        Role.CONSOLE,
-    }
-)
+#: Who reads and writes topics.
+Role: TypeAlias = ProcessRole | Outsider
+AGENT_ROLES: Final = frozenset(ProcessRole)
+ROLES: Final[tuple[Role, ...]] = (*ProcessRole, *Outsider)
+
+
+def role_of(name: object) -> Role:
+    """The role that a topic's file names. Raises ValueError, which says which there are."""
+    for role in ROLES:
+        if role == name:
+            return role
+    raise ValueError(f"{name!r} is not one of {', '.join(map(str, ROLES))}")
 
 
 class PersonalData(StrEnum):
