@@ -23,13 +23,13 @@ from pushcast.handover.runner import Handover
 from pushcast.handover.standing import decode
 from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.model.clock import ManualClock
-from pushcast.observe.probes import readiness
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.batch import TP, Batch, Bounds, Committed
 from pushcast.stream.stage import Stage
 from pushcast.transport import commits
 from pushcast.transport.app import add_batch_stage, make_app
 from pushcast.transport.host import run_apps, state
+from pushcast.transport.probes import readiness
 from pushcast.wire.headers import Headers
 
 

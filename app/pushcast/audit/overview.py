@@ -16,7 +16,7 @@ from pushcast.handover.reading import Span, SpanReader
 from pushcast.kafka.clients import client_config, open_admin
 from pushcast.kafka.positions import Members, Positions, Spot, unfinished
 from pushcast.kafka.transactions import open_since
-from pushcast.observe.probes import TRANSACTION_SECONDS
+from pushcast.transport.probes import TRANSACTION_SECONDS
 from pushcast.wire import topics
 from pushcast.wire.headers import is_data
 from pushcast.wire.newer import INTERNAL, newer_schema

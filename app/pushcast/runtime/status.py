@@ -10,16 +10,17 @@ from typing import Any
 from pushcast import __version__
 from pushcast.config.settings import Settings
 from pushcast.kafka.outbox import KafkaOutbox
-from pushcast.observe import sources
 from pushcast.observe.catalogue import MetricName
 from pushcast.observe.health import HealthServer
 from pushcast.observe.loop_delay import LoopDelay
 from pushcast.observe.metrics import Sample
-from pushcast.observe.probes import Liveness, readiness
 from pushcast.observe.rate_limit import RateLimitFilter
 from pushcast.runtime.hosted import Hosted
+from pushcast.runtime.samples import app_samples, cancel_samples, control_samples
 from pushcast.stream.assignment import boottime_seconds
-from pushcast.transport.host import AppState, state
+from pushcast.transport.app_state import AppState
+from pushcast.transport.host import state
+from pushcast.transport.probes import Liveness, readiness
 from pushcast.transport.watch import TopicWatch
 
 #: On top of the longest wait: a handler may wait out a slow broker or provider.
@@ -117,13 +118,13 @@ class Status:
             yield Sample(MetricName.LOG_LINES_SUPPRESSED, self._logs.total)
         now_ms, now_seconds = time.time_ns() // 1_000_000, boottime_seconds()
         for group in self._states():
-            yield from sources.transport(group, now_ms, now_seconds)
+            yield from app_samples(group, now_ms, now_seconds)
             for table in hosted.tables[group.name]:
                 if group.recovered:
                     rows = sum(table.count(number) for number in {part.partition for part in group.partitions})
                     yield Sample(MetricName.TABLE_ROWS, rows, (group.name,))
-        yield from sources.control(hosted.control)
-        yield from sources.cancels(hosted.cancels)
+        yield from control_samples(hosted.control)
+        yield from cancel_samples(hosted.cancels)
 
 
 def longest_wait_seconds(hosted: Hosted) -> float:

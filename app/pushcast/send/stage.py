@@ -9,11 +9,11 @@ from pushcast.config.settings import Settings
 from pushcast.kafka.permits import Permits
 from pushcast.model.clock import SystemClock
 from pushcast.model.words import Lane, Platform
-from pushcast.observe import sources
 from pushcast.observe.catalogue import MetricName
 from pushcast.observe.metrics import Sample
 from pushcast.observe.stage_counters import takeovers
 from pushcast.observe.tracing import spans_of, tracer
+from pushcast.providers.pool_samples import pool_samples
 from pushcast.providers.port import GivesUpHosts, Pooled, Provider, WithCredential
 from pushcast.send.agent import SendStage
 from pushcast.send.budget import Budget
@@ -149,6 +149,6 @@ class Senders:
         for platform, providers in self._providers.items():
             for name, provider in providers.items():
                 if isinstance(provider, Pooled):
-                    yield from sources.pools(name, platform, provider.pools())
+                    yield from pool_samples(name, platform, provider.pools())
                 if isinstance(provider, WithCredential) and (ends := provider.credential_expires_at()) is not None:
                     yield Sample(MetricName.CREDENTIAL_EXPIRES, ends, (name, platform))

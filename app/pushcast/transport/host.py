@@ -5,45 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, cast
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import faust
 
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.fatal import EXIT_CODE, end_process
-from pushcast.stream.stage import PartitionState
+from pushcast.transport.app_state import AppState
 from pushcast.transport.consumer import BatchConsumer
 from pushcast.transport.jumps import TopicMadeAnew
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class AppState:
-    """What health and metrics show of one App."""
-
-    name: str
-    assigned: bool  # the group has given it its share (which may be nothing)
-    recovered: bool  # tables are up to date and streams run
-    partitions: list[PartitionState]
-    last_heartbeat_at: float  # CLOCK_BOOTTIME seconds, 0 before the first
-    problems: Sequence[str] = ()  # why the App cannot work, one sentence each
-    earlier: Mapping[str, int] = field(default_factory=dict)  # records in a schema of an earlier release, by topic
-    jumped: Mapping[str, int] = field(default_factory=dict)  # offsets that retention took unhandled, by topic
-    held_seconds: Mapping[str, float] = field(default_factory=dict)  # `topic[partition]` before an open transaction
-
-    @property
-    def lag_records(self) -> int | None:
-        """Sum over the partitions; None while any is unknown."""
-        lags = [state.lag_records for state in self.partitions]
-        return None if None in lags else sum(cast("list[int]", lags))
-
-    @property
-    def oldest_unfinished_at_ms(self) -> int | None:
-        """Kafka timestamp of the oldest record that is fetched and not done."""
-        return min((at for state in self.partitions if (at := state.oldest_unfinished_at_ms) is not None), default=None)
 
 
 def state(app: faust.App) -> AppState:

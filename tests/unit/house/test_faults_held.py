@@ -114,7 +114,9 @@ HELD: dict[str, tuple[str, ...]] = {
         "unit/transport/test_folders.py::test_a_second_process_is_refused_with_the_pid_of_the_first_and_a_killed_one_leaves_nothing",
     ),
     "P1-4": ("flow/test_table.py::test_a_copy_that_is_broken_or_stale_is_rebuilt",),
-    "P1-5": ("unit/observe/test_probes.py::test_a_group_without_a_heartbeat_for_longer_than_its_session_is_not_ready",),
+    "P1-5": (
+        "unit/transport/test_probes.py::test_a_group_without_a_heartbeat_for_longer_than_its_session_is_not_ready",
+    ),
     "P1-6": ("unit/kafka/test_clients.py::test_lines_of_a_client_go_to_our_log",),
     "P1-7": ("unit/cli/test_nouns.py::test_what_a_kafka_client_raises_is_a_sentence_and_exit_code_1",),
     "P2-8": ("flow/test_up.py::test_the_commands_that_the_readme_shows_beside_it_work_when_pasted_as_a_block",),

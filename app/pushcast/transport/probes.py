@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from pushcast.observe.sources import GroupFigures, lag_known
+from pushcast.transport.app_state import AppState
 
 #: A transaction that is open for longer is worth a word.
 TRANSACTION_SECONDS = 10.0
 
 
-def readiness(groups: Iterable[GroupFigures], now_seconds: float, session_timeout_seconds: float) -> list[str]:
+def readiness(groups: Iterable[AppState], now_seconds: float, session_timeout_seconds: float) -> list[str]:
     """Why the process cannot do its work (yet): a group without assignment or heartbeat, tables in recovery, a lag not
     known, a record of a later release. `now_seconds`: CLOCK_BOOTTIME."""
     problems = []
@@ -36,7 +36,7 @@ def readiness(groups: Iterable[GroupFigures], now_seconds: float, session_timeou
             problems.append(f"{group.name}: no partitions assigned yet")
         elif not group.recovered:
             problems.append(f"{group.name}: tables are recovering or partitions are being prepared")
-        elif not lag_known(group):
+        elif not group.lag_known:
             problems.append(f"{group.name}: the end of the log is not known yet")
     return problems
 
@@ -65,7 +65,7 @@ class Liveness:
         self._boottime_seconds = boottime_seconds
         self._marks: dict[tuple[str, str, int], _Mark] = {}
 
-    def problems(self, groups: Sequence[GroupFigures]) -> list[str]:
+    def problems(self, groups: Sequence[AppState]) -> list[str]:
         """Partitions without progress for longer than `stall_seconds`. Call it regularly: it compares with the last."""
         now = self._boottime_seconds()
         marks: dict[tuple[str, str, int], _Mark] = {}
