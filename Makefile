@@ -27,7 +27,7 @@ MEASURING = $(BESIDE) $(MEASURED) --cov --cov-report=term:skip-covered
 
 help:
 	@echo "make demo   the main job end to end on a real Kafka; ARGS=\"--devices 2000 --output json\""
-	@echo "make test   all tests; ARGS=\"-k ledger\" picks some"
+	@echo "make test   all tests, two at a time, WORKERS=1 for one; ARGS=\"-k ledger\" picks some"
 	@echo "make coverage  unit tests and laws with their branch coverage; fails below the threshold"
 	@echo "make lint   ruff, mypy, import-linter"
 	@echo "make bench  ARGS=\"plan --shape alert\"; see docs/benchmarks.md"

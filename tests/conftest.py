@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -23,10 +24,20 @@ def event_loop_policy() -> asyncio.AbstractEventLoopPolicy:
     return uvloop.EventLoopPolicy()
 
 
+@pytest.fixture(autouse=True)
+def signals_as_before() -> Iterator[None]:
+    """A test that hosts Apps takes signals for its loop. What the next one forks must end by them all the same."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        if handler is not None:  # None: not one of Python's
+            signal.signal(number, handler)
+
+
 @pytest.fixture(scope="session")
 def kafka_cluster() -> Iterator[Cluster]:
-    """One embedded broker for the run. A broker that does not start is an error of every test that needs it, never a
-    skip."""
+    """One embedded broker for the run, or for each worker of a run with several. A broker that does not start is an
+    error of every test that needs it, never a skip."""
     with temporary_cluster() as cluster:
         yield cluster
 

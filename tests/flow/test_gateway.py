@@ -145,7 +145,6 @@ async def post_until_the_end(gate: Gateway, key: str, first: int) -> dict[str, i
     return answered
 
 
-@pytest.mark.timeout(180)
 async def test_g1_g12_g13_a_key_opens_the_door_until_it_is_disabled(place: Place) -> None:
     key_id, key = place.new_key("--label", "newsroom")
     async with gateway(place) as gate:
@@ -175,7 +174,6 @@ async def _until(client: httpx.AsyncClient, status: int) -> None:
         await asyncio.sleep(0.1)
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 async def test_g21_g22_what_was_answered_is_on_kafka_however_the_gateway_ends(
     place: Place, number: signal.Signals
@@ -193,7 +191,6 @@ async def test_g21_g22_what_was_answered_is_on_kafka_however_the_gateway_ends(
     assert {record: event(each) for record, each in answered.items()} == {each: written.get(each) for each in answered}
 
 
-@pytest.mark.timeout(180)
 async def test_g19_g20_an_outage_is_told_and_a_repeat_after_it_is_written(place: Place) -> None:
     _, key = place.new_key()
     async with gateway(place) as gate, gate.client(key) as client:

@@ -108,7 +108,6 @@ def story(cluster: BenchCluster, unique: Callable[[str], str]) -> Story:
     return Story(cluster, unique("plan"))
 
 
-@pytest.mark.timeout(240)
 def test_an_orderly_stop_loses_and_doubles_nothing_and_a_kill_loses_nothing(story: Story) -> None:
     story.register(*story.users)
     with story.planner() as process:
@@ -131,7 +130,6 @@ def test_an_orderly_stop_loses_and_doubles_nothing_and_a_kill_loses_nothing(stor
     assert Counter(note for note, total, _ in story.planned() if total)["after"] == USERS
 
 
-@pytest.mark.timeout(120)
 def test_a_registration_a_moment_after_the_event_and_bad_records_beside_it(story: Story) -> None:
     ann, bob, cee = story.users[:3]
     away = (home(cee) + 1) % PARTITIONS

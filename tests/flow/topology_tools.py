@@ -13,7 +13,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-DEADLINE_SECONDS = 30
+DEADLINE_SECONDS = 90
 
 
 def settings_of(admin: AdminClient, topic: str) -> dict[str, str]:
