@@ -17,6 +17,12 @@ settings.register_profile("loaded", parent=settings(), deadline=None, suppress_h
 settings.load_profile("loaded")
 
 
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_handlecrashitem(crashitem: str) -> None:
+    """The run ends: tests that this worker had still to run may never run, and nobody would miss them."""
+    pytest.exit(f"{crashitem} ended the process of its worker", returncode=pytest.ExitCode.INTERRUPTED)
+
+
 @pytest.fixture(scope="session")
 def event_loop_policy() -> asyncio.AbstractEventLoopPolicy:
     """Tests run on the loop that roles run on. It reads more at once than asyncio's own, counts time in milliseconds,
