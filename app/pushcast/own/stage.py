@@ -21,6 +21,8 @@ from pushcast.stream.table import Table
 from pushcast.wire import groups
 
 BOUNDS: Final = Bounds(records=10_000, bytes=4 << 20)
+#: A token that moves may take some milliseconds more; claims and marks come as few at a time as they were written.
+FETCH: Final = {"gather_ms": 5}
 
 
 def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:
@@ -52,5 +54,6 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             build=made,
             tables=(TableSpec(names.owner, name="owners", writer=STAGE, by_key=True),),
             produces=(names.owner, names.evict, names.token_topics),
+            fetch=FETCH,
         )
     ]

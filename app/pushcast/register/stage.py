@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
@@ -27,6 +28,9 @@ from pushcast.stream.table import Table
 from pushcast.stream.token_keys import KeyringFile
 from pushcast.wire import groups, topics
 from pushcast.wire.keyring import KeyringRole
+
+#: A registration may take some milliseconds more; its rows come back as few at a time as they were written.
+FETCH: Final = {"gather_ms": 5}
 
 
 def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:
@@ -72,6 +76,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             tables=(TableSpec(names.device, writer=STAGE),),
             produces=(names.device, names.hold, names.claim, topics.keep(Lane.URGENT)),
             waits_seconds=settings.devices.hold_seconds,
+            fetch=FETCH,
         )
     ]
 

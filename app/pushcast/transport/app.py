@@ -42,6 +42,7 @@ def make_app(
     max_poll_records: int = 2000,
     max_partition_fetch_bytes: int = 262_144,
     fetch_max_wait_ms: int = 500,
+    gather_ms: int = 0,
     session_timeout_seconds: float = 10.0,
     heartbeat_interval_seconds: float = 1.0,
     rebalance_timeout_seconds: float = REBALANCE_TIMEOUT_SECONDS,
@@ -50,6 +51,7 @@ def make_app(
 
     `slot` is a stable name of this process among its peers: it gives static membership (a restart within the session
     timeout moves no partition) and a data directory of its own. Two processes must not share a data directory.
+    `gather_ms`: how long records come together behind an answer that had few of them (`gathering`).
     `bootstrap_servers` is `host:port`, several with commas. Raises ConfigurationError for values that cannot work.
     """
     if heartbeat_interval_seconds * 3 > session_timeout_seconds:
@@ -90,6 +92,7 @@ def make_app(
     app.finalize()
     transport = BatchTransport(app.conf.broker_consumer, app)
     transport.fetch_max_wait_ms = fetch_max_wait_ms
+    transport.gather_ms = gather_ms
     app.transport = transport
     app.producer_transport = BatchTransport(app.conf.broker_producer, app)
     return app

@@ -22,6 +22,7 @@ from pushcast.stream.stage import BatchStage, PartitionState
 from pushcast.stream.tracker import Record
 from pushcast.transport.commits import Commits
 from pushcast.transport.entries import Entries, StageEntry
+from pushcast.transport.gathering import gather_seconds
 from pushcast.transport.jumps import Jump, LogCut, log_jump
 from pushcast.transport.owned import OwnedPartitions
 from pushcast.transport.partition import Partition
@@ -152,6 +153,8 @@ class BatchConsumer(Consumer):
                     self.waits.hold(fetched.held, boottime_seconds())
                 if recovering:
                     await self._tables.check_end(bool(fetched.records))
+                elif pause := gather_seconds(self._transport.gather_ms, map(len, fetched.records.values())):
+                    await asyncio.sleep(pause)
         except ConsumerStoppedError:
             if not self.app.should_stop:
                 raise

@@ -33,5 +33,9 @@ class Entries(Protocol):
         """How long a broker may hold a fetch back that has nothing to bring."""
 
     @property
+    def gather_ms(self) -> int:
+        """How long the consumer lets records come together after an answer that had few (`gathering`); 0: it does not."""
+
+    @property
     def on_id_lost(self) -> IdLost | None:
         """Awaited on the App's loop before a static id that was lost is taken again."""

@@ -29,6 +29,7 @@ class BatchTransport(Transport):
         super().__init__(*args, **kwargs)
         self.stages: dict[str, StageEntry] = {}
         self.fetch_max_wait_ms = 500
+        self.gather_ms = 0
         self.on_id_lost: IdLost | None = None
 
 
