@@ -20,14 +20,13 @@ from pushcast.audit.broadcasts import BroadcastBooks, FoundBroadcast
 from pushcast.audit.progress import Progress
 from pushcast.bench.base import Options, Result, Row
 from pushcast.bench.cluster import BenchCluster, bench_cluster
-from pushcast.bench.planning import APP, load_devices
+from pushcast.bench.planning import APP, TOPICS, load_devices
 from pushcast.bench.sink import Simulator, simulator
 from pushcast.bench.steady import PER_SECOND, SteadyEvents, quantiles
 from pushcast.bench.whole import Whole, run_all, used
 from pushcast.kafka.intake import put_one
 from pushcast.kafka.switchboard import write
 from pushcast.model.errors import PushcastError
-from pushcast.model.ids import BUCKETS
 from pushcast.model.words import Lane, Platform
 from pushcast.runtime.layout import processes
 from pushcast.wire import topics
@@ -45,11 +44,13 @@ MEMORY_ROW: Final = "broadcast/memory"
 BEHIND_ROW: Final = "broadcast/behind"
 BEHIND_PER_SECOND: Final = 2.0
 STOP_ROW: Final = "broadcast/stop"
-MEMORY_SHARES: Final = (100, 1_000)  # of 10,000 buckets; all of them come last
+#: One device in so many follows a topic of its own, which the walk finds without decoding the rows of the others. All
+#: devices come last.
+MEMORY_SHARES: Final = (100, 10)
 PLANNER: Final = f"planner-{LANE}"
 CODES: Final = "codes"  # the app of the urgent events
 USERS: Final = range(1, 2_000, 2)  # those whose device is on APNs (`planning.device_rows`)
-WARM_UP_EVENTS: Final = 1_000
+WARM_UP_EVENTS: Final = 500  # a fresh broker compiles its request path during its first 300 requests
 STOPPED: Final = "stopped"
 STOP_AFTER_SECONDS: Final = 1.0
 STILL_SECONDS: Final = 5.0  # without a request: the last one has left
@@ -81,12 +82,12 @@ def run(options: Options) -> Result:
         setup["partitions"] = cluster.settings.kafka.partitions
         options.say(f"{items} devices into their topic")
         now_ms = time.time_ns() // 1_000_000
-        load_devices(cluster, range(items), now_ms)
+        load_devices(cluster, range(items), now_ms, follows=_follows)
         load_devices(cluster, USERS, now_ms, app=CODES)
         plans = processes(cluster.settings, list(Lane), list(Platform))
         whole = stack.enter_context(run_all(cluster, sims, plans))
         events = SteadyEvents(cluster, codes, CODES, USERS, whole.roles.check)
-        options.say("warming up with one device in a hundred")
+        options.say("warming up with one device in a hundred, and with one in ten")
         events.run("warm", lambda count: count < WARM_UP_EVENTS)
         memory = [_memory(cluster, whole, share, items) for share in MEMORY_SHARES]
         options.say(f"{NAME}: {items} devices")
@@ -120,10 +121,20 @@ def _all(cluster: BenchCluster, whole: Whole, events: SteadyEvents, behind: Stea
 
 
 def _memory(cluster: BenchCluster, whole: Whole, share: int, items: int) -> Row:
-    """After a walk that plans for about `share` of 10,000 devices."""
-    audience = {"where": {"bucket": {"salt": "warm", "from": 0, "to": share}}}
-    planned = _through(cluster, f"share-{share}", audience, WARM_UP_SECONDS).to_dict()["planned"]
-    return _memory_of(whole, items * share // BUCKETS, planned)
+    """After a walk that plans for one device in `share`."""
+    planned = _through(cluster, f"share-{share}", {"topics": [_topic(share)]}, WARM_UP_SECONDS).to_dict()["planned"]
+    return _memory_of(whole, -(-items // share), planned)
+
+
+def _topic(share: int) -> str:
+    return f"one-in/{share}"
+
+
+def _follows(number: int) -> tuple[str, ...]:
+    """Topics of a device: what all follow, and what one in so many does."""
+    if number % min(MEMORY_SHARES):
+        return TOPICS
+    return *TOPICS, *(_topic(share) for share in MEMORY_SHARES if not number % share)
 
 
 def _memory_of(whole: Whole, size: int, planned: int) -> Row:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -25,11 +25,25 @@ FLUSH_SECONDS = 300.0
 TTL_MS = 3_600_000
 SEED = 11
 
+#: What every device follows.
+TOPICS = ("team/7",)
+
 Produced = tuple[int, bytes, bytes]  # partition, key, value
+#: What the device of a user of this number follows.
+Follows = Callable[[int], tuple[str, ...]]
+
+
+def all_alike(_: int) -> tuple[str, ...]:
+    """Every device follows the same."""
+    return TOPICS
 
 
 def device_rows(
-    users: Iterable[int], now_ms: int, schema: AvroType | None = None, app: str = APP
+    users: Iterable[int],
+    now_ms: int,
+    schema: AvroType | None = None,
+    app: str = APP,
+    follows: Follows = all_alike,
 ) -> Iterator[tuple[bytes, bytes, bytes]]:
     """(user, row key, row) of one device per user, APNs and FCM in turn, with every field filled in.
 
@@ -46,7 +60,7 @@ def device_rows(
             platform, address = "fcm", f"{rng.getrandbits(132):033x}:APA91b{rng.getrandbits(400):0100x}".encode()
         row = DeviceRow(
             app, device, platform, "token", address, "", token_hash(address), "active", now_ms, now_ms, "de-DE",
-            "Europe/Berlin", "7.1", ("team/7",),
+            "Europe/Berlin", "7.1", follows(number),
         )  # fmt: skip
         yield user.encode(), device_row_key(user, app, device), encode(row)
 
@@ -57,12 +71,17 @@ def _encode_as(schema: AvroType, row: DeviceRow) -> bytes:
 
 
 def load_devices(
-    cluster: BenchCluster, users: Iterable[int], now_ms: int, schema: AvroType | None = None, app: str = APP
+    cluster: BenchCluster,
+    users: Iterable[int],
+    now_ms: int,
+    schema: AvroType | None = None,
+    app: str = APP,
+    follows: Follows = all_alike,
 ) -> None:
     """Writes rows to `push.device.v1` as REGISTER would; returns when they are acknowledged."""
     partitions = cluster.settings.kafka.partitions
     rows = (
-        (partition_of(user, partitions), key, value) for user, key, value in device_rows(users, now_ms, schema, app)
+        (partition_of(user, partitions), key, value) for user, key, value in device_rows(users, now_ms, schema, app, follows)
     )
     produce(cluster, DEVICE, rows)
 
