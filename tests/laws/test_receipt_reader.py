@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pushcast.model.errors import InvalidInput
 from pushcast.wire import receipt_reader, receipts_together
-from pushcast.wire.receipt_reader import ReadReceipt, Section, read_receipt
+from pushcast.wire.receipt_reader import ReadReceipt, Section, read_placed, read_receipt
 from pushcast.wire.receipts import Receipt, decode_receipt, encode_receipt
 from pushcast.wire.receipts_together import read_receipts
 
@@ -46,6 +46,8 @@ def decoded(value: bytes) -> ReadReceipt | str:
 def test_the_fast_reader_reads_what_the_decoder_reads(receipts: list[Receipt], generation: int) -> None:
     for value in (encode_receipt(receipt, generation) for receipt in receipts):
         assert read_receipt(value) == decoded(value)
+        datum = decode_receipt(value)
+        assert read_placed(value) == (decoded(value), (datum["source_partition"], datum["source_offset"]))
 
 
 @given(RECEIPTS, st.data())

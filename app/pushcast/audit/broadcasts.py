@@ -20,7 +20,8 @@ from pushcast.model.words import Lane, Reason
 from pushcast.wire import topics
 from pushcast.wire.legs import decode_leg, rows_of
 from pushcast.wire.orders import Order, base_log, decode_order, steps_of
-from pushcast.wire.receipts import decode_planned, decode_receipt
+from pushcast.wire.receipt_reader import read_placed
+from pushcast.wire.receipts import decode_planned
 from pushcast.wire.times import rfc3339
 
 TIMEOUT_SECONDS: Final = 15.0
@@ -173,7 +174,7 @@ def _fold(found: FoundBroadcast, progress: Progress, message: Message) -> None:
     if message.topic() == topics.WALKED:
         progress.leg(partition, decode_leg(value), rows_of(headers_of(message)))
     elif message.topic() == topics.RECEIPT:
-        progress.receipt(decode_receipt(value))
+        progress.receipt(*read_placed(value))
     elif message.topic() == topics.PLANNED:
         if progress.id.encode() in value:
             progress.released(partition, decode_planned(value))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from pushcast.model.broadcast import size_class
 from pushcast.model.words import Outcome, Platform, Reason, Source
 from pushcast.wire.legs import Leg
-from pushcast.wire.receipts import Planned, is_part_of_broadcast
+from pushcast.wire.receipt_reader import ReadReceipt
+from pushcast.wire.receipts import Planned, is_of_broadcast
 from pushcast.wire.times import rfc3339
 
 #: What `pushcast broadcast` calls the state when a partition's walk ended for this reason.
@@ -22,6 +23,10 @@ _ENDED: Mapping[str, str] = {
 _SUMMED = ("scanned", "matched", "users", "held", "held_out", "other", *Platform)
 #: Last legs behind which more of the broadcast comes.
 _GOES_ON = (None, Reason.SCHEDULED)
+
+
+#: Partition and offset of a record.
+Place: TypeAlias = tuple[int, int]
 
 
 class _Released(NamedTuple):
@@ -49,11 +54,12 @@ class Progress:
     held: bool = False
     via: str = ""
     _legs: dict[tuple[int, int, int], Leg] = field(default_factory=dict)  # by partition, order and number
-    _outcomes: dict[str, tuple[int, str]] = field(default_factory=dict)  # by delivery: run, outcome
+    _ends: dict[bytes, tuple[int, str]] = field(default_factory=dict)  # by delivery: run, outcome
+    _alike: dict[tuple[int, str], tuple[int, str]] = field(default_factory=dict)  # each of these pairs once
     _counts: Counter[str] = field(default_factory=Counter)  # of the outcomes
     _released: dict[tuple[int, int], _Released] = field(default_factory=dict)  # by partition and offset of what was due
     _rows: dict[tuple[int, int], int] = field(default_factory=dict)  # by partition and order: of the partition, about
-    _early: dict[tuple[int, int], list[Leg | dict[str, Any]]] = field(default_factory=dict)
+    _early: dict[Place, list[Leg | ReadReceipt]] = field(default_factory=dict)
 
     def order(self, partition: int, offset: int, step: int) -> None:
         """An order of it."""
@@ -62,7 +68,7 @@ class Progress:
             if isinstance(early, Leg):
                 self.leg(partition, early)
             else:
-                self.receipt(early)
+                self.receipt(early, (partition, offset))
 
     def leg(self, partition: int, leg: Leg, rows: int = 0) -> None:
         """A leg of whatever walk. `rows`: of its partition, about; 0: not known."""
@@ -76,20 +82,21 @@ class Progress:
         else:
             self._early.setdefault(place, []).append(leg)
 
-    def receipt(self, receipt: dict[str, Any]) -> None:
-        """A receipt of whatever delivery; of a delivery the last run counts."""
-        if receipt["notification_id"] != self.id or receipt["lane"] != self.lane or not is_part_of_broadcast(receipt):
+    def receipt(self, receipt: ReadReceipt, place: Place) -> None:
+        """A receipt of whatever delivery, which was planned for the record at `place`; of a delivery the last run
+        counts."""
+        if receipt.notification_id != self.id or receipt.section.lane != self.lane or not _is_part(receipt):
             return
-        place = receipt["source_partition"], receipt["source_offset"]
-        if receipt["source"] == Source.WALK and place not in self.orders:
+        if receipt.source == Source.WALK and place not in self.orders:
             self._early.setdefault(place, []).append(receipt)
             return
-        run, outcome = self._outcomes.get(receipt["delivery_id"], (-1, ""))
-        if receipt["run"] >= run:
-            if run >= 0:
-                self._counts[outcome] -= 1
-            self._counts[receipt["outcome"]] += 1
-            self._outcomes[receipt["delivery_id"]] = receipt["run"], receipt["outcome"]
+        known = self._ends.get(receipt.delivery)
+        end = receipt.run, receipt.section.outcome
+        if known is None or end[0] >= known[0]:
+            if known is not None:
+                self._counts[known[1]] -= 1
+            self._counts[end[1]] += 1
+            self._ends[receipt.delivery] = self._alike.setdefault(end, end)
 
     def released(self, partition: int, planned: Planned) -> None:
         """A planned record, of whatever the keeper let go; for the same account the last run counts."""
@@ -184,12 +191,12 @@ class Progress:
     @property
     def ended(self) -> int:
         """Deliveries with a receipt."""
-        return len(self._outcomes)
+        return len(self._ends)
 
     @property
     def outcomes(self) -> dict[str, str]:
         """How deliveries ended, by delivery id in hex."""
-        return {delivery: outcome for delivery, (_, outcome) in self._outcomes.items()}
+        return {delivery.hex(): outcome for delivery, (_, outcome) in self._ends.items()}
 
     @property
     def finished(self) -> bool:
@@ -250,3 +257,10 @@ class Progress:
             "receipts": {outcome: count for outcome, count in sorted(self._counts.items()) if count},
             "at": None if at is None else rfc3339(at),
         }
+
+
+def _is_part(receipt: ReadReceipt) -> bool:
+    if receipt.source == Source.WALK:
+        return True
+    delivery, user = receipt.delivery.hex(), receipt.user.decode()
+    return is_of_broadcast(receipt.source, delivery, receipt.notification_id, user, receipt.app, receipt.device)

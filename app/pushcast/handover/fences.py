@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from pushcast.handover.rules import ALL, Rules
@@ -36,11 +37,17 @@ def author_of(headers: Iterable[tuple[str, bytes | None]] | None) -> Author | No
     if origin is None:
         return None
     try:
-        return Author(origin.decode(), int(epoch or b""), fence)
+        return _author(origin, epoch or b"", fence)
     except ValueError:
         raise InvalidInput(
             Reason.INVALID_FIELD, f"{h.EPOCH} of a record with {h.ORIGIN} is no number", h.EPOCH
         ) from None
+
+
+@lru_cache(maxsize=4096)
+def _author(origin: bytes, epoch: bytes, fence: bool) -> Author:
+    """Few write into what a reader reads: each is made out once. Raises ValueError."""
+    return Author(origin.decode(), int(epoch), fence)
 
 
 class Fences:

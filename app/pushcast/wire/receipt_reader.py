@@ -6,7 +6,8 @@ What is not as our writers write it goes to the schema's decoder, which tells wh
 from __future__ import annotations
 
 from binascii import unhexlify
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -69,10 +70,26 @@ def read_receipt(value: bytes) -> ReadReceipt:
     """Of any version of the schema. Raises InvalidInput."""
     if value[:FRAME_BYTES] == FRAME:
         try:
-            return _read(value)
+            return _read(value)[0]
         except (IndexError, ValueError):
             pass  # the decoder says it better
+    return _decoded(decode_receipt(value))
+
+
+def read_placed(value: bytes) -> tuple[ReadReceipt, tuple[int, int]]:
+    """`read_receipt`, and partition and offset of the record that the delivery was planned for. Raises InvalidInput."""
+    if value[:FRAME_BYTES] == FRAME:
+        try:
+            receipt, at = _read(value)
+            partition, at = long_at(value, at)
+            return receipt, (partition, long_at(value, at)[0])
+        except (IndexError, ValueError):
+            pass  # as above
     datum = decode_receipt(value)
+    return _decoded(datum), (datum["source_partition"], datum["source_offset"])
+
+
+def _decoded(datum: Mapping[str, Any]) -> ReadReceipt:
     digits = datum["delivery_id"]
     try:
         delivery = unhexlify(digits)
@@ -88,8 +105,8 @@ def read_receipt(value: bytes) -> ReadReceipt:
     )  # fmt: skip
 
 
-def _read(value: bytes) -> ReadReceipt:
-    """Raises IndexError or ValueError for what it does not understand."""
+def _read(value: bytes) -> tuple[ReadReceipt, int]:
+    """And where `source_partition` begins. Raises IndexError or ValueError for what it does not understand."""
     # A text of less than 64 bytes has its size in one byte, and a small number is one byte: both are read here, because
     # calls for each column would take as long as all the rest.
     if value[FRAME_BYTES] != _DIGITS << 1:
@@ -131,6 +148,7 @@ def _read(value: bytes) -> ReadReceipt:
     if dry_run > 1:
         raise ValueError("no boolean")
     run, at = (value[at + 1] >> 1, at + 2) if not value[at + 1] & _LONG else long_at(value, at + 1)
+    place_at = at
     while value[at] > _ONE_BYTE:  # source_partition
         at += 1
     at += 1
@@ -148,10 +166,11 @@ def _read(value: bytes) -> ReadReceipt:
             at = _skipped(value, at)
         if at != len(value):
             raise ValueError("not a receipt of our writers")
-    return ReadReceipt(
+    receipt = ReadReceipt(
         delivery, note_id, user, app, device, section, status, attempts, dry_run == 1, run, created_at, ended_at,
         source, due_at or created_at,
     )  # fmt: skip
+    return receipt, place_at
 
 
 def _span(value: bytes, at: int) -> tuple[int, int]:
