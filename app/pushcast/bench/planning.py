@@ -80,10 +80,8 @@ def load_devices(
 ) -> None:
     """Writes rows to `push.device.v1` as REGISTER would; returns when they are acknowledged."""
     partitions = cluster.settings.kafka.partitions
-    rows = (
-        (partition_of(user, partitions), key, value) for user, key, value in device_rows(users, now_ms, schema, app, follows)
-    )
-    produce(cluster, DEVICE, rows)
+    rows = device_rows(users, now_ms, schema, app, follows)
+    produce(cluster, DEVICE, ((partition_of(user, partitions), key, value) for user, key, value in rows))
 
 
 def event(shape: str, form: str, number: int, run: str, now_ms: int) -> bytes:

@@ -34,7 +34,7 @@ class Entries(Protocol):
 
     @property
     def gather_ms(self) -> int:
-        """How long the consumer lets records come together after an answer that had few (`gathering`); 0: it does not."""
+        """How long the consumer lets records come together behind a small answer (`gathering`); 0: not at all."""
 
     @property
     def on_id_lost(self) -> IdLost | None:
