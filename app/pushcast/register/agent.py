@@ -226,6 +226,7 @@ class RegisterStage(Stage):
             self._resealing.forget(tp.partition)
             if (tenure := self._tenures.get(tp)) is not None:
                 tenure.overlay.drop()
+                tenure.gate.end()
         self._tenures.forget(mine)
         self._claims.let_go(tp.partition for tp in mine)
 

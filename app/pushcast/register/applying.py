@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
@@ -79,7 +80,7 @@ class Applying:
                     break  # this one waits, and so does what comes behind it
                 else:
                     offsets.append(record.offset)
-        tenure.completions.add(batch, offsets, barrier)
+        tenure.completions.add(batch, offsets, write.behind)
         return detours
 
     def holds_of(
@@ -120,7 +121,7 @@ class Applying:
                 else:
                     offsets.setdefault(hold.batch, []).append(hold.record.offset)
         for batch, mine in offsets.items():
-            tenure.completions.add(batch, mine, barrier)
+            tenure.completions.add(batch, mine, write.behind)
         return waiting
 
     def end_swept(self, tenure: RegisterTenure, keys: Sequence[bytes]) -> None:
@@ -130,12 +131,12 @@ class Applying:
             ending = SweptRows(self._context, tenure, write, self._rules, self._clock.now_ms())
             for key in keys:
                 ending.end(key)
-        barrier.on_acked(lambda: None)  # a refusal ends the process: rows of this size are never refused
+        write.behind.on_acked(lambda: None)  # a refusal ends the process: rows of this size are never refused
 
     def overwrite(self, tenure: RegisterTenure, void: Mapping[bytes, int]) -> None:
         """Writes what is known of these keys over void rows, which lie at these offsets."""
         barrier = self._outbox.barrier()
         write = Writing(self._context, tenure, barrier)
         for key, offset in void.items():
-            write.over(key, offset)
-        barrier.on_acked(lambda: None)  # a refusal ends the process: the log would stay wrong
+            tenure.gate.run(partial(write.over, key, offset))
+        write.behind.on_acked(lambda: None)  # a refusal ends the process: the log would stay wrong

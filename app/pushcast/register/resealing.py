@@ -68,7 +68,7 @@ class Resealing:
         barrier = context.outbox.barrier()
         with Writing(context, tenure, barrier) as write:
             self._seal_anew(tenure, rows, write)
-        barrier.on_acked(lambda: None)  # a refusal ends the process: a row must not stay behind its claim
+        write.behind.on_acked(lambda: None)  # a refusal ends the process: a row must not stay behind its claim
         return rows[-1][0] if len(rows) == _CHUNK_ROWS else None
 
     def _seal_anew(self, tenure: RegisterTenure, rows: Iterable[tuple[bytes, bytes]], write: Writing) -> None:

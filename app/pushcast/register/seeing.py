@@ -41,7 +41,7 @@ class Seeing:
         with Writing(self._context, tenure, barrier) as write:
             for record, event in told:
                 self._context.counters["seen", self._see(record, event, view, write)] += 1
-        tenure.completions.add(batch, [record.offset for record in records], barrier)
+        tenure.completions.add(batch, [record.offset for record in records], write.behind)
 
     def _told(self, record: Record) -> Engagement | None:
         """None for what is of no device, or not for this partition."""

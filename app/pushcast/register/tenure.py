@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from pushcast.model.device import DeviceRow
 from pushcast.model.user import UserRow
+from pushcast.register.gate import RowGate
 from pushcast.register.holds import HoldQueue
 from pushcast.register.sweep import Sweep
 from pushcast.stream.completions import Completions
@@ -36,6 +37,7 @@ class RegisterTenure:
         self.number = number  # of the partition
         self.headers = headers  # of every row of this partition and claim
         self.overlay = overlay
+        self.gate = RowGate()
         self.completions = Completions()
         self.holds = HoldQueue()
         self.healed: dict[bytes, int] = {}  # offsets of void rows that were overwritten, by key

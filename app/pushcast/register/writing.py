@@ -41,17 +41,21 @@ HEALED: Final = b"healed"
 
 class Writing:
     """For one stretch without an await: reading a row and writing it are one step. Enter it: rows, and what they claim
-    as few records, are put when it is left."""
+    as few records, are put when it is left. Where a token is given up of which FCM is told, the rows follow when Kafka
+    has the claims (`RowGate`): give `behind` to who completes the stretch."""
 
     def __init__(self, context: Context, tenure: RegisterTenure, barrier: Barrier) -> None:
         self._context = context
         self._partition = tenure.number
         self._overlay = tenure.overlay
         self._constant = tenure.headers
+        self._gate = tenure.gate
         self._barrier = barrier
-        self._rows: list[tuple[bytes, bytes, headers.Headers]] = []
+        self.behind: Barrier = tenure.gate.behind(barrier)
+        self._rows: list[tuple[bytes, bytes | None, headers.Headers]] = []  # key, value
         self._claims: list[EncodedClaim] = []
         self._claims_tag = b""
+        self._telling: list[tuple[SourceRecord, Claim]] = []  # claims of mirrored apps, with what FCM is told
 
     def __enter__(self) -> Self:
         return self
@@ -61,8 +65,28 @@ class Writing:
     ) -> None:
         """After an error nothing is done: the events are handled again."""
         if error is None:
+            self._gate.run(self._put_all)
+
+    def _put_all(self) -> None:
+        """Claims of one token keep their order: those of mirrored apps have records of their own, and all claims of
+        their tokens are among them."""
+        if not self._telling:
             self._put_rows()
             self._put_claims()
+            return
+        context = self._context
+        gives_up = any(claim.over and claim.holder is not None for _, claim in self._telling)
+        first = context.outbox.barrier() if gives_up else self._barrier
+        for record, claim in self._telling:
+            digest, value = encode_holder_claim(claim) if claim.holder is not None else _alone(encode_claim(claim))
+            partition = partition_of(digest, context.partitions)
+            added = [(headers.CE_ID, _tag(record)), *context.claim_headers]
+            context.outbox.put(first, context.names.claim, partition, value, digest, added)
+        self._put_claims()
+        if first is self._barrier:
+            self._put_rows()
+        else:
+            self._gate.after(first, self._put_rows)
 
     def device(
         self, record: SourceRecord, key: bytes, row: DeviceRow, field: str, step: str = "", reason: str = ""
@@ -95,14 +119,14 @@ class Writing:
     def claims(self, record: SourceRecord, claims: Iterable[Claim]) -> None:
         """For OWN, in the partitions of their tokens."""
         for claim in claims:
-            if self._tells(claim):
-                self._claim_with_holder(record, claim)
+            if self._is_mirrored(claim.token.app, claim.token.platform):
+                self._telling.append((record, claim))
             else:
                 self._claim(record, encode_claim(claim))
 
     def held(self, record: SourceRecord, key: bytes, row: DeviceRow) -> None:
         """The claim of a row that takes no other's place: `claims.registered`, in one step."""
-        if row.app in self._context.mirrored and row.platform == Platform.FCM:
+        if self._is_mirrored(row.app, row.platform):
             self.claims(record, [claim for claim in (held(key, row),) if claim is not None])
         else:
             self._claim(record, encode_held(row, record.key or b""))
@@ -114,14 +138,8 @@ class Writing:
     def _tells(self, claim: Claim) -> bool:
         return claim.holder is not None and claim.token.app in self._context.mirrored
 
-    def _claim_with_holder(self, record: SourceRecord, claim: Claim) -> None:
-        """In a record of its own, behind the claims before it: those of one token keep their order."""
-        self._put_claims()
-        context = self._context
-        digest, value = encode_holder_claim(claim)
-        partition = partition_of(digest, context.partitions)
-        added = [(headers.CE_ID, _tag(record)), *context.claim_headers]
-        context.outbox.put(self._barrier, context.names.claim, partition, value, digest, added)
+    def _is_mirrored(self, app: str, platform: str) -> bool:
+        return app in self._context.mirrored and platform == Platform.FCM
 
     def _claim(self, record: SourceRecord, claim: EncodedClaim) -> None:
         if not self._claims:
@@ -183,19 +201,31 @@ class Writing:
             if trace is not None:
                 added.append((headers.TRACEPARENT, trace))
         self._overlay.put(record.key or b"", key, OverlayEntry(row, tag))
-        if value is None:
-            self._put_rows()  # a row of this key may be among them
-            self._put(self._context.names.device, None, key, added)
-        else:
-            self._rows.append((value, key, added))
+        self._rows.append((key, value, added))
 
     def _put_rows(self) -> None:
-        if self._rows:
-            rows, self._rows = self._rows, []
+        """In their order: several may have one key."""
+        together: list[tuple[bytes, bytes, headers.Headers]] = []
+        for key, value, added in self._rows:
+            if value is not None:
+                together.append((value, key, added))
+                continue
+            self._put_together(together)
+            together = []
+            self._put(self._context.names.device, None, key, added)
+        self._put_together(together)
+
+    def _put_together(self, rows: list[tuple[bytes, bytes, headers.Headers]]) -> None:
+        if rows:
             self._context.put_many(self._barrier, self._context.names.device, self._partition, rows)
 
-    def _put(self, topic: str, value: bytes | None, key: bytes | None, added: Headers) -> None:
+    def _put(self, topic: str, value: bytes | None, key: bytes | None, added: headers.Headers) -> None:
         self._context.outbox.put(self._barrier, topic, self._partition, value, key=key, headers=added)
+
+
+def _alone(claim: EncodedClaim) -> tuple[bytes, bytes]:
+    """Key and value of a record with this claim."""
+    return claim[0], join_claims((claim,))
 
 
 def _why(step: str, reason: str) -> Headers:
