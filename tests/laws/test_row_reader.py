@@ -17,7 +17,7 @@ from pushcast.wire import row_reader
 from pushcast.wire.avro_bytes import bytes_of, long_of, optional_of
 from pushcast.wire.devices import encode_row
 from pushcast.wire.row_reader import active_device, is_marker
-from pushcast.wire.row_tail import first_at_ms, locale_of, registered_at_ms, time_zone_of
+from pushcast.wire.row_tail import first_at_ms, followed_and_first_at, locale_of, registered_at_ms, time_zone_of
 from pushcast.wire.schemas import AvroType, lock
 
 PURPOSES = {None, *map(str, Purpose)}
@@ -85,6 +85,7 @@ def test_an_active_row_of_a_known_platform_and_kind_is_a_device_and_no_other(row
     assert locale_of(device) == row.locale
     assert time_zone_of(device) == row.time_zone
     assert first_at_ms(device) == row.first_at
+    assert followed_and_first_at(device) == ([topic.encode() for topic in row.topics], row.first_at)
 
 
 @settings(max_examples=300, deadline=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from pushcast.model.broadcast import Broadcast
-from pushcast.model.ids import broadcast_delivery_id
+from pushcast.model.ids import broadcast_delivery_ids
 from pushcast.model.notification import Notification
 from pushcast.model.quiet import QuietTerms
 from pushcast.model.quiet_notes import judged_by, silenced
@@ -58,7 +58,7 @@ class _Batch:
     __slots__ = ("messages", "size", "targets")
 
     def __init__(self) -> None:
-        self.messages: dict[MessageKind, MessageWriter] = {}
+        self.messages: dict[MessageKind, tuple[MessageWriter, bytes]] = {}  # with the index of its one notification
         self.targets = 0
         self.size = BATCH_OVERHEAD_BYTES
 
@@ -83,6 +83,7 @@ class OpenBatches:
         self._silent_channel = silent_channel
         self._counted = counted and not note.options.dry_run
         self._id = bytes_of(note.id.encode())
+        self._delivery_id = broadcast_delivery_ids(broadcast.id)
         self._offset = long_of(offset)
         self._expires_at = long_of(note.expires_at)
         self._open: dict[str, _Batch] = {}
@@ -104,14 +105,13 @@ class OpenBatches:
         if message is None:
             message = batch.messages[kind] = self._message(note, kind)
             batch.size += MESSAGE_OVERHEAD_BYTES + len(note.content_key) + len(self._id)
-        delivery_id = broadcast_delivery_id(self._broadcast.id, device.key)
-        index = message.index_of(self._id, note.created_at, note.trace or "")
-        message.add(index, bytes_of(owner), device, delivery_id, self._offset, self._expires_at)
+        writer, index = message
+        writer.add(index, bytes_of(owner), device, self._delivery_id(device.key), self._offset, self._expires_at)
         batch.targets += 1
         batch.size += cost
         return full
 
-    def _message(self, note: Notification, kind: MessageKind) -> MessageWriter:
+    def _message(self, note: Notification, kind: MessageKind) -> tuple[MessageWriter, bytes]:
         head = self._heads.get(kind)
         if head is None:
             shown = silenced(note, self._silent_channel) if kind.silent else note
@@ -120,11 +120,12 @@ class OpenBatches:
                 self._heads[kind] = head
         broadcast = self._broadcast
         columns = broadcast_columns(broadcast.id, kind.variant or None, note.campaign, broadcast.due_at)
-        return MessageWriter(*head, columns, counted=self._counted, keyed=note.sealing is not None)
+        writer = MessageWriter(*head, columns, counted=self._counted, keyed=note.sealing is not None)
+        return writer, writer.index_of(self._id, note.created_at, note.trace or "")
 
     def _close(self, platform: str) -> FullBatch:
         batch = self._open.pop(platform)
-        value = batch_of(self._lane, platform, batch.messages.values(), Source.WALK)
+        value = batch_of(self._lane, platform, [writer for writer, _ in batch.messages.values()], Source.WALK)
         return FullBatch(platform, value, batch.targets)
 
     def close_all(self) -> list[FullBatch]:

@@ -87,6 +87,16 @@ class Course:
         )
         self._opting = opting
         self._holding = holding
+        #: Whether a user without rows of his own gets it with all of his devices, whoever he is: most broadcasts say
+        #: nothing that would have to be asked of each.
+        self._asks_nobody = not (
+            broadcast.stepped
+            or self._zones is not None
+            or broadcast.split is not None
+            or broadcast.not_to is not None
+            or opting.opt_in
+            or (holding is not None and holding.concerns_all)
+        )
         self._now_ms = now_ms
         self._kept: list[KeptPart] = []
 
@@ -99,6 +109,7 @@ class Course:
         """Tests rows, in key order, whole users; the batches that they fill."""
         leg.scanned += len(rows)
         may_pass, app = self._predicate.may_pass, self._app
+        plan = self._plan_usual if self._asks_nobody and not self.walk.owes else self._plan
         user: bytes | None = None
         mine: list[Row] = []
         noted, own_rows = b"", list[Row]()  # of a user itself: they come before those of its devices
@@ -118,14 +129,34 @@ class Course:
             if its_app != app or not device:  # another app's, or a row of none
                 continue
             if owner != user:
-                if mine and user is not None:
-                    yield from self._plan(leg, user, mine, wishes, rows)
+                if user is not None:
+                    yield from plan(leg, user, mine, wishes, rows)
                 user, mine, wishes = owner, [], own_rows if owner == noted else ()
             mine.append(row)
-        if mine and user is not None:
-            yield from self._plan(leg, user, mine, wishes, rows)
+        if user is not None:
+            yield from plan(leg, user, mine, wishes, rows)
         if rows:
             leg.to_user = rows[-1][0].partition(b"\0")[0]
+
+    def _plan_usual(
+        self, leg: OpenLeg, owner: bytes, rows: Sequence[Row], own_rows: Sequence[Row], around: Sequence[Row]
+    ) -> Sequence[FullBatch] | Iterator[FullBatch]:
+        """As `_plan`, of which a user with one device, of whom nothing else is known, needs little."""
+        if len(rows) == 1 and not own_rows:
+            try:
+                device = active_device(*rows[0])
+                takes = device is not None and self._predicate.takes_quickly(device)
+            except InvalidInput:
+                takes = False
+            if takes and device is not None:
+                leg.matched += 1
+                leg.users += 1
+                leg.planned[device.platform] += 1
+                if self.order.count_only:
+                    return ()
+                full = self._batches.add(self.broadcast.note, _PLAIN, owner, device)
+                return () if full is None else (full,)
+        return self._plan(leg, owner, rows, own_rows, around)
 
     def _plan(
         self, leg: OpenLeg, owner: bytes, rows: Sequence[Row], own_rows: Sequence[Row], around: Sequence[Row]

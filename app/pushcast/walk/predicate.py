@@ -36,7 +36,7 @@ from pushcast.wire.audience_leaves import version_of
 from pushcast.wire.audiences import where_of
 from pushcast.wire.avro_bytes import bytes_of
 from pushcast.wire.row_reader import Device
-from pushcast.wire.row_tail import first_at_ms
+from pushcast.wire.row_tail import first_at_ms, followed_and_first_at
 
 DAY_MS: Final = 86_400_000
 Columns = Mapping[str, Any]
@@ -68,19 +68,28 @@ class Predicate:
         self.horizon_ms = horizon_ms
         self._node = node
         self._everybody = node == EVERYBODY
+        self._topics = _topics_alone(node)
         self._push_type = push_type
         self._test = compiled(node, horizon_ms)
         #: False: the row's bytes cannot pass. Cheap; asked before a row is decoded.
         self.may_pass = _prefilter(needles(node))
 
     def takes_quickly(self, device: Device) -> bool:
-        """Whether an active device of the app is in an audience that asks nothing of it; without decoding its row.
+        """Whether an active device of the app is in an audience that asks nothing of it but topics; without decoding
+        its row.
 
         False says nothing: ask `left`. Raises InvalidInput for a broken row.
         """
-        if not self._everybody or not takes(device.purpose, self._push_type):
+        if not takes(device.purpose, self._push_type):
             return False
-        first_at = first_at_ms(device)
+        if self._everybody:
+            first_at = first_at_ms(device)
+        elif self._topics is None:
+            return False
+        else:
+            followed, first_at = followed_and_first_at(device)
+            if self._topics.isdisjoint(followed):
+                return False
         return first_at is None or first_at <= self.horizon_ms
 
     def left(self, user: str, columns: Columns) -> Left | None:
@@ -185,6 +194,13 @@ def needles(node: Node) -> frozenset[bytes] | None:
             return None if None in parts else frozenset().union(*[part for part in parts if part is not None])
         case _:
             return None
+
+
+def _topics_alone(node: Node) -> frozenset[bytes] | None:
+    """The topics, as UTF-8, of a tree that is true for whoever follows one of them; None: of another tree."""
+    nodes = node.nodes if isinstance(node, Or) else (node,)
+    topics = [each.name.encode() for each in nodes if isinstance(each, FollowedTopic)]
+    return frozenset(topics) if nodes and len(topics) == len(nodes) else None
 
 
 def _prefilter(found: frozenset[bytes] | None) -> Callable[[bytes], object]:

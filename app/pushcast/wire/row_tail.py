@@ -113,8 +113,22 @@ def first_at_ms(device: Device) -> int | None:
     return first_at
 
 
-def _first_at(row: bytes, at: int) -> int | None:
-    """`at`: where seen_at begins. Raises IndexError, ValueError."""
+def followed_and_first_at(device: Device) -> tuple[list[bytes], int | None]:
+    """The topics that a device follows, as UTF-8, and `first_at_ms`, in one look. Raises InvalidInput (undecodable) for a
+    broken row."""
+    row = device.row
+    if row[:FRAME_BYTES] == FRAME and device.seen_at is not None:
+        try:
+            topics: list[bytes] = []
+            return topics, _first_at(row, device.seen_at, topics)
+        except (IndexError, ValueError):
+            pass  # as above
+    columns = row_columns(row)
+    return [topic.encode() for topic in columns["topics"]], columns["first_at"]
+
+
+def _first_at(row: bytes, at: int, topics: list[bytes] | None = None) -> int | None:
+    """`at`: where seen_at begins. `topics`: takes what is followed. Raises IndexError, ValueError."""
     _, at = long_at(row, at)
     for _ in range(3):  # locale, time_zone, app_version
         if row[at]:
@@ -129,10 +143,13 @@ def _first_at(row: bytes, at: int) -> int | None:
         for _ in range(count):
             size = row[at]
             if size > 0x7F:
-                size, at = long_at(row, at)
-                at += size
+                size, begin = long_at(row, at)
+                at = begin + size
             else:
-                at += 1 + (size >> 1)
+                begin = at + 1
+                at = begin + (size >> 1)
+            if topics is not None:
+                topics.append(row[begin:at])
     at += 1
     if row[at : at + 3] != b"\0\0\0":
         raise ValueError("it was suspended once")
