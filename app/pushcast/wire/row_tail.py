@@ -114,8 +114,8 @@ def first_at_ms(device: Device) -> int | None:
 
 
 def followed_and_first_at(device: Device) -> tuple[list[bytes], int | None]:
-    """The topics that a device follows, as UTF-8, and `first_at_ms`, in one look. Raises InvalidInput (undecodable) for a
-    broken row."""
+    """The topics that a device follows, as UTF-8, and `first_at_ms`, in one look. Raises InvalidInput (undecodable) for
+    a broken row."""
     row = device.row
     if row[:FRAME_BYTES] == FRAME and device.seen_at is not None:
         try:
