@@ -162,6 +162,7 @@ class Planner(Process):
             counters=defaultdict(int),
             call_later=self.timers,
             sleep=lambda seconds: asyncio.sleep(0),
+            cpu_seconds=lambda: 0.0,
         )
         self.stage.work = cast(Any, self)
         self.tracker: Tracker | None = None

@@ -22,13 +22,13 @@ from pushcast.bench.base import Options, Result, Row
 from pushcast.bench.cluster import BenchCluster, bench_cluster
 from pushcast.bench.planning import APP, TOPICS, load_devices
 from pushcast.bench.sink import Simulator, simulator
-from pushcast.bench.steady import PER_SECOND, SteadyEvents, quantiles
-from pushcast.bench.whole import Whole, run_all, used
+from pushcast.bench.steady import PER_SECOND, Answered, SteadyEvents, quantiles
+from pushcast.bench.whole import Used, Whole, run_all, used
 from pushcast.kafka.intake import put_one
 from pushcast.kafka.switchboard import write
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Lane, Platform
-from pushcast.runtime.layout import processes
+from pushcast.runtime.layout import NICENESS, processes
 from pushcast.wire import topics
 from pushcast.wire.control import Halt, Kind, Name
 
@@ -64,7 +64,9 @@ def run(options: Options) -> Result:
     Raises PushcastError unless every device has one accepted receipt.
     """
     items = options.items or ITEMS
+    cpu_seconds: dict[str, float] = {}
     setup: dict[str, Any] = {
+        "cpu_seconds": cpu_seconds,
         "devices": items,
         "platforms": [*PLATFORMS],
         "lane": LANE,
@@ -73,7 +75,12 @@ def run(options: Options) -> Result:
     }
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pushcast-bench-sim-")))
-        sims = {platform: stack.enter_context(simulator(platform, folder / platform)) for platform in PLATFORMS}
+        # They yield as the broadcast's own roles do: a real provider takes none of these cores.
+        yields = NICENESS[LANE]
+        sims = {
+            platform: stack.enter_context(simulator(platform, folder / platform, niceness=yields))
+            for platform in PLATFORMS
+        }
         codes = stack.enter_context(simulator(Platform.APNS, folder / CODES))
         apps = {APP: {str(platform): sim.provider_settings() for platform, sim in sims.items()}}
         apps[CODES] = {"apns": codes.provider_settings()}
@@ -95,13 +102,17 @@ def run(options: Options) -> Result:
             cluster, sims[Platform.APNS], APP, USERS, whole.roles.check, lane=LANE, per_second=BEHIND_PER_SECOND
         )
         sims[Platform.APNS].reset()
-        rows = _all(cluster, whole, events, behind, items)
+        spent, urgent = _all(cluster, whole, events, behind, items)
+        cpu_seconds |= spent.cpu_seconds
+        rows = [*spent.rows(NAME, items), Row(URGENT_ROW, urgent.events, spent.seconds, 0.0, 0, urgent.latency_ms)]
         rows.append(Row(BEHIND_ROW, behind.made, 0.0, 0.0, 0, quantiles(sims[Platform.APNS].stats()["latency_ms"])))
         options.say(f"{STOP_ROW}: stopped after {STOP_AFTER_SECONDS:g} s")
         return Result([*rows, *memory, _memory_of(whole, items, items), _stopped(cluster, list(sims.values()))], setup)
 
 
-def _all(cluster: BenchCluster, whole: Whole, events: SteadyEvents, behind: SteadyEvents, items: int) -> list[Row]:
+def _all(
+    cluster: BenchCluster, whole: Whole, events: SteadyEvents, behind: SteadyEvents, items: int
+) -> tuple[Used, Answered]:
     """The broadcast to every device, with urgent events, and notifications of its own lane, as long as it takes."""
     start, over = whole.look(), threading.Event()
     with ThreadPoolExecutor(2) as beside:
@@ -117,7 +128,7 @@ def _all(cluster: BenchCluster, whole: Whole, events: SteadyEvents, behind: Stea
     found = progress.to_dict()
     if found["planned"] != items or found["receipts"] != {"accepted": items}:
         raise PushcastError(f"{items} devices became {found}")
-    return [*spent.rows(NAME, items), Row(URGENT_ROW, urgent.events, spent.seconds, 0.0, 0, urgent.latency_ms)]
+    return spent, urgent
 
 
 def _memory(cluster: BenchCluster, whole: Whole, share: int, items: int) -> Row:

@@ -58,7 +58,7 @@ class Broadcast(Strict):
     """How broadcasts share a planner with notifications, and how far they run ahead of the senders."""
 
     max_open: int = Field(default=8, ge=1, le=64)  # broadcasts that a partition walks at once; others wait
-    slice_seconds: float = Field(default=0.001, gt=0, le=0.1)  # for which a walk keeps the event loop at a time
+    slice_seconds: float = Field(default=0.001, gt=0, le=0.1)  # of CPU, for which a walk keeps the event loop at a time
     slice_rows: int = Field(default=2000, ge=16, le=20_000)  # at most, in one slice
     leg_targets: int = Field(default=5000, ge=100, le=100_000)  # a leg ends after so many deliveries,
     leg_seconds: float = Field(default=2.0, gt=0, le=60)  # or after this time

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from typing import Final
@@ -61,7 +62,8 @@ Sleep = Callable[[float], Awaitable[None]]
 
 
 class WalkStage(Stage):
-    """One planner App's walks. `call_later` and `sleep` are the loop's unless a test has its own."""
+    """One planner App's walks. `call_later` and `sleep` are the loop's, `cpu_seconds` its thread's, unless a test has
+    its own."""
 
     def __init__(
         self,
@@ -79,6 +81,7 @@ class WalkStage(Stage):
         counters: MutableMapping[tuple[str, str], int],
         call_later: CallLater | None = None,
         sleep: Sleep = asyncio.sleep,
+        cpu_seconds: Callable[[], float] = time.thread_time,
     ) -> None:
         self._settings = settings
         self._limits = settings.broadcast
@@ -107,7 +110,7 @@ class WalkStage(Stage):
         self._policies = {name: each.in_quiet_hours for name, each in settings.classes.items()}
         self._tenures = Tenures(self._new_tenure)
         self._waits = WalkWaits(self._limits, table, control, clock)
-        self._slices = Slices(self._limits, table, self._outputs, self._waits, clock)
+        self._slices = Slices(self._limits, table, self._outputs, self._waits, clock, cpu_seconds)
         self._asking = Asking(self._name, senders, self._tenures, clock, fatal, call_later)
 
     def reload(self, settings: Settings) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from operator import itemgetter
 
 from pushcast.config.stages import Broadcast as Limits
@@ -19,12 +19,23 @@ from pushcast.walk.waits import WalkWaits
 class Slices:
     """One lane's. Nothing here blocks: callers await the outbox's room first."""
 
-    def __init__(self, limits: Limits, table: Table, outputs: WalkOutputs, waits: WalkWaits, clock: Clock) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        table: Table,
+        outputs: WalkOutputs,
+        waits: WalkWaits,
+        clock: Clock,
+        cpu_seconds: Callable[[], float],
+    ) -> None:
+        """`cpu_seconds`: what this thread has used. Slices are measured by it: where others take the core, a slice
+        lasts longer by the clock, and smaller ones would only cost more for each row."""
         self._limits = limits
         self._table = table
         self._outputs = outputs
         self._waits = waits
         self._clock = clock
+        self._cpu_seconds = cpu_seconds
 
     def take(self, tenure: WalkTenure, order: Underway, now: float) -> None:
         """One slice of an order that is not blocked; the end of its leg, or its cursor again, when it waits or ends."""
@@ -49,6 +60,7 @@ class Slices:
         if order.pacer is not None:
             scanned = order.walk.rows + leg.scanned
             limit = order.pacer.rows_at_most(limit, scanned, self._clock.now_ms() / 1000, now)
+        began = self._cpu_seconds()
         rows, at_end = self._rows(tenure, leg.to_user, limit) if course.looks_at_rows else ([], True)
         before = leg.planned.total()
         for full in course.take(leg, rows):
@@ -56,12 +68,12 @@ class Slices:
         self._outputs.keep(tenure, order, leg, course.take_kept())
         if order.pacer is not None:
             order.pacer.planned(leg.planned.total() - before)
-        took = self._clock.monotonic_seconds() - now
-        if took > 0 and limit == tenure.slice_rows:
-            fitting = max(16, max(1, len(rows)) * limits.slice_seconds / took)
+        used = self._cpu_seconds() - began
+        if used > 0 and limit == tenure.slice_rows:
+            fitting = max(16, max(1, len(rows)) * limits.slice_seconds / used)
             tenure.slice_rows = round(min(limits.slice_rows, 2 * tenure.slice_rows, fitting))
         is_full = leg.planned.total() + leg.kept >= limits.leg_targets
-        if at_end or is_full or now + took - order.leg_began >= limits.leg_seconds:
+        if at_end or is_full or self._clock.monotonic_seconds() - order.leg_began >= limits.leg_seconds:
             self._end_leg(tenure, order, leg, last=at_end)
 
     def _rows(self, tenure: WalkTenure, after: bytes, limit: int) -> tuple[list[Row], bool]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import pytest
@@ -67,6 +68,7 @@ class Harness(Process):
         self.table_end = 0  # of the devices topic
         self.busy = False  # notifications wait
         self.slept: list[float] = []
+        self.cpu: Iterator[float] = itertools.repeat(0.0)  # what the walk's thread has used, at each look
         handover = build_handover(settings, LANE, cast(Any, self), self.clock)
         handover._reader = cast(Any, self.world)
         self.stage = WalkStage(
@@ -83,6 +85,7 @@ class Harness(Process):
             counters=self.counters,
             call_later=self.timers,
             sleep=self.sleep,
+            cpu_seconds=lambda: next(self.cpu),
         )
         self.stage.work = cast(Any, self)
         self.tracker = Tracker(0, OPEN)
@@ -326,6 +329,27 @@ async def test_while_notifications_wait_a_walk_has_a_tenth_of_the_time() -> None
     harness.busy = False
     await harness.order(id="b-2")
     assert set(harness.slept) == {0}
+
+
+@pytest.mark.parametrize(("cpu", "clock", "slices"), [(0.01, 0.0, 3), (0.0, 0.01, 2)])
+async def test_a_slice_becomes_smaller_by_the_cpu_that_it_takes_and_not_by_the_clock(
+    cpu: float, clock: float, slices: int
+) -> None:
+    """40 users in slices of 20, or of the fewest there are, 16."""
+    harness = await Harness(slice_rows=20).start()
+    harness.cpu = itertools.count(0.0, cpu)
+    read, sizes = harness.table.rows_after, list[int]()
+
+    def noted(partition: int, key: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        harness.clock.advance(clock)
+        sizes.append(limit)
+        return read(partition, key, limit)
+
+    harness.table.rows_after = noted  # type: ignore[method-assign]
+    await harness.order()
+    assert harness.planned() == USERS
+    assert set(sizes[1:]) == {16 if cpu else 20}
+    assert len(sizes) >= slices
 
 
 async def together(slice_rows: int, changing: bool = False) -> tuple[Harness, int]:
