@@ -58,6 +58,9 @@ STOP_SECONDS = 25.0
 CLOSE_SECONDS = 10.0
 OUTBOX_RECORDS = 100_000
 SMALL_RECORDS_LINGER_SECONDS = 0.005
+#: Of a process that nobody waits for. A request to Kafka holds one partition: the fewer, the less of the cores that
+#: urgent work shares goes to requests.
+BULK_LINGER_SECONDS = 0.05
 KEEP_LINGER_SECONDS = 0.001
 #: A planner sends urgent events to some forty partitions, one in a request (`kafka.writers`). Nobody waits for others.
 URGENT_PRODUCERS = 4
@@ -88,12 +91,16 @@ def run_roles(
     return uvloop.run(_run(settings, name, roles, lanes, platforms, slot, since_ms, logs, ready_fd, manager))
 
 
-def linger_seconds(roles: Sequence[str]) -> float:
+def linger_seconds(roles: Sequence[str], lanes: Sequence[Lane] = tuple(Lane)) -> float:
     """How long a record waits for others to leave with. PLAN writes a few large ones, and an urgent push waits for
-    each; one that a cap counts waits for two of KEEP's. The other roles write many small ones."""
+    each; one that a cap counts waits for two of KEEP's. The other roles write many small ones; nobody waits for the
+    receipts of pushes in bulk."""
     if "planner" in roles:
         return 0.0
-    return KEEP_LINGER_SECONDS if "keeper" in roles else SMALL_RECORDS_LINGER_SECONDS
+    if "keeper" in roles:
+        return KEEP_LINGER_SECONDS
+    is_bulk = set(roles) == {"sender"} and set(lanes) == {Lane.BULK}
+    return BULK_LINGER_SECONDS if is_bulk else SMALL_RECORDS_LINGER_SECONDS
 
 
 def process_name(roles: Sequence[str], lanes: Sequence[Lane]) -> str:
@@ -184,7 +191,7 @@ async def _run(
     outbox = KafkaOutbox(
         settings.kafka.bootstrap_servers,
         security=settings.kafka.security,
-        linger_seconds=linger_seconds(roles),
+        linger_seconds=linger_seconds(roles, lanes),
         loop=asyncio.get_running_loop(),
         on_fatal=lambda error: end_process("outbox", error),
         topics=producible(roles),

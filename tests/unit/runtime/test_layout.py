@@ -41,6 +41,9 @@ def test_what_waits_for_a_push_lingers_less_than_what_writes_many_small_records(
     every = {"registrar", "planner", "sender", "settler", "keeper"}
     assert linger_seconds(["planner"]) == linger_seconds(sorted(every)) == 0
     assert 0 < linger_seconds(["keeper"]) < min(linger_seconds([role]) for role in every - {"planner", "keeper"})
+    bulk = linger_seconds(["sender"], [Lane.BULK])
+    assert bulk > linger_seconds(["sender"], [Lane.NORMAL]) == linger_seconds(["sender"])
+    assert linger_seconds(["sender", "planner"], [Lane.BULK]) == 0
 
 
 def test_compact_has_the_slot_of_the_other_layout_so_that_each_takes_over_the_others_data() -> None:
