@@ -335,6 +335,7 @@ class Keeper:
         sharing: Sharing | None = None,
     ) -> None:
         self.busy: set[TP] = set()  # with records that wait to be handled
+        self.behind: dict[TP, int] = {}  # Kafka time of the oldest record that is not done
         self.world = world
         self.clock = ManualClock(world.clock.now_ms())
         self._began = self.clock.now_ms(), self.clock.monotonic_seconds()
@@ -386,6 +387,9 @@ class Keeper:
 
     def waits(self, tp: TP) -> bool:
         return tp in self.busy
+
+    def may_hold_before(self, tp: TP, at_ms: int) -> bool:
+        return at_ms >= self.behind.get(tp, at_ms + 1)
 
     def partitions(self) -> list[TP]:
         return list(self.trackers)

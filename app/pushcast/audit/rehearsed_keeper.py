@@ -137,6 +137,10 @@ class RehearsedKeeper:
         """Whether records wait to be handled: they are handled as they come."""
         return False
 
+    def may_hold_before(self, *_: object) -> bool:
+        """Whether older ones may still come: none may."""
+        return False
+
     async def begin(self) -> None:
         """It owns the partition from here on."""
         await self._stage.assigned({each.tp: Committed(None, "") for each in self._sources.values()})

@@ -136,6 +136,7 @@ class KeepStage(Stage):
             joining=joining,
             call_later=call_later,
             held=lambda tenure: hold_on_disagreement and tenure.time in too_far_ahead(self._times()),
+            may_hold_before=self._may_hold_before,
         )
         removing = Removing(self._rows, removals, self._count, lambda: self._cancels.state.campaigns)
         self._intake = KeepIntake(
@@ -211,6 +212,9 @@ class KeepStage(Stage):
         """Whether something of a partition is under way that no record waits for."""
         tenure = self._tenures.get(TP(topics.USER, partition))
         return tenure is not None and tenure.at_work
+
+    def _may_hold_before(self, tenure: KeepTenure, at_ms: int) -> bool:
+        return any(self.work.may_hold_before(TP(topic, tenure.number), at_ms) for topic in _LANES)
 
     def disagreement_seconds(self) -> float:
         """The largest difference between the clocks of this machine and of the brokers of its partitions."""

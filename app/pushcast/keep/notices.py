@@ -12,13 +12,18 @@ from pushcast.stream.edge import Count
 from pushcast.stream.ports import Barrier
 from pushcast.wire.digests import Head, all_heads_prefix
 from pushcast.wire.notices import Notice, NoticeKind
-from pushcast.wire.timers import Timer, timer_key
+from pushcast.wire.timers import Timer, note_id_of, timer_key
 from pushcast.wire.usage import usage_key
 
-#: A planner may know that much later than the keeper that a zone has changed: one that was killed starts meanwhile.
+#: A planner may know that much later than the keeper what a registrar told: one that was killed starts meanwhile.
 LATE_MS: Final = 30_000
 #: In place of a notification's: no event has it.
 _NO_ID: Final = ""
+
+
+def is_mark_of_forgotten(key: bytes) -> bool:
+    """Whether the row of this key says that a user was forgotten."""
+    return note_id_of(key) == _NO_ID
 
 
 class Notices:

@@ -24,6 +24,7 @@ from pushcast.keep.index import (
     place_of,
 )
 from pushcast.keep.joining import Joining
+from pushcast.keep.notices import LATE_MS, is_mark_of_forgotten
 from pushcast.keep.plain_release import PlainClosing, PlainDues, plain_dues
 from pushcast.keep.queues import Queues
 from pushcast.keep.rows import Rows
@@ -78,9 +79,12 @@ class Release:
         joining: Joining,
         call_later: CallLater | None = None,
         held: Callable[[KeepTenure], bool] = lambda _: False,
+        may_hold_before: Callable[[KeepTenure, int], bool] = lambda *_: False,
     ) -> None:
-        """`held`: whether a partition lets nothing go now, however long."""
+        """`held`: whether a partition lets nothing go now, however long. `may_hold_before`: whether keep records of
+        this Kafka time or an earlier one may still come."""
         self._held = held
+        self._may_hold_before = may_hold_before
         self._rows = rows
         self._table = table
         self._due = DueRecords(exact, outbox, guarded, PlainClosing(rows, self._put_released).close)
@@ -239,8 +243,16 @@ class Release:
         elif row.waits and self.badges.is_counted(tenure, place.key, row):
             self._fire(tenure, place.key, row, now_ms)
         elif not row.waits:
-            self._due.write(tenure, place.key, partial(self._put, tenure, place.key, None))
+            kept = self._still_told(tenure, place.key, row, now_ms)
+            self._due.write(tenure, place.key, partial(self._put, tenure, place.key, kept))
         return True
+
+    def _still_told(self, tenure: KeepTenure, key: bytes, row: Timer, now_ms: int) -> Timer | None:
+        """That a user was forgotten stays while the keeper is behind: what a planner held before it would wait for
+        weeks otherwise. Of anything else that has ended: None."""
+        if not is_mark_of_forgotten(key) or not self._may_hold_before(tenure, row.written_at + LATE_MS):
+            return None
+        return rules.still_told(row, now_ms)
 
     def _fire(self, tenure: KeepTenure, key: bytes, timer: Timer, now_ms: int, before: Put | None = None) -> None:
         if timer.due_at:

@@ -72,6 +72,11 @@ def mark_of_forgotten(at: int, now_ms: int) -> Timer:
     return Timer(str(Lane.URGENT), 0, AT_ONCE, at, closes=Reason.USER_FORGOTTEN.value, closed_at=now_ms)
 
 
+def still_told(mark: Timer, now_ms: int) -> Timer:
+    """The same row for some minutes more: records from before it may still come."""
+    return msgspec.structs.replace(mark, closed_at=now_ms)
+
+
 def remembered_shortly(timer: Timer, now_ms: int) -> Timer:
     """The row of a released one whose user was forgotten: it goes within minutes (`index.entry_of`)."""
     if timer.closes == Reason.USER_FORGOTTEN:

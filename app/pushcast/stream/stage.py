@@ -54,6 +54,11 @@ class Work(Protocol):
         """Whether records of this partition of the App's other topics are fetched and wait to be handled."""
         ...
 
+    def may_hold_before(self, tp: TP, at_ms: int) -> bool:
+        """Whether one of the App's partitions that is this process's may still hold a record of this Kafka time, or of
+        an earlier one, that is not done: fetched or not."""
+        ...
+
     def last_heartbeat_at(self) -> float:
         """CLOCK_BOOTTIME seconds when the coordinator last called this member alive; 0 before the first time."""
         ...

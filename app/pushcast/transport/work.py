@@ -69,6 +69,18 @@ class AppWork(Work):
         owned = self._consumer.partitions.items()
         return any(each.waits for tp, each in owned if tp.partition == partition and tp.topic not in self.topics)
 
+    def may_hold_before(self, tp: TP, at_ms: int) -> bool:
+        """Whether one of the App's partitions that is this process's may still hold a record of this Kafka time, or of
+        an earlier one, that is not done: fetched or not."""
+        owned = self._consumer.partitions.get(tp)
+        if owned is None:
+            return False
+        state = self._consumer.state_of(owned)
+        if state.lag_records == 0:
+            return False
+        oldest = state.oldest_unfinished_at_ms
+        return oldest is None or oldest <= at_ms  # None: what is behind was not fetched yet
+
     def last_heartbeat_at(self) -> float:
         """CLOCK_BOOTTIME seconds when the coordinator last called this member alive; 0 before the first time."""
         return self._consumer.thread.membership.last_heartbeat_at

@@ -201,3 +201,24 @@ async def test_p4_that_a_user_was_forgotten_is_forgotten_within_minutes() -> Non
     await told(keeper, FORGOTTEN_REMEMBER_MS / 1000 + 1)
     assert rows_of(keeper, ANN) == set()
     assert ends(world) == []
+
+
+async def test_ii16_that_a_user_was_forgotten_is_known_while_what_was_held_before_may_still_come() -> None:
+    bulk = TP(topics.keep(Lane.BULK), PARTITION)
+    world = KeepWorld()
+    keeper = await keeper_of(world)
+    world.notice(NoticeKind.FORGOTTEN)
+    keeper.behind[bulk] = T0
+    for _ in range(3):
+        await told(keeper, FORGOTTEN_REMEMBER_MS / 1000 + 1)
+        assert len(rows_of(keeper, ANN)) == 1
+    keeper.die()
+    successor = await keeper_of(world)
+    successor.behind[bulk] = T0
+    world.hold("late", T0 + 24 * HOUR, lane=Lane.BULK, written_at=T0)
+    await told(successor)
+    assert ends(world) == [(ANN, "user_forgotten")]
+    successor.behind[bulk] = T0 + LATE_MS + 1
+    await told(successor, FORGOTTEN_REMEMBER_MS / 1000 + 1)
+    await told(successor, FORGOTTEN_REMEMBER_MS / 1000 + 1)
+    assert rows_of(successor, ANN) == set(), "what comes from here on was judged by planners that knew"

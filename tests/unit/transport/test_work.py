@@ -41,3 +41,18 @@ def test_a_partition_of_faust_and_one_of_ours_find_each_other_in_a_dictionary() 
     assert {TP("t", 1): "found"}[ours(FaustTP("t", 1))] == "found"
     assert {FaustTP("t", 1): "found"}[theirs(TP("t", 1))] == "found"
     assert FaustTP("t", 1) == TP("t", 1)
+
+
+@pytest.mark.parametrize(
+    ("lag_records", "oldest_at_ms", "may"),
+    [(0, None, False), (3, 99, True), (3, 100, True), (3, 101, False), (3, None, True), (None, None, True)],
+)
+def test_what_is_behind_and_not_fetched_may_be_of_any_time(
+    lag_records: int | None, oldest_at_ms: int | None, may: bool
+) -> None:
+    state = SimpleNamespace(lag_records=lag_records, oldest_unfinished_at_ms=oldest_at_ms)
+    owned = TP("t", 1)
+    consumer = SimpleNamespace(partitions={owned: owned}, state_of=lambda _: state)
+    asked = AppWork(cast(Any, SimpleNamespace(consumer=consumer)), ["t"])
+    assert asked.may_hold_before(owned, 100) is may
+    assert not asked.may_hold_before(TP("t", 2), 100), "nobody's here"
