@@ -26,6 +26,7 @@ from pushcast.stream.cancelling import NothingCancelled
 from pushcast.stream.tracker import Tracker
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
+from pushcast.wire.control_state import ControlState
 from pushcast.wire.counted import ended
 from pushcast.wire.digests import closed_by
 from pushcast.wire.headers import Headers
@@ -44,7 +45,8 @@ _DUE: Final = {topics.due(lane): lane for lane in Lane}
 
 
 class Past(NamedTuple):
-    """A record as it lay in its topic: an event, a cancel, or what a user read. `at_ms`: its Kafka time."""
+    """A record as it lay in its topic: an event, a cancel (of a campaign: of the control topic), or what a user read.
+    `at_ms`: its Kafka time."""
 
     topic: str
     offset: int
@@ -116,6 +118,8 @@ class Rehearsal:
         self._failures: list[BaseException] = []
         cancels = NothingCancelled()
         cancels.state.begin(partition)
+        self._control = ControlState()
+        cancels.state.follow_campaigns(self._control)
         self._keeper = RehearsedKeeper(self._settings, partition, self._clock, cancels)
         self._planners = {
             lane: PlanStage(
@@ -141,7 +145,7 @@ class Rehearsal:
 
     async def fates(self, past: Iterable[Past]) -> list[EventFate]:
         """One for each notification event, in their order; what waits at the end is let go, whenever that is. `past`:
-        cancels and what users read among the events, by their times."""
+        cancels, those of campaigns too, and what users read among the events, by their times."""
         found: list[EventFate] = []
         begun = False
         for each in past:
@@ -154,6 +158,9 @@ class Rehearsal:
             if each.topic in _EVENTS:
                 found.append(EventFate(notification=f"@{each.offset}"))
                 await self._judge(found[-1], each.topic, each.key, each.value, each.headers)
+            elif each.topic == topics.CONTROL:
+                self._control.apply(each.key, each.value)
+                await self._keeper.pass_time()
             else:
                 await self._keeper.take(each.topic, each.key, each.value, each.headers)
             await self._route()

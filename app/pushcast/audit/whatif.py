@@ -20,12 +20,15 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane
 from pushcast.wire import topics
+from pushcast.wire.control import Kind
 from pushcast.wire.keys import user_of
 
 #: Changes that are listed one by one.
 MAX_LISTED = 100
 #: What is rehearsed. Of two records of one time a cancel comes first.
 READ: Final = (topics.CANCEL, topics.ENGAGEMENT, *map(topics.notification, Lane))
+
+_CAMPAIGN: Final = f"{Kind.CANCEL}/".encode()
 
 Rows = dict[str, list[tuple[bytes, bytes]]]
 
@@ -102,19 +105,20 @@ def whatif(
     before: Settings, after: Settings, since_ms: int, *, user: str | None = None, limit: int = 100_000
 ) -> Comparison:
     """Reads the intake topics, cancels and what users read from then on, at most `limit` records of each topic and
-    partition, and the rows of their users as they are now. Nothing is written. Blocks. Raises KafkaException,
-    TailUnreadable."""
+    partition, the cancels of campaigns that Kafka still has, and the rows of their users as they are now. Nothing is
+    written. Blocks. Raises KafkaException, TailUnreadable."""
     kafka = before.kafka
     positions = Positions(open_admin(client_config(kafka.bootstrap_servers, kafka.security, tool=True)))
     partitions: Iterable[int] = range(kafka.partitions)
     if user is not None:
         partitions = (partition_of(user.encode(), kafka.partitions),)
-    found = Comparison()
+    found, called_off = Comparison(), asyncio.run(_campaigns(before))
     for partition in partitions:
         past: list[Past] = []
         for topic in READ:
             past += asyncio.run(_records(before, positions, (topic, partition), since_ms, user, limit))
         if past:
+            past = [*called_off, *past]  # of one time a cancel comes first
             rows = asyncio.run(_rows(before, partition, {_user(each.key) for each in past}))
             asyncio.run(compare(before, after, partition, sorted(past, key=lambda each: each.at_ms), rows, found))
     return found
@@ -136,6 +140,22 @@ async def _records(
             found.append(Past(spot[0], offset, own, value, headers_of(message), int(message.timestamp()[1])))
 
     await reader.read({spot: (start, end)}, take)
+    return found
+
+
+async def _campaigns(settings: Settings) -> list[Past]:
+    """What the control topic says of campaigns that are cancelled, or are no longer."""
+    spot = topics.CONTROL, 0
+    reader = SpanReader(settings.kafka.bootstrap_servers, settings.kafka.security)
+    end = (await reader.ends([spot]))[spot]
+    found: list[Past] = []
+
+    def take(message: Message) -> None:
+        key, value = message.key(), message.value()
+        if isinstance(key, bytes) and key.startswith(_CAMPAIGN):
+            found.append(Past(topics.CONTROL, cast(int, message.offset()), key, value, (), int(message.timestamp()[1])))
+
+    await reader.read({spot: (0, end)}, take)
     return found
 
 

@@ -206,6 +206,29 @@ async def test_d10_what_was_called_off_or_read_while_it_waited_ends_as_it_did() 
     ]
 
 
+async def test_d10_a_cancelled_campaign_ends_what_waits_for_it_and_what_comes_after() -> None:
+    def word(at: str, value: bytes | None) -> Past:
+        return Past(topics.CONTROL, 0, b"cancel/xmas", value, (), ms(at))
+
+    at_noon = {"campaign": "xmas", "deliver_at": "2026-12-01T12:00:00Z"}
+    past = (
+        event("left", "2026-12-01T08:00:00Z", campaign="xmas"),
+        event("waits", "2026-12-01T09:00:00Z", **at_noon),
+        event("other", "2026-12-01T09:00:00Z", **at_noon | {"campaign": "easter"}),
+        word("2026-12-01T10:00:00Z", b"{}"),
+        event("late", "2026-12-01T11:00:00Z", campaign="xmas"),
+        word("2026-12-01T13:00:00Z", None),
+        event("after", "2026-12-01T14:00:00Z", campaign="xmas"),
+    )
+    assert await words(settings(), *past) == [
+        "1 sent",
+        "cancelled cancelled",
+        "1 sent after scheduled",
+        "cancelled cancelled",
+        "1 sent",
+    ]
+
+
 async def test_d10_a_rate_lets_them_leave_one_after_the_other_and_the_late_ones_expire() -> None:
     config = settings(promo={"per_minute": 8, "ttl_seconds": 150})
     events = [event(str(number), "2026-12-01T09:00:00Z") for number in range(4)]
