@@ -10,7 +10,7 @@ from pushcast.model.ids import is_user_row
 from pushcast.model.preferences import Wishes
 from pushcast.model.zones import zone_of
 from pushcast.wire.row_reader import Device, active_device
-from pushcast.wire.row_tail import registered_at_ms, time_zone_of
+from pushcast.wire.row_tail import registered_at_ms, seen_at_ms, time_zone_of
 
 #: Where the user is by the user's devices (`home_of`); asked only when neither device nor user says.
 Home = Callable[[], tzinfo | None]
@@ -37,7 +37,7 @@ def zone_of_user(app: str, home: Home, wishes: Wishes, default: tzinfo) -> tzinf
 
 
 def home_of(rows: Sequence[tuple[bytes, bytes]]) -> tzinfo | None:
-    """The zone of the user's active device that was registered last and has one. `rows`: all of the user's.
+    """The zone of the user's active device that was heard of last and has one. `rows`: all of the user's.
 
     Of all apps, whatever is to be sent and to which of them: planner and walk, and a successor that finds some of them
     served, must say the same.
@@ -51,7 +51,7 @@ def home_of(rows: Sequence[tuple[bytes, bytes]]) -> tzinfo | None:
                 continue  # whoever plans them counts that
             if device is not None:
                 devices.append(device)
-    for device in sorted(devices, key=lambda each: (-registered_at_ms(each), each.key)):
+    for device in sorted(devices, key=lambda each: (-seen_at_ms(each), -registered_at_ms(each), each.key)):
         if (zone := _own_zone(device)) is not None:
             return zone
     return None

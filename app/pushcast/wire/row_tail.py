@@ -75,7 +75,12 @@ def _time_zone(row: bytes, at: int) -> str | None:
 
 
 def seen_at_ms(device: Device) -> int:
-    """When the device was last heard of, milliseconds since the epoch. Decodes the row, as `time_zone_of` does."""
+    """When the device was last heard of, milliseconds since the epoch."""
+    if device.seen_at is not None:
+        try:
+            return long_at(device.row, device.seen_at)[0]
+        except IndexError:
+            pass  # broken: Avro says how
     try:
         seen_at: int = row_columns(device.row)["seen_at"]
     except InvalidInput:
