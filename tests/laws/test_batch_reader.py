@@ -82,7 +82,11 @@ def messages(draw: st.DrawFn) -> Message:
             draw(st.sampled_from([*MISSING, ["2.0.1"] * count])),
             draw(st.sampled_from([*MISSING, [b"\x31\0\0\0\1\0key", None, None][:count]])),
         ),
-        draw(st.sampled_from([NO_NOTES, NO_NOTES, Notes(campaign=["spring"] * notes)])),
+        draw(
+            st.sampled_from(
+                [NO_NOTES, NO_NOTES, Notes(campaign=["spring"] * notes), Notes(replay_of=["n-0", "b", None][:notes])]
+            )
+        ),
         draw(st.sampled_from([False, False, True])),
         draw(st.sampled_from([False, False, True])),
     )

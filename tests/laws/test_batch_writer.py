@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from hashlib import blake2b
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushcast.model.batch import KINDS, Message, SendBatch, Targets
+from pushcast.model.batch import KINDS, Message, Notes, ReceiptLabel, SendBatch, Targets
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import delivery_id, device_row_key, token_hash
 from pushcast.model.notification import (
@@ -154,6 +155,36 @@ def test_a_batch_from_encoded_parts_has_the_bytes_of_the_schema(
         writers.append(writer)
     written = batch_of(lane, platform, writers, generation=generation)
     assert written == encode_batch(SendBatch(lane, platform, messages))
+
+
+labels = st.builds(lambda *label: ReceiptLabel(*label), st.none() | longs, optional, optional, optional)
+
+
+@given(contents, st.lists(labels, min_size=1, max_size=4))
+def test_what_notifications_say_of_themselves_has_the_bytes_of_the_schema(
+    content: Content, labels: list[ReceiptLabel]
+) -> None:
+    content_hash, option = bytes(16), Options()
+    more = more_of(content, option)
+    writer = MessageWriter(message_head("news", "c", content, option, content_hash, more=more), more)
+    row = DeviceRow("news", "d", "fcm", "token", b"a", "", token_hash(b"a"), "active", 1, 1)
+    device = active_device(device_row_key("u", "news", "d"), encode_row(row))
+    assert device is not None
+    ids = [f"n{number}" for number in range(len(labels))]
+    for number, label in enumerate(labels):
+        index = writer.index_of(bytes_of(ids[number].encode()), 7, "", label)
+        writer.add(index, bytes_of(b"u"), device, bytes(16), long_of(number), long_of(9))
+    count = len(labels)
+    targets = Targets()
+    for number in range(count):
+        values = (number, "u", "d", bytes(16), 0, b"a", "", token_hash(b"a"), 1, number, 9, 0)
+        for column, value in zip(targets.columns(), values, strict=True):
+            column.append(value)
+    said: dict[str, Any] = {name: [getattr(label, name) for label in labels] for name in ReceiptLabel._fields}
+    said = {name: None if set(values) == {None} else values for name, values in said.items()}
+    columns_of_notes = ids, [7] * count, [""] * count
+    message = Message("news", "c", content, option, content_hash, *columns_of_notes, targets, Notes(**said))
+    assert batch_of("bulk", "fcm", [writer]) == encode_batch(SendBatch("bulk", "fcm", [message]))
 
 
 def _is_known(version: str | None) -> bool:

@@ -33,7 +33,9 @@ ANY_LONG = LONG | st.integers(-(2**40), -1)
             LONG,
             ANY_LONG,
             ANY_LONG,
-            st.just(NO_LABEL) | st.builds(ReceiptLabel, st.none() | ANY_LONG, st.none() | TEXT, st.none() | TEXT),
+            st.just(NO_LABEL)
+            | st.builds(ReceiptLabel, st.none() | ANY_LONG, *[st.none() | TEXT] * 3)
+            | TEXT.map(lambda text: ReceiptLabel(replay_of=text)),
             st.none() | TEXT,
         ),
         min_size=1,
@@ -113,6 +115,7 @@ def test_the_fast_writer_writes_the_bytes_of_the_schema_encoder(
                 due_at=label.due_at,
                 campaign=label.campaign,
                 variant=label.variant,
+                replay_of=label.replay_of,
                 app_version=version,
             ),
             generation,

@@ -26,6 +26,7 @@ LABELS = [
     Notes(campaign=["spring"]),
     Notes(campaign=[None], variant=["b"], due_at=[T0 - 7]),
     Notes(kind=[1]),
+    Notes(replay_of=["n-0"]),
 ]
 
 

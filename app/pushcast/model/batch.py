@@ -95,6 +95,7 @@ class ReceiptLabel(NamedTuple):
     due_at: int | None = None  # None: when it was created
     campaign: str | None = None
     variant: str | None = None
+    replay_of: str | None = None  # the notification that it repeats on purpose
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +107,11 @@ class Notes:
     variant: list[str | None] | None = None
     due_at: list[int | None] | None = None  # milliseconds since the epoch
     kind: list[int] | None = None  # of NoteKind
+    replay_of: list[str | None] | None = None
 
     def columns(self) -> tuple[list[Any] | None, ...]:
         """All columns in the order of the fields."""
-        return self.campaign, self.broadcast, self.variant, self.due_at, self.kind
+        return self.campaign, self.broadcast, self.variant, self.due_at, self.kind, self.replay_of
 
     def picked(self, indices: list[int]) -> Notes:
         """Those of the notifications at these indices, in that order."""
@@ -121,6 +123,7 @@ class Notes:
             None if self.due_at is None else self.due_at[notification],
             None if self.campaign is None else self.campaign[notification],
             None if self.variant is None else self.variant[notification],
+            None if self.replay_of is None else self.replay_of[notification],
         )
 
 

@@ -34,6 +34,8 @@ from pushcast.wire.row_tail import locale_of
 from pushcast.wire.schemas import NEWEST_GENERATION
 
 _MessageKey = tuple[str, bytes, str | None]  # app, content key, variant
+_ESCAPED_BYTES = 6  # of a character in JSON, at most
+_REPLAY_BYTES = 24  # quotes, a comma, and once the name of the column
 _NOTE_BYTES = 32  # creation and due time, lengths of trace and campaign, an index's growth
 
 
@@ -59,10 +61,10 @@ class Window:
         if note.sealing is not None:
             user_bytes += CONTENT_KEY_OVERHEAD_BYTES
         localized = bool(note.content.locales)
-        size, last = 0, None
+        size, last, content_key = 0, None, _content_key(note)
         for device in devices:  # rows come by app
             size += user_bytes + device.size
-            key = (device.app, note.content_key, _variant(note, device) if localized else None)
+            key = (device.app, content_key, _variant(note, device) if localized else None)
             if key != last:
                 last = key
                 message = self.messages.get(key)
@@ -71,6 +73,8 @@ class Window:
                 same = message is not None and message.holds(entry.note_id, note.created_at, note.trace or "")
                 if note.broadcast is not None:  # its users may have labels of their own
                     size += 2 * (len(entry.note_id) + len(note.broadcast.variant or "") * 4)
+                if note.replay_of is not None:
+                    size += len(note.replay_of) * _ESCAPED_BYTES + _REPLAY_BYTES
                 if not same or note.broadcast is not None:
                     size += len(entry.note_id) + len(note.trace or "") * 4 + len(note.campaign or "") * 4 + _NOTE_BYTES
         return size
@@ -80,9 +84,9 @@ class Window:
         user, expires_at = bytes_of(note.user.encode()), entry.facts.expires_at
         prefix = note.delivery_prefix
         localized = bool(note.content.locales)
-        label = _label(note)
+        label, content_key = _label(note), _content_key(note)
         for device in devices:
-            key = (device.app, note.content_key, _variant(note, device) if localized else None)
+            key = (device.app, content_key, _variant(note, device) if localized else None)
             message = self.messages.get(key)
             if message is None:
                 message = self.messages[key] = MessageWriter(
@@ -112,11 +116,16 @@ class Window:
         return batch_of(lane, self.platform, self.messages.values(), source, generation)
 
 
+def _content_key(note: Notification) -> bytes:
+    """What a message of its own is for. Those that repeat others share none with the rest, which need no column."""
+    return note.content_key if note.replay_of is None else note.content_key + b"\0replay"
+
+
 def _label(note: Notification) -> ReceiptLabel:
-    if note.timing is None and note.campaign is None and note.broadcast is None:
+    if note.timing is None and note.campaign is None and note.broadcast is None and note.replay_of is None:
         return NO_LABEL
     variant = None if note.broadcast is None else note.broadcast.variant
-    return ReceiptLabel(None if note.timing is None else note.due_at, note.campaign, variant)
+    return ReceiptLabel(None if note.timing is None else note.due_at, note.campaign, variant, note.replay_of)
 
 
 def _variant(note: Notification, device: Device) -> str | None:

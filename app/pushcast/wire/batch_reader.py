@@ -34,7 +34,7 @@ from pushcast.wire.batches import (
 )
 from pushcast.wire.many_columns import ManyColumns
 from pushcast.wire.message_head import DEFAULT_OPTIONS, FLAGS, MANNERS
-from pushcast.wire.more import joined
+from pushcast.wire.more import has_replays, joined
 from pushcast.wire.schemas import FRAME_BYTES, AvroType, without_logical_types
 from pushcast.wire.single_columns import SingleColumns
 from pushcast.wire.small_messages import SmallMessages
@@ -156,6 +156,8 @@ class _Reader:
             counted, removable = _FLAGS[flags]
             at += 2
             if more is not None:
+                if has_replays(more):
+                    return None
                 content, options, quiet, sealing = joined(content, options, more)
         if value[at] != ONE[0] or counted or removable:
             head = app, klass, content, options, content_hash

@@ -24,6 +24,7 @@ from pushcast.wire.avro_bytes import (
 )
 from pushcast.wire.batches import PLAIN_TYPE
 from pushcast.wire.message_head import FLAGS
+from pushcast.wire.more import with_replays
 from pushcast.wire.row_reader import Device
 from pushcast.wire.row_tail import content_key_of
 from pushcast.wire.schemas import NEWEST_GENERATION, avro_type
@@ -179,7 +180,10 @@ class MessageWriter:
             notes, targets = b"".join(self._note_columns()), b"".join(self._target_columns())
             if not extended:
                 return self._head + notes + targets
-        told = optional_of(self.more) + FLAGS[self.counted] + FLAGS[self.removable]
+        more = self.more
+        if self.labelled:
+            more = with_replays(more, [label.replay_of for label in self._labels])
+        told = optional_of(more) + FLAGS[self.counted] + FLAGS[self.removable]
         known = SECOND + array_of(self._versions) if versions and self.versioned else NULL
         end = NULL + known + (NULL if self._keys is None else _column(self._keys, self._keys, NULL))  # no not_after
         return b"".join((self._head, told, notes, self._label_columns(), targets, end))
@@ -197,7 +201,7 @@ class MessageWriter:
             return self._broadcast
         if not self.labelled and self._part_of is None:
             return _NO_NOTE_COLUMNS
-        due, campaigns, variants = zip(*self._labels, strict=True)
+        due, campaigns, variants, _ = zip(*self._labels, strict=True)
         texts = [_column([optional_of(text) for text in column], column) for column in (campaigns, variants)]
         broadcast, kind, count = NULL, NULL, len(self._labels)
         if self._part_of is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -12,7 +13,7 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import DELIVERY_ID_BYTES
 from pushcast.model.notification import MAX_BADGE, Content, LiveActivity, LocalText, Options, Sound
 from pushcast.model.words import Reason, Source
-from pushcast.wire.more import joined, more_of, texts_only
+from pushcast.wire.more import joined, more_of, replays_of, texts_only, with_replays
 from pushcast.wire.schemas import FRAME_BYTES, avro_type, written_type
 
 TYPE: Final = avro_type("send_batch")
@@ -22,7 +23,7 @@ SOURCES: Final = frozenset(map(int, Source))
 MAX_COUNT: Final = 2**31 - 2  # an Avro int, and one more may be counted; readers do not hold it to 32 bits
 _OPTIONAL_COLUMNS: Final = ("not_after", "app_version", "content_key")
 _COLUMNS = tuple(name for name in Targets.__dataclass_fields__ if name not in _OPTIONAL_COLUMNS)
-_NOTE_COLUMNS = tuple(Notes.__dataclass_fields__)
+_NOTE_COLUMNS = tuple(name for name in Notes.__dataclass_fields__ if name != "replay_of")  # which is in `more`
 _NO_COLUMNS = [None] * len(_NOTE_COLUMNS)
 
 
@@ -124,7 +125,7 @@ def _message(message: Message) -> dict[str, Any]:
         },
         "options": _options(options),
         "content_hash": message.content_hash,
-        "more": more_of(content, options, message.quiet, message.sealing),
+        "more": with_replays(more_of(content, options, message.quiet, message.sealing), message.notes.replay_of),
         "counted": message.counted,
         "removable": message.removable,
         "notifications": {
@@ -159,15 +160,18 @@ def message_of(datum: dict[str, Any]) -> Message:
         content["data"],
         {k: LocalText(**v) for k, v in locales.items()} if locales else {},
     )
-    how, quiet, sealing = Options(**options), None, None
+    how, quiet, sealing, replays = Options(**options), None, None, None
     if more is not None:
         try:
             read, how, quiet, sealing = joined(read, how, more)
+            replays = replays_of(more)
         except msgspec.MsgspecError as error:
             raise InvalidInput(Reason.UNDECODABLE, "not a send_batch record: more is not what it should be") from error
     message = message_with((datum["app"], datum["class"], read, how, datum["content_hash"]), notes, targets)
     message.counted, message.removable = datum.get("counted", False), datum.get("removable", False)
     message.quiet, message.sealing = quiet, sealing
+    if replays is not None:
+        message.notes = replace(message.notes, replay_of=replays)
     return message
 
 

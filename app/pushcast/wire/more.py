@@ -17,7 +17,8 @@ from pushcast.model.sealing import Sealing
 
 
 class More(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Fields of content and options; `data` holds what is no string."""
+    """Fields of content and options; `data` holds what is no string. `replay_of`: of each notification in turn, which
+    one it repeats; a release that does not know it leaves that out of receipts."""
 
     data: dict[str, Any] = {}
     subtitle: str | None = None
@@ -35,6 +36,7 @@ class More(msgspec.Struct, frozen=True, omit_defaults=True):
     quiet: QuietTerms | None = None
     sealing: Sealing | None = None
     tracked: bool = False
+    replay_of: list[str | None] | None = None
 
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -78,6 +80,24 @@ def more_of(
         content.tracked,
     )
     return _encode(more).decode()
+
+
+def with_replays(more: str | None, replay_of: list[str | None] | None) -> str | None:
+    """What `more_of` gave, with which notifications are repeated; None: none is."""
+    if replay_of is None or not any(replay_of):
+        return more
+    known = More() if more is None else _decode(more)
+    return _encode(msgspec.structs.replace(known, replay_of=replay_of)).decode()
+
+
+def has_replays(more: str) -> bool:
+    """Whether it may say which notifications are repeated. Cheap."""
+    return '"replay_of":' in more
+
+
+def replays_of(more: str) -> list[str | None] | None:
+    """Of each notification in turn, which one it repeats. Raises msgspec.MsgspecError for a text that nobody wrote."""
+    return _decode(more).replay_of if has_replays(more) else None
 
 
 def is_texts(data: dict[str, Any]) -> bool:

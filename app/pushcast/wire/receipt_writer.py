@@ -18,11 +18,12 @@ from pushcast.wire.receipts import Receipt, encode_receipt
 from pushcast.wire.schemas import NEWEST_GENERATION, avro_type, written_type
 
 _Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
 _NEWEST = avro_type("receipt")
 _PLAIN = written_type("receipt", 1)
 _HEX_BYTES = b"\x40"  # length of a delivery id's 32 hex digits, zigzag
-_NO_LABEL_BYTES = NULL * len(ReceiptLabel._fields)
+_NO_LABEL_BYTES = NULL * 3  # due_at, campaign, variant
 _MAX_CACHED = 1024
 _SMALL = tuple(long_of(value) for value in range(8192))  # every value of one or two bytes
 _PRESENT = tuple(SECOND + size for size in _SMALL)  # a string that may be null, and its length
@@ -68,15 +69,15 @@ class ReceiptWriter:
         self._generation = generation
         plain = _PLAIN if generation < NEWEST_GENERATION and not source else _NEWEST
         self._frame = plain.frame + _HEX_BYTES
-        self._source = NULL + long_of(source)  # no replay_of: a resend is an event of its own
-        self._plain_tail = NULL if plain is _PLAIN else self._source + _NO_LABEL_BYTES + NULL
+        self._source = long_of(source)
+        self._plain_tail = NULL if plain is _PLAIN else NULL + self._source + _NO_LABEL_BYTES + NULL
         self._app = SECOND + bytes_of(app.encode()) + SECOND
         self._lead = SECOND + bytes_of(platform.encode()) + bytes_of(lane.encode()) + bytes_of(klass.encode())
         self._end = (TRUE if dry_run else FALSE) + long_of(run) + long_of(source_partition)
         self._verdicts: dict[tuple[str, str | None], bytes] = {}
         self._middles: dict[tuple[int | None, int], bytes] = {}
         self._times: dict[int, bytes] = {}
-        self._labels: dict[tuple[ReceiptLabel, str | None], bytes] = {}
+        self._labels: dict[tuple[ReceiptLabel, str | None], tuple[bytes, bytes]] = {}
 
     def encode(
         self,
@@ -136,6 +137,7 @@ class ReceiptWriter:
                 due_at=label.due_at,
                 campaign=label.campaign,
                 variant=label.variant,
+                replay_of=label.replay_of,
                 app_version=app_version,
                 **self._shared,
             )
@@ -199,8 +201,7 @@ class ReceiptWriter:
         """How a receipt begins and ends that says this."""
         if app_version is None and label == NO_LABEL:
             return self._frame, self._plain_tail
-        tail = self._labels.get((label, app_version)) or self._labelled(label, app_version)
-        return _NEWEST.frame + _HEX_BYTES, tail
+        return self._labels.get((label, app_version)) or self._labelled(label, app_version)
 
     def _verdict(self, outcome: str, reason: str | None) -> bytes:
         made = self._lead + bytes_of(outcome.encode()) + optional_of(reason)
@@ -210,16 +211,19 @@ class ReceiptWriter:
         made = optional_long_of(status) + long_of(attempts) + self._end
         return _keep(self._middles, (status, attempts), made)
 
-    def _labelled(self, label: ReceiptLabel, app_version: str | None) -> bytes:
-        texts = (label.campaign, label.variant, app_version)
-        made = self._source + optional_long_of(label.due_at) + b"".join(map(optional_of, texts))
-        return _keep(self._labels, (label, app_version), made)
+    def _labelled(self, label: ReceiptLabel, app_version: str | None) -> tuple[bytes, bytes]:
+        repeats = optional_of(label.replay_of)
+        if self._plain_tail == NULL and app_version is None and label._replace(replay_of=None) == NO_LABEL:
+            return _keep(self._labels, (label, app_version), (self._frame, repeats))  # the first version has that
+        texts = b"".join(map(optional_of, (label.campaign, label.variant, app_version)))
+        tail = repeats + self._source + optional_long_of(label.due_at) + texts
+        return _keep(self._labels, (label, app_version), (_NEWEST.frame + _HEX_BYTES, tail))
 
     def _time(self, value: int) -> bytes:
         return _keep(self._times, value, long_of(value))
 
 
-def _keep(cache: dict[_Key, bytes], key: _Key, value: bytes) -> bytes:
+def _keep(cache: dict[_Key, _Value], key: _Key, value: _Value) -> _Value:
     if len(cache) >= _MAX_CACHED:
         cache.clear()
     cache[key] = value

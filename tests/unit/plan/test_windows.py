@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from pushcast.config.classes import Class
+from pushcast.model.batch import NO_NOTES, ReceiptLabel
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import delivery_id, device_row_key, token_hash
 from pushcast.model.notification import Notification
@@ -164,6 +165,24 @@ def test_one_campaign_for_many_users_is_named_once() -> None:
         open_windows.add(entry(note(user, created_at=T2000, expires_at=T2000 + 9), offset), [device(user, "d")], 0.0)
     open_windows.close_all()
     assert taken(open_windows)[0].messages[0].notification_ids == ["n"]
+
+
+@pytest.mark.parametrize("repeated", ["lost", "é" * 60, '"' * 60])
+def test_what_repeats_another_says_so_and_shares_no_message_with_what_does_not(repeated: str) -> None:
+    open_windows = windows()
+    for offset, (user, fields) in enumerate(
+        [("u", {}), ("v", {"replay_of": repeated}), ("w", {"replay_of": "lost", "campaign": "again"})]
+    ):
+        open_windows.add(entry(note(user, f"id-{user}", **fields), offset), [device(user, "d")], 0.0)
+    open_windows.close_all()
+    [batch] = taken(open_windows)
+    first, again = batch.messages
+    assert (first.notification_ids, first.notes) == (["id-u"], NO_NOTES)
+    assert again.notification_ids == ["id-v", "id-w"]
+    assert [again.notes.label(number) for number in (0, 1)] == [
+        ReceiptLabel(replay_of=repeated),
+        ReceiptLabel(campaign="again", replay_of="lost"),
+    ]
 
 
 def test_each_target_says_which_version_of_the_app_it_is_so_that_its_receipt_can() -> None:

@@ -16,7 +16,8 @@ from pushcast.wire.parked import Why, parked_record
 from pushcast.wire.retries import pick, retry_record
 from pushcast.wire.schemas import FRAME_BYTES, avro_type
 
-NOTES = Notes(["xmas-26", None], [None, "b-1"], ["a", "b"], [5, None], [NoteKind.NOTIFICATION, NoteKind.BROADCAST])
+KINDS: list[int] = [NoteKind.NOTIFICATION, NoteKind.BROADCAST]
+NOTES = Notes(["xmas-26", None], [None, "b-1"], ["a", "b"], [5, None], KINDS, [None, 'lost "one"'])
 
 
 def message() -> Message:
@@ -68,10 +69,10 @@ def test_each_of_them_alone_is_written_and_comes_back(change: Callable[[Message]
 
 def test_picked_targets_keep_what_is_said_of_them_and_of_their_notifications() -> None:
     part = pick(full(), [2])
-    assert part.notes == Notes([None], ["b-1"], ["b"], [None], [NoteKind.BROADCAST])
+    assert part.notes == Notes([None], ["b-1"], ["b"], [None], [NoteKind.BROADCAST], ['lost "one"'])
     assert (part.targets.not_after, part.targets.app_version) == ([8], ["7.2"])
     assert (part.counted, part.removable) == (True, True)
-    assert part.notes.label(0) == ReceiptLabel(None, None, "b")
+    assert part.notes.label(0) == ReceiptLabel(None, None, "b", 'lost "one"')
 
 
 def test_retry_and_parked_records_carry_source_and_columns() -> None:
