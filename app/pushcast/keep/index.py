@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, overload
 
 from pushcast.model.words import Lane, Reason
 from pushcast.wire.digests import Head, is_head, readable_head
@@ -79,6 +79,26 @@ def waiting_of(entry: bytes) -> tuple[bytes, int, int] | None:
         return None
     due_at, keep_offset = _NUMBERS_AT(entry, 1)
     return lane, keep_offset, due_at
+
+
+class DueTimes(Sequence[int]):
+    """When what has these entries is due, each found when it is asked for. Of a queue that keeps to no rate."""
+
+    def __init__(self, entries: Sequence[bytes]) -> None:
+        self._entries = entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @overload
+    def __getitem__(self, at: int) -> int: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[int]: ...
+    def __getitem__(self, at: int | slice) -> int | Sequence[int]:
+        if isinstance(at, slice):
+            return DueTimes(self._entries[at])
+        due_at: int = _NUMBERS_AT(self._entries[at], 1)[0]
+        return due_at
 
 
 def key_of(entry: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 MINUTE_MS: Final = 60_000
@@ -60,6 +60,27 @@ class Forecast:
             self.hours[hour] += count
         else:
             self.later += count
+
+    def add_ascending(self, due: Sequence[int]) -> None:
+        """`add` of each. Of ascending times, as an index has them, one look adds all that are due in one minute."""
+        self._add_span(due, 0, len(due))
+
+    def _add_span(self, due: Sequence[int], first: int, end: int) -> None:
+        if first >= end:
+            return
+        if self._place(due[first]) == self._place(due[end - 1]):
+            self.add(due[first], end - first)
+            return
+        middle = (first + end) // 2
+        self._add_span(due, first, middle)
+        self._add_span(due, middle, end)
+
+    def _place(self, due_ms: int) -> tuple[int, int]:
+        """Where it is counted: equal for what is counted alike."""
+        if due_ms <= self.now_ms:
+            return -1, -1
+        minute, hour = due_ms // MINUTE_MS - self._minute, due_ms // HOUR_MS - self._hour
+        return min(minute, MINUTES), min(hour, HOURS)
 
     def merge(self, other: Forecast) -> None:
         """Adds what another one counted, for the same minutes of the clock."""

@@ -122,3 +122,20 @@ async def test_b4_what_its_provider_takes_in_time_and_what_is_of_another_app_is_
     for number in range(50):
         world.hold(f"n{number}", T0 + 1_800_000)
     assert (await counted(world)).to_expire == {}
+
+
+async def test_a_count_that_takes_long_is_made_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = KeepWorld()
+    world.hold("n", T0 + 3_000_000)
+    keeper = await keeper_of(world)
+    counts: list[float] = []
+
+    def slow(_: Forecast, __: object) -> None:
+        counts.append(keeper.clock.monotonic_seconds())
+        keeper.clock.advance(2.0)
+
+    monkeypatch.setattr(Forecast, "add_ascending", slow)
+    await keeper.pass_time(EVERY_SECONDS)
+    for _ in range(4):
+        await keeper.pass_time(EVERY_SECONDS)
+    assert len(counts) == 2, "two seconds of a count are two hundredths of the time from one to the next"

@@ -37,3 +37,12 @@ def test_forecasts_of_partitions_add_up_by_the_clock_even_when_they_were_counted
     assert whole.minutes[1] == 2
     assert whole.within_a_day == 3
     assert not whole.complete
+
+
+def test_ascending_times_are_counted_together_as_they_are_one_by_one() -> None:
+    due = sorted([NOW - 1, NOW, NOW, *range(NOW + 1, NOW + 30 * HOUR_MS, 7 * MINUTE_MS + 1), NOW + 60 * MINUTE_MS])
+    for first in range(0, len(due), 17):
+        together = Forecast(NOW)
+        together.add_ascending(due[first:])
+        one_by_one = forecast(due[first:], NOW)
+        assert vars(together) == vars(one_by_one)
