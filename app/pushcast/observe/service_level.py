@@ -33,8 +33,8 @@ def quantile(within: Mapping[float, float], share: float) -> float:
 class LevelFigures:
     """Sums over reporters, each since its start. `unplanned`, `canaries` are the present."""
 
-    planned: Counter[str] = field(default_factory=Counter)  # by class
-    late: Counter[str] = field(default_factory=Counter)
+    planned: Counter[tuple[str, str]] = field(default_factory=Counter)  # by app and class
+    late: Counter[tuple[str, str]] = field(default_factory=Counter)
     within: dict[str, dict[float, float]] = field(default_factory=dict)  # by lane: accepted within so many seconds
     unplanned: dict[str, int] = field(default_factory=dict)  # by lane: notifications that no planner has planned
     canaries: dict[tuple[str, str], float] = field(default_factory=dict)  # when its last push was accepted, in seconds
@@ -45,9 +45,9 @@ class LevelFigures:
         for family in text_string_to_metric_families("\n".join(lines) + "\n"):
             for name, labels, value, *_ in family.samples:
                 if name == Name.SLO_PLANNED:
-                    self.planned[labels["class"]] += round(value)
+                    self.planned[labels["app"], labels["class"]] += round(value)
                 elif name == Name.SLO_LATE:
-                    self.late[labels["class"]] += round(value)
+                    self.late[labels["app"], labels["class"]] += round(value)
                 elif name == Name.SLO_UNPLANNED:
                     self.unplanned[labels["lane"]] = max(round(value), self.unplanned.get(labels["lane"], 0))
                 elif name == Name.CANARY_SUCCESS:
@@ -58,8 +58,16 @@ class LevelFigures:
                     within[bound] = within.get(bound, 0.0) + value
 
     def to_dict(self, target: float, within_seconds: int) -> dict[str, Any]:
-        """For JSON, held against the target. `met`: by every class, and nothing waits for a planner."""
-        classes = [_row(name, count, self.late[name], target) for name, count in sorted(self.planned.items())]
+        """For JSON, held against the target. `met`: by every class of every app, and nothing waits for a planner.
+
+        The app is empty where events name none.
+        """
+        apps = [
+            {"app": app, **_row(klass, count, self.late[app, klass], target)}
+            for (app, klass), count in sorted(self.planned.items())
+        ]
+        planned, late = _by_class(self.planned), _by_class(self.late)
+        classes = [_row(klass, count, late[klass], target) for klass, count in sorted(planned.items())]
         lanes = [
             {
                 "lane": lane,
@@ -74,7 +82,8 @@ class LevelFigures:
         return {
             "target": target,
             "within_seconds": within_seconds,
-            "met": all(row["met"] for row in classes) and not unplanned,
+            "met": all(row["met"] for row in apps) and not unplanned,
+            "apps": apps,
             "classes": classes,
             "lanes": lanes,
             "unplanned_late": unplanned,
@@ -87,11 +96,12 @@ class LevelFigures:
 
 def lines(found: Mapping[str, Any]) -> Iterable[str]:
     """Of `LevelFigures.to_dict`."""
-    width = max((len(row["class"]) for row in found["classes"]), default=5)
-    yield f"{'class':{width}}  {'planned':>10}  {'late':>10}  {'in time':>9}"
-    for row in found["classes"]:
+    rows = [(f"{row['app'] or 'all apps'} {row['class']}", row) for row in found["apps"]]
+    width = max((len(name) for name, _ in rows), default=9)
+    yield f"{'app, class':{width}}  {'planned':>10}  {'late':>10}  {'in time':>9}"
+    for name, row in rows:
         verdict = "" if row["met"] else f"  below {found['target']:.4g}"
-        yield f"{row['class']:{width}}  {row['planned']:>10,}  {row['late']:>10,}  {row['in_time']:>9.4f}{verdict}"
+        yield f"{name:{width}}  {row['planned']:>10,}  {row['late']:>10,}  {row['in_time']:>9.4f}{verdict}"
     for row in found["lanes"]:
         half, most = (_text(row[name]) for name in ("p50_seconds", "p99_seconds"))
         yield f"{row['lane']}: {row['accepted']:,} accepted, half of them within {half}, 99 % within {most}"
@@ -99,6 +109,13 @@ def lines(found: Mapping[str, Any]) -> Iterable[str]:
         yield f"{lane}: {count:,} notifications wait for a planner longer than {found['within_seconds']} s"
     for row in found["canaries"]:
         yield f"canary of {row['app']} on {row['platform']}: {_accepted(row['last_accepted_at'])}"
+
+
+def _by_class(counts: Mapping[tuple[str, str], int]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for (_, klass), count in counts.items():
+        found[klass] += count
+    return found
 
 
 def _row(name: str, planned: int, late: int, target: float) -> dict[str, Any]:

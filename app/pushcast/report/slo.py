@@ -31,8 +31,11 @@ class _Span:
 
 
 class ClassPlanned(NamedTuple):
-    """Deliveries of a class were planned, or taken back where `deliveries` is negative. Times are milliseconds."""
+    """Deliveries of a class were planned, or taken back where `deliveries` is negative. Times are milliseconds.
 
+    `app` is the event's: empty where it names none and so goes to every app of the user."""
+
+    app: str
     klass: str
     due_at: int
     planned_at: int
@@ -44,8 +47,9 @@ Times = list[tuple[int, int]]
 
 
 class ClassEnded(NamedTuple):
-    """Deliveries of a class have ended in one way; with sign -1 they have not, after all."""
+    """Deliveries of a class have ended in one way; with sign -1 they have not, after all. `app` is the device's."""
 
+    app: str
     klass: str
     lane: str
     outcome: str
@@ -91,7 +95,10 @@ def _most_ms(bound: float) -> int:
 
 
 class ServiceLevel:
-    """Counts by class, of one process since its start. Used on one thread.
+    """Counts by app and class, of one process since its start. Used on one thread.
+
+    What was planned for every app of a user counts under the empty app. What of it is settled, receipts name by the
+    app of the device: more than was planned for that app is of such events.
 
     Counted are notifications; broadcasts and dry runs are not. What was planned before the start is not counted: a
     restart may show fewer late deliveries than there were.
@@ -102,30 +109,30 @@ class ServiceLevel:
     ) -> None:
         """`without`: classes that are not counted. `bounds`: of `timings`."""
         self.timings = Timings(bounds)
-        self.planned: Counter[str] = Counter()  # of decided spans
-        self.late: Counter[str] = Counter()
+        self.planned: Counter[tuple[str, str]] = Counter()  # of decided spans, by app and class
+        self.late: Counter[tuple[str, str]] = Counter()
         self._within_ms = within_seconds * 1000
         self._without = frozenset(without)
-        self._open: dict[tuple[str, int], _Span] = {}
+        self._open: dict[tuple[str, int], dict[str, _Span]] = {}  # by class and number: by app
         self._decided = self._over(now_ms)  # spans below are decided
 
     def take(self, seen: Seen, now_ms: int) -> None:
         """What the books say, each record once."""
         for each in seen:
             if type(each) is ClassPlanned:
-                self.plan(each.klass, each.due_at, each.planned_at, now_ms, each.deliveries)
+                self.plan(each.app, each.klass, each.due_at, each.planned_at, now_ms, each.deliveries)
             elif type(each) is ClassEnded and each.klass not in self._without:
                 self._end(each, now_ms)
 
-    def plan(self, klass: str, due_at: int, planned_at: int, now_ms: int, count: int) -> None:
+    def plan(self, app: str, klass: str, due_at: int, planned_at: int, now_ms: int, count: int) -> None:
         """`count` deliveries were planned, or taken back where it is negative. Times are milliseconds."""
         if now_ms - planned_at > FRESH_MS or klass in self._without:
             return
         if (span := due_at // SPAN_MS) < self._decided:  # the planner came too late
-            self.planned[klass] += max(count, 0)
-            self.late[klass] += max(count, 0)
+            self.planned[app, klass] += max(count, 0)
+            self.late[app, klass] += max(count, 0)
         else:
-            self._span(klass, span).planned += count
+            self._span(app, klass, span).planned += count
 
     def _end(self, ended: ClassEnded, now_ms: int) -> None:
         """Their planned records may come later. Slow ones are timed, too, although their spans were decided long ago;
@@ -136,7 +143,7 @@ class ServiceLevel:
             settled = [due // SPAN_MS for due, ended_at in times if not accepted or ended_at - due <= within_ms]
             for span, count in Counter(settled).items():
                 if span >= self._decided:
-                    self._span(ended.klass, span).settled += ended.sign * count
+                    self._span(ended.app, ended.klass, span).settled += ended.sign * count
         if accepted and ended.sign > 0:
             fresh_from = now_ms - FRESH_MS
             took_ms = [max(0, ended_at - due) for due, ended_at in times if ended_at >= fresh_from]
@@ -146,13 +153,18 @@ class ServiceLevel:
         """Decides every span whose time is over. Call it when everything that is written has been read."""
         self._decided = max(self._decided, self._over(now_ms))
         for key in [key for key in self._open if key[1] < self._decided]:
-            span, klass = self._open.pop(key), key[0]
-            planned = max(span.planned, 0)
-            self.planned[klass] += planned
-            self.late[klass] += max(0, planned - span.settled)
+            surplus, klass, spans = 0, key[0], self._open.pop(key)
+            for app in sorted(spans, reverse=True):  # the empty one last
+                span = spans[app]
+                planned = max(span.planned, 0)
+                settled = span.settled if app else span.settled + surplus
+                surplus += max(0, settled - planned)
+                if planned:
+                    self.planned[app, klass] += planned
+                    self.late[app, klass] += max(0, planned - settled)
 
     def _over(self, now_ms: int) -> int:
         return (now_ms - self._within_ms - GRACE_MS) // SPAN_MS
 
-    def _span(self, klass: str, number: int) -> _Span:
-        return self._open.setdefault((klass, number), _Span())
+    def _span(self, app: str, klass: str, number: int) -> _Span:
+        return self._open.setdefault((klass, number), {}).setdefault(app, _Span())

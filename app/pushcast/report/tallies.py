@@ -58,7 +58,7 @@ class EndedTally:
                 for bucket, count in Counter([bucket_name(ended_at - due_at) for due_at, ended_at in times]).items():
                     add(sums.latency, bucket, count)
             if not is_walk:
-                seen.append(slo.ClassEnded(section.klass, section.lane, section.outcome, 1, times))
+                seen.append(slo.ClassEnded(app or "", section.klass, section.lane, section.outcome, 1, times))
         for receipt, before in self._back:
             section = receipt.section
             sums = minutes.of(before.due_at, receipt.app or "", section.klass, before.platform or "", section.lane)
@@ -67,7 +67,7 @@ class EndedTally:
                 add(sums.latency, bucket_name(before.ended_at - before.due_at), -1)
             if receipt.source != _WALK:
                 times = [(before.due_at, before.ended_at)]
-                seen.append(slo.ClassEnded(section.klass, section.lane, before.outcome, -1, times))
+                seen.append(slo.ClassEnded(receipt.app or "", section.klass, section.lane, before.outcome, -1, times))
 
 
 class DueTally:
@@ -112,4 +112,4 @@ class PlannedTally:
             for platform, count in due.counts.items():
                 minutes.of(span * slo.SPAN_MS, app, klass, platform, lane).planned += count
             if due.deliveries and timestamp_ms is not None:
-                seen.append(slo.ClassPlanned(klass, span * slo.SPAN_MS, timestamp_ms, due.deliveries))
+                seen.append(slo.ClassPlanned(app, klass, span * slo.SPAN_MS, timestamp_ms, due.deliveries))

@@ -219,8 +219,8 @@ class ReporterProcess:
             yield Sample(MetricName.ENGAGEMENT_UNMATCHED, count, (app,))
         level = self.follower.level
         for name, counted in ((MetricName.SLO_PLANNED, level.planned), (MetricName.SLO_LATE, level.late)):
-            for klass, count in dict(counted).items():
-                yield Sample(name, count, (klass,))
+            for app_and_class, count in dict(counted).items():
+                yield Sample(name, count, app_and_class)
         for lane, counts in dict(level.timings.counts).items():
             self.metrics.put_histogram(MetricName.ACCEPTED_SECONDS, counts, level.timings.seconds[lane], (lane,))
 

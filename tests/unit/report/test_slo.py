@@ -24,17 +24,17 @@ def level() -> ServiceLevel:
 
 
 def counts(found: ServiceLevel, klass: str = "chat") -> tuple[int, int]:
-    return found.planned[klass], found.late[klass]
+    return found.planned["news", klass], found.late["news", klass]
 
 
 def end(found: ServiceLevel, klass: str, due_at: int, ended_at: int, outcome: str, sign: int) -> None:
     """A delivery has ended, or has not after all."""
-    found.take([ClassEnded(klass, "normal", outcome, sign, [(due_at, ended_at)])], ended_at)
+    found.take([ClassEnded("news", klass, "normal", outcome, sign, [(due_at, ended_at)])], ended_at)
 
 
 def test_what_is_accepted_in_time_is_planned_and_not_late() -> None:
     found = level()
-    found.plan("chat", START + 5, START + 6, START + 6, 2)
+    found.plan("news", "chat", START + 5, START + 6, START + 6, 2)
     end(found, "chat", START + 5, START + 120_005, "accepted", 1)
     end(found, "chat", START + 5, START + 120_006, "accepted", 1)
     found.decide(DECIDED - 1)
@@ -49,7 +49,7 @@ def test_what_is_accepted_in_time_is_planned_and_not_late() -> None:
 )
 def test_ends_that_are_not_the_senders_fault_are_excused(outcome: str, late: int) -> None:
     found = level()
-    found.plan("chat", START, START, START, 1)
+    found.plan("news", "chat", START, START, START, 1)
     end(found, "chat", START, START + 1, outcome, 1)
     found.decide(DECIDED)
     assert counts(found) == (1, late)
@@ -60,7 +60,7 @@ def test_a_receipt_may_be_read_before_the_planned_record_and_be_taken_back() -> 
     end(found, "chat", START, START + 1, "accepted", 1)
     end(found, "chat", START, START + 1, "accepted", 1)
     end(found, "chat", START, START + 1, "accepted", -1)
-    found.plan("chat", START, START, START, 2)
+    found.plan("news", "chat", START, START, START, 2)
     found.decide(DECIDED)
     assert counts(found) == (2, 1)
 
@@ -70,9 +70,9 @@ def test_o4_without_senders_everything_is_late_soon_after_its_time() -> None:
     late = []
     for span in range(30):
         now = START + span * SPAN_MS
-        found.plan("chat", now, now, now, 100)
+        found.plan("news", "chat", now, now, now, 100)
         found.decide(now + SPAN_MS - 1)
-        late.append(found.late["chat"])
+        late.append(found.late["news", "chat"])
     first = (120_000 + GRACE_MS) // SPAN_MS + 1
     assert late == [0] * first + [100 * number for number in range(1, 30 - first + 1)]
     assert found.planned == found.late
@@ -82,7 +82,7 @@ def test_o4_what_a_stopped_planner_plans_later_is_late_at_once() -> None:
     found = level()
     found.decide(DECIDED + 10 * MINUTE_MS)
     now = DECIDED + 10 * MINUTE_MS
-    found.plan("chat", START, now, now, 7)
+    found.plan("news", "chat", START, now, now, 7)
     assert counts(found) == (7, 7)
     end(found, "chat", START, now, "accepted", 1)
     assert counts(found) == (7, 7)
@@ -91,7 +91,7 @@ def test_o4_what_a_stopped_planner_plans_later_is_late_at_once() -> None:
 def test_a_store_that_is_made_anew_counts_nothing_of_the_past() -> None:
     found = level()
     now = START + FRESH_MS + 1
-    found.plan("chat", START, START, now, 1000)
+    found.plan("news", "chat", START, START, now, 1000)
     end(found, "chat", START - 86_400_000, START, "expired", 1)
     found.decide(now + 10 * MINUTE_MS)
     assert counts(found) == (0, 0)
@@ -107,7 +107,7 @@ def test_receipts_of_what_was_planned_before_a_restart_make_nothing_negative() -
 
 def test_a_class_that_waits_on_purpose_is_not_counted() -> None:
     found = level()
-    found.plan("digest", START, START, START, 10)
+    found.plan("news", "digest", START, START, START, 10)
     found.decide(DECIDED)
     assert counts(found, "digest") == (0, 0)
 
@@ -124,7 +124,7 @@ def test_how_long_accepted_deliveries_took_is_counted_by_lane_also_of_those_that
         ("digest", "urgent", now - 500, now, "accepted", 1),
         ("chat", "bulk", START - 2000, START - 1, "accepted", 1),
     ):
-        found.take([ClassEnded(klass, lane, outcome, sign, [(due_at, ended_at)])], now)
+        found.take([ClassEnded("news", klass, lane, outcome, sign, [(due_at, ended_at)])], now)
     assert found.timings.counts == {"urgent": [2, 0, 1]}
     assert found.timings.seconds == {"urgent": 0.5 + 2 * FRESH_MS / 1000}
 
@@ -139,14 +139,14 @@ def test_ends_that_are_told_together_count_as_each_by_itself(
 ) -> None:
     times = [(START + due, START + due + took) for due, took in found]
     together, single = (ServiceLevel(120, START, bounds=sorted(bounds)) for _ in range(2))
-    together.take([ClassEnded("chat", "bulk", outcome, 1, times)], START)
+    together.take([ClassEnded("news", "chat", "bulk", outcome, 1, times)], START)
     for each in times:
-        single.take([ClassEnded("chat", "bulk", outcome, 1, [each])], START)
+        single.take([ClassEnded("news", "chat", "bulk", outcome, 1, [each])], START)
     assert together.timings.counts == single.timings.counts
     assert together.timings.seconds == pytest.approx(single.timings.seconds)
     for one in (together, single):
         for span in range(5):
-            one.plan("chat", START + span * SPAN_MS, START, START, len(times))
+            one.plan("news", "chat", START + span * SPAN_MS, START, START, len(times))
         one.decide(DECIDED + 5 * SPAN_MS)
     assert (together.planned, together.late) == (single.planned, single.late)
 
@@ -158,10 +158,23 @@ def test_a_delivery_is_in_the_first_bucket_whose_bound_it_kept(took_ms: int, bou
     assert timings.counts["bulk"].index(1) == bisect_left(sorted(bounds), took_ms / 1000)
 
 
+def test_apps_are_counted_apart_and_events_that_name_none_have_a_count_of_their_own() -> None:
+    found = level()
+    for app, count in (("news", 10), ("shop", 10), ("", 6)):
+        found.plan(app, "chat", START, START, START, count)
+    ends = [(START, START + 1)]
+    for app, settled in (("news", 12), ("shop", 7), ("cafe", 1)):
+        found.take([ClassEnded(app, "chat", "normal", "accepted", 1, ends * settled)], START + 1)
+    found.decide(DECIDED)
+    assert found.planned == {("news", "chat"): 10, ("shop", "chat"): 10, ("", "chat"): 6}
+    # What news and cafe have beyond their plans, 2 and 1, is of the events that name no app.
+    assert +found.late == {("shop", "chat"): 3, ("", "chat"): 3}
+
+
 def test_a_plan_that_another_replaces_is_counted_once() -> None:
     found = level()
     for count in (3, -3, 2):
-        found.plan("chat", START, START, START, count)
+        found.plan("news", "chat", START, START, START, count)
     found.decide(DECIDED)
     assert counts(found) == (2, 2)
 

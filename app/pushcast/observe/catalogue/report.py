@@ -112,16 +112,17 @@ METRICS: Final = (
         N.SLO_PLANNED,
         "counter",
         "deliveries",
-        (L.CLASS,),
+        (L.APP, L.CLASS),
         "Deliveries that should have been accepted by now: planned ones, when their time is over. "
-        "Broadcasts, dry runs and classes with windows longer than `slo.within_seconds` are not counted.",
+        "Broadcasts, dry runs and classes with windows longer than `slo.within_seconds` are not counted. "
+        "`app` is empty for notifications that name none and so go to every app of a user.",
         "With pushcast_slo_late_total it is the service level; the rules of deploy/prometheus/rules.yml divide them.",
     ),
     Metric(
         N.SLO_LATE,
         "counter",
         "deliveries",
-        (L.CLASS,),
+        (L.APP, L.CLASS),
         "Of those, the ones that no provider accepted within `slo.within_seconds` and whose end nothing excuses "
         "(invalid, suppressed, cancelled). What nobody sends is late as well.",
         "Look at pushcast_group_lag_records: the first stage with a lag is the one that is slow or down.",

@@ -8,6 +8,7 @@ from typing import Final, Literal
 from pushcast.config.settings import Slo
 from pushcast.model.key_wear import ALARM_SEALS
 from pushcast.observe.catalogue import MetricName as Name
+from pushcast.observe.dashboards.burning import LEAST_PLANNED, burning, thresholds
 
 Severity = Literal["page", "ticket"]
 #: What a reader is sent to; each alert is a heading of it.
@@ -24,39 +25,6 @@ class Alert:
     severity: Severity
     summary: str
     metric: Name
-
-
-#: The share of late deliveries over these windows is recorded.
-WINDOWS: Final = ("2m", "5m", "10m", "30m", "1h", "6h", "3d")
-#: What alerts look at must be more than a handful.
-LEAST_PLANNED: Final = 100
-
-
-def late_ratio(window: str) -> str:
-    """Name of the recorded share, by class."""
-    return f"pushcast:late_ratio:{window}"
-
-
-def late_expression(window: str) -> str:
-    """The share itself."""
-    late, planned = (f"sum by (class) (increase({name}[{window}]))" for name in (Name.SLO_LATE, Name.SLO_PLANNED))
-    return f"{late} / {planned}"
-
-
-def burning(threshold: float, long: str, short: str) -> str:
-    """More than this share is late over both windows. The short one ends the alert soon after the fault."""
-    enough = f"sum by (class) (increase({Name.SLO_PLANNED}[{long}])) > {LEAST_PLANNED}"
-    return f"({late_ratio(long)} >= {threshold:g} and {late_ratio(short)} >= {threshold:g} and {enough})"
-
-
-def thresholds(target: float) -> tuple[float, float, float, float]:
-    """Shares of late deliveries for 10 minutes, an hour (page), 6 hours and 3 days (ticket).
-
-    The usual 14.4 times the budget, but never more than a half and 0.3: a target of 0.9 has a budget of 0.1, and no
-    share is above 1.
-    """
-    budget = 1 - target
-    return min(14.4 * budget, 0.5), min(14.4 * budget, 0.3), min(2 * budget, 0.2), min(budget, 0.1)
 
 
 _FAST, _HOUR, _SIX_HOURS, _DAYS = (round(each, 6) for each in thresholds(Slo().target))
@@ -258,7 +226,7 @@ ALERTS: Final[tuple[Alert, ...]] = (
         f" or max by (lane) ({Name.SLO_UNPLANNED}) > {LEAST_PLANNED}",
         "0m",
         "page",
-        "Notifications of {{ $labels.class }}{{ $labels.lane }} are not accepted in time.",
+        "Notifications of {{ $labels.app }} {{ $labels.class }}{{ $labels.lane }} are not accepted in time.",
         Name.SLO_LATE,
     ),
     Alert(
@@ -266,7 +234,8 @@ ALERTS: Final[tuple[Alert, ...]] = (
         f"{burning(_SIX_HOURS, '6h', '30m')} or {burning(_DAYS, '3d', '6h')}",
         "0m",
         "ticket",
-        "{{ $value | humanizePercentage }} of the notifications of {{ $labels.class }} are accepted late, or never.",
+        "{{ $value | humanizePercentage }} of the notifications of {{ $labels.app }} {{ $labels.class }} are accepted late, or "
+        "never.",
         Name.SLO_LATE,
     ),
     Alert(

@@ -155,20 +155,33 @@ CASES: Final[Sequence[AlertCase]] = (
     AlertCase(
         "SloBurnFast",
         {
-            f'{Name.SLO_PLANNED}{{class="chat"}}': "0+300x120",
-            f'{Name.SLO_LATE}{{class="chat"}}': "0x44 100+300x80",
+            f'{Name.SLO_PLANNED}{{app="news", class="chat"}}': "0+300x120",
+            f'{Name.SLO_LATE}{{app="news", class="chat"}}': "0x44 100+300x80",
         },
         "28m",
-        {"class": "chat"},
+        {"app": "news", "class": "chat"},
         quiet_at="22m",
         interval="30s",
+    ),
+    # Two apps with 60 deliveries each in 10 minutes, and none accepted: too few of each, enough of the class.
+    AlertCase(
+        "SloBurnFast",
+        {
+            f'{Name.SLO_PLANNED}{{app="news", class="chat"}}': "0+6x60",
+            f'{Name.SLO_LATE}{{app="news", class="chat"}}': "0x30 6+6x30",
+            f'{Name.SLO_PLANNED}{{app="shop", class="chat"}}': "0+6x60",
+            f'{Name.SLO_LATE}{{app="shop", class="chat"}}': "0x30 6+6x30",
+        },
+        "45m",
+        {"class": "chat"},
+        quiet_at="29m",
     ),
     # O4: planners stop at 20 min; nothing more is planned, and so nothing of it late.
     AlertCase(
         "SloBurnFast",
         {
-            f'{Name.SLO_PLANNED}{{class="chat"}}': "0+600x20 12000x40",
-            f'{Name.SLO_LATE}{{class="chat"}}': "0x60",
+            f'{Name.SLO_PLANNED}{{app="news", class="chat"}}': "0+600x20 12000x40",
+            f'{Name.SLO_LATE}{{app="news", class="chat"}}': "0x60",
             f'{Name.SLO_UNPLANNED}{{lane="normal"}}': "0x22 600+600x40",
         },
         "23m",
@@ -178,11 +191,11 @@ CASES: Final[Sequence[AlertCase]] = (
     AlertCase(
         "SloBurnSlow",
         {
-            f'{Name.SLO_PLANNED}{{class="chat"}}': "0+100x420",
-            f'{Name.SLO_LATE}{{class="chat"}}': "0+25x420",
+            f'{Name.SLO_PLANNED}{{app="news", class="chat"}}': "0+100x420",
+            f'{Name.SLO_LATE}{{app="news", class="chat"}}': "0+25x420",
         },
         "400m",
-        {"class": "chat"},
+        {"app": "news", "class": "chat"},
         "25%",
     ),
     # O3: the provider is dead from minute 10 on, and no push is accepted any more.

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from pushcast.observe.catalogue import BY_NAME
-from pushcast.observe.dashboards.alerts import RUNBOOK, WINDOWS, Alert, late_expression, late_ratio
+from pushcast.observe.dashboards.alerts import RUNBOOK, Alert
+from pushcast.observe.dashboards.burning import SHARES, WINDOWS, late_expression, late_ratio
 
 
 def alert_groups(alerts: Iterable[Alert]) -> dict[str, Any]:
@@ -16,7 +17,11 @@ def alert_groups(alerts: Iterable[Alert]) -> dict[str, Any]:
 
 def recorded() -> dict[str, Any]:
     """A rule file with the share of late deliveries over each window."""
-    rules = [{"record": late_ratio(window), "expr": late_expression(window)} for window in WINDOWS]
+    rules = [
+        {"record": late_ratio(window, name), "expr": late_expression(window, by)}
+        for name, by in SHARES.items()
+        for window in WINDOWS
+    ]
     return {"groups": [{"name": "pushcast-slo", "rules": rules}]}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import promql_parser as promql
 
 from pushcast.observe.catalogue import CATALOGUE
-from pushcast.observe.dashboards.alerts import WINDOWS, late_ratio
+from pushcast.observe.dashboards.burning import SHARES, WINDOWS, late_ratio
 
 #: What Prometheus or its Python client adds, and what our own rules record.
 FOREIGN = {"process_start_time_seconds", "up"}
@@ -26,7 +26,9 @@ def series() -> dict[str, set[str]]:
             found[f"{metric.name}_count"] = labels
         else:
             found[str(metric.name)] = labels
-    return found | {late_ratio(window): {"class"} for window in WINDOWS}
+    return found | {
+        late_ratio(window, name): set(by.split(", ")) for name, by in SHARES.items() for window in WINDOWS
+    }
 
 
 def selectors(expression: str) -> Iterator[tuple[str, set[str]]]:

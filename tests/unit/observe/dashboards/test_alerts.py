@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pushcast.observe.dashboards.alerts import ALERTS, RUNBOOK, WINDOWS, Alert, late_expression, thresholds
+from pushcast.observe.dashboards.alerts import ALERTS, RUNBOOK, Alert
+from pushcast.observe.dashboards.burning import SHARES, WINDOWS, late_expression, thresholds
 
 pytest.importorskip("promql_parser", reason="promql-parser is not installed: PromQL of alerts is not judged")
 from unit.observe.dashboards.promql import unknown
@@ -41,7 +42,7 @@ def test_every_alert_has_a_name_of_its_own_and_a_case_that_fires_it() -> None:
 
 def test_recorded_shares_name_only_what_the_catalogue_has() -> None:
     for window in WINDOWS:
-        assert unknown(late_expression(window)) == []
+        assert [unknown(late_expression(window, by)) for by in SHARES.values()] == [[], []]
 
 
 @pytest.mark.parametrize(
