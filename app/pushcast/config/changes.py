@@ -17,6 +17,7 @@ RELOADABLE: Final = (
     "classes.*.window_min_seconds",
     "classes.*.window_max_seconds",
     "gateway.ack_seconds",
+    "gateway.request_seconds",
     "gateway.max_connections",
     "gateway.max_connections_per_address",
     "gateway.cors_origins",

@@ -54,8 +54,8 @@ class ConsoleServer:
         self._deeds = deeds
         self._observe = observe
         self._now_ms = now_ms
-        self._request_seconds = request_seconds
         self._bounds = bounds or ConnectionBounds()
+        self._bounds.head_seconds = request_seconds
         self._paper = Paper(now_ms)
         self._entrance = Entrance(
             door, sessions, self._paper, Bodies(request_seconds), secure=secure, proxy=proxy, now_ms=now_ms
@@ -77,7 +77,7 @@ class ConsoleServer:
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
         """Listens; `port` is the real one afterwards. Raises OSError when the port is taken."""
-        self._runner = BoundedRunner(self._app, self._bounds, self._request_seconds)
+        self._runner = BoundedRunner(self._app, self._bounds)
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port, ssl_context=tls, backlog=256).start()
         self.port = self._runner.addresses[0][1]

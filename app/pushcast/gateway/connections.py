@@ -23,15 +23,23 @@ from pushcast.gateway.problems import CONTENT_TYPE, Problem, encoded
 
 MAX_CONNECTIONS: Final = 2048
 MAX_CONNECTIONS_PER_ADDRESS: Final = 256
+HEAD_SECONDS: Final = 10.0
 KEEP_ALIVE_SECONDS: Final = 30.0
 MAX_HEAD_BYTES: Final = 8190
 STOP_SECONDS: Final = 15.0
 
 
 class ConnectionBounds:
-    """How many connections are open, in all and by address, and how many were closed unheard."""
+    """How many connections are open, in all and by address, and how many were closed unheard. `head_seconds`: in which
+    the head of a request must have come; those that are awaited when it changes keep to what it was."""
 
-    def __init__(self, most: int = MAX_CONNECTIONS, most_per_address: int = MAX_CONNECTIONS_PER_ADDRESS) -> None:
+    def __init__(
+        self,
+        most: int = MAX_CONNECTIONS,
+        most_per_address: int = MAX_CONNECTIONS_PER_ADDRESS,
+        head_seconds: float = HEAD_SECONDS,
+    ) -> None:
+        self.head_seconds = head_seconds
         self._most = most
         self._most_per_address = most_per_address
         self._open: Counter[str] = Counter()
@@ -63,25 +71,23 @@ QuickWay = Callable[[RawRequestMessage, StreamReader, str, Respond], bool]
 
 
 class GatewayConnection(RequestHandler):
-    """The head of each request must have come within `head_seconds` of the connection or of its first byte.
+    """The head of each request must have come within the seconds of `bounds` from the connection or from its first byte.
 
     A request that is there as a whole may go the quick way, one at a time: the next one waits for its answer.
     """
 
-    __slots__ = ("_address", "_answering", "_bounds", "_head_seconds", "_head_timer", "_last", "_quick")
+    __slots__ = ("_address", "_answering", "_bounds", "_head_timer", "_last", "_quick")
 
     def __init__(
         self,
         manager: BoundedServer,
         *,
         bounds: ConnectionBounds,
-        head_seconds: float,
         quick: QuickWay | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(manager, **settings)
         self._bounds = bounds
-        self._head_seconds = head_seconds
         self._head_timer: asyncio.TimerHandle | None = None
         self._address: str | None = None  # once counted
         self._quick = quick
@@ -197,19 +203,20 @@ class GatewayConnection(RequestHandler):
         return response
 
     def _await_head(self) -> None:
-        self._head_timer = asyncio.get_running_loop().call_later(self._head_seconds, self._too_slow)
+        seconds = self._bounds.head_seconds
+        self._head_timer = asyncio.get_running_loop().call_later(seconds, self._too_slow, seconds)
 
     def _forget_head(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
 
-    def _too_slow(self) -> None:
+    def _too_slow(self, seconds: float) -> None:
         self._head_timer = None
         transport = self.transport
         if transport is None:
             return
-        body = encoded(Problem("request_timeout", f"the head of a request must come within {self._head_seconds:.0f} s"))
+        body = encoded(Problem("request_timeout", f"the head of a request must come within {seconds:.0f} s"))
         transport.write(
             b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/problem+json\r\nconnection: close\r\n"
             b"content-length: %d\r\n\r\n%b" % (len(body), body)
@@ -231,11 +238,9 @@ class BoundedServer(web.Server):
 class BoundedRunner(web.AppRunner):
     """An AppRunner whose connections are bounded."""
 
-    def __init__(
-        self, app: web.Application, bounds: ConnectionBounds, head_seconds: float, quick: QuickWay | None = None
-    ) -> None:
+    def __init__(self, app: web.Application, bounds: ConnectionBounds, quick: QuickWay | None = None) -> None:
         super().__init__(app, access_log=None, shutdown_timeout=STOP_SECONDS)
-        self._make = partial(GatewayConnection, bounds=bounds, head_seconds=head_seconds, quick=quick)
+        self._make = partial(GatewayConnection, bounds=bounds, quick=quick)
 
     async def _make_server(self) -> web.Server:
         plain = await super()._make_server()

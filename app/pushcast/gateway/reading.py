@@ -16,9 +16,9 @@ MAX_BYTES_IN_MEMORY: Final = 128 << 20
 class Bodies:
     """Reads bodies, and knows how much memory they take."""
 
-    def __init__(self, seconds: float, most_bytes: int = MAX_BYTES_IN_MEMORY) -> None:
-        """`seconds`: in which a body must have come."""
-        self._seconds = seconds
+    def __init__(self, seconds: float = 10.0, most_bytes: int = MAX_BYTES_IN_MEMORY) -> None:
+        """`seconds`: in which a body must have come; may be changed."""
+        self.seconds = seconds
         self._most_bytes = most_bytes
         self.held_bytes = 0
 
@@ -32,11 +32,12 @@ class Bodies:
             raise _too_large(limit)
         if not request.can_read_body:
             return b""
+        seconds = self.seconds
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(seconds):
                 return await self._collect(request, limit)
         except TimeoutError:
-            raise Problem("request_timeout", f"a body must come within {self._seconds:.0f} s") from None
+            raise Problem("request_timeout", f"a body must come within {seconds:.0f} s") from None
         except web.HTTPException as error:
             raise Problem("bad_request", f"the body cannot be read: {error.reason}") from None
 

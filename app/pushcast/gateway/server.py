@@ -61,9 +61,9 @@ class GatewayServer:
         self._now_ms = now_ms
         self.begin_span = begin_span
         self.quotas: Quotas = door if quotas is None else quotas
-        self._request_seconds = request_seconds
         self.bounds = bounds or ConnectionBounds()
-        self.bodies = Bodies(request_seconds)
+        self.bodies = Bodies()
+        self.take_within(request_seconds)
         self._app = web.Application(middlewares=[self._misses])
         routes = list(routes)
         for route in routes:
@@ -74,9 +74,13 @@ class GatewayServer:
         self._runner: BoundedRunner | None = None
         self.port = 0
 
+    def take_within(self, seconds: float) -> None:
+        """In which the head and the body of each request must have come, from the next one on."""
+        self.bounds.head_seconds = self.bodies.seconds = seconds
+
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
         """Listens; `port` is the real one afterwards. Raises OSError when the port is taken."""
-        self._runner = BoundedRunner(self._app, self.bounds, self._request_seconds, self._quick)
+        self._runner = BoundedRunner(self._app, self.bounds, self._quick)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port, ssl_context=tls, backlog=1024)
         await site.start()

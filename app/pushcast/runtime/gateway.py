@@ -55,9 +55,11 @@ class GatewayProcess(DoorProcess):
         )
 
     def reload(self, settings: Settings) -> None:
-        """As every door; and which pages may call it."""
+        """As every door; and which pages may call it, and how slowly a request may come."""
         super().reload(settings)
-        self.server.cors = Cors((settings.gateway or Gateway()).cors_origins)
+        options = settings.gateway or Gateway()
+        self.server.cors = Cors(options.cors_origins)
+        self.server.take_within(options.request_seconds)
 
     def tails(self) -> list[ControlTail]:
         """Also the other gateways."""

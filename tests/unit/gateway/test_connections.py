@@ -52,6 +52,21 @@ async def test_g23_a_body_that_comes_too_slowly_ends_with_408() -> None:
     assert answer.startswith(b"HTTP/1.1 408 ")
 
 
+async def test_how_slowly_a_request_may_come_changes_while_the_gateway_runs() -> None:
+    async with gateway(request_seconds=60) as rig:
+        rig.server.take_within(0.2)
+        reader, writer = await asyncio.open_connection("127.0.0.1", rig.server.port)
+        head = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+        key = rig.key()
+        reader, writer = await asyncio.open_connection("127.0.0.1", rig.server.port)
+        begun = f"POST /v1/notifications HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {key}\r\nContent-Length: 9\r\n\r\n"
+        writer.write(begun.encode())
+        body = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+    assert (head[:13], body[:13]) == (b"HTTP/1.1 408 ", b"HTTP/1.1 408 ")
+
+
 async def test_a_line_of_the_head_that_is_too_long_ends_with_431() -> None:
     async with gateway() as rig:
         for head in (f"GET /v1/health HTTP/1.1\r\nX: {'x' * 9000}\r\n\r\n", f"GET /{'x' * 9000} HTTP/1.1\r\n\r\n"):

@@ -234,8 +234,8 @@ ALERTS: Final[tuple[Alert, ...]] = (
         f"{burning(_SIX_HOURS, '6h', '30m')} or {burning(_DAYS, '3d', '6h')}",
         "0m",
         "ticket",
-        "{{ $value | humanizePercentage }} of the notifications of {{ $labels.app }} {{ $labels.class }} are accepted late, or "
-        "never.",
+        "{{ $value | humanizePercentage }} of the notifications of {{ $labels.app }} {{ $labels.class }} are accepted "
+        "late, or never.",
         Name.SLO_LATE,
     ),
     Alert(

@@ -26,9 +26,7 @@ def series() -> dict[str, set[str]]:
             found[f"{metric.name}_count"] = labels
         else:
             found[str(metric.name)] = labels
-    return found | {
-        late_ratio(window, name): set(by.split(", ")) for name, by in SHARES.items() for window in WINDOWS
-    }
+    return found | {late_ratio(window, name): set(by.split(", ")) for name, by in SHARES.items() for window in WINDOWS}
 
 
 def selectors(expression: str) -> Iterator[tuple[str, set[str]]]:
