@@ -71,7 +71,7 @@ QuickWay = Callable[[RawRequestMessage, StreamReader, str, Respond], bool]
 
 
 class GatewayConnection(RequestHandler):
-    """The head of each request must have come within the seconds of `bounds` from the connection or from its first byte.
+    """The head of each request must have come within the seconds of `bounds`, from the connection or its first byte on.
 
     A request that is there as a whole may go the quick way, one at a time: the next one waits for its answer.
     """
