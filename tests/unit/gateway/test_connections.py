@@ -60,10 +60,8 @@ async def test_how_slowly_a_request_may_come_changes_while_the_gateway_runs() ->
         writer.close()
         key = rig.key()
         reader, writer = await asyncio.open_connection("127.0.0.1", rig.server.port)
-        begun = f"POST /v1/notifications HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {key}\r\nContent-Length: 9\r\n\r\n"
-            f"POST /v1/notifications HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {key}\r\nContent-Length: 9\r\n\r\n"
-        )
-        writer.write(begun.encode())
+        lines = "POST /v1/notifications HTTP/1.1", "Host: h", f"Authorization: Bearer {key}", "Content-Length: 9"
+        writer.write("\r\n".join([*lines, "", ""]).encode())
         body = await asyncio.wait_for(reader.read(), 5)
         writer.close()
     assert (head[:13], body[:13]) == (b"HTTP/1.1 408 ", b"HTTP/1.1 408 ")
