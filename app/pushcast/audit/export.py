@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, Protocol
@@ -26,6 +26,8 @@ from pushcast.wire.receipts import decode_receipt
 from pushcast.wire.topics import RECEIPT
 
 MANIFEST: Final = "manifest.json"
+#: In the folder of a day that was exported whole. Hadoop, Spark and Hive know the name, and pass by what begins with _.
+WHOLE: Final = "_SUCCESS"
 Write = Callable[[Iterable[dict[str, Any]], BinaryIO], int]
 
 
@@ -67,7 +69,7 @@ def export(log: Log, partitions: Iterable[int], day: date, folder: Path, write: 
     for partition, (first, end) in spans.items():
         if end == first:
             continue
-        path = folder / "receipts" / f"date={day}" / f"p={partition:02}" / f"part-{first}-{end - 1}.{suffix}"
+        path = _folder_of(folder, day) / f"p={partition:02}" / f"part-{first}-{end - 1}.{suffix}"
         low, _ = log.bounds(RECEIPT, partition)
         gone = max(0, min(low, end) - first)
         if gone and path.exists():
@@ -78,6 +80,26 @@ def export(log: Log, partitions: Iterable[int], day: date, folder: Path, write: 
             count = write(rows, file)
         found.append(Exported(path, count, gone, rows.unreadable))
     return found
+
+
+def mark_whole(folder: Path, day: date) -> None:
+    """Call it when all files of the day are there."""
+    path = _folder_of(folder, day) / WHOLE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+
+
+def whole_days(folder: Path) -> set[date]:
+    """Days that were exported whole. What is not named like a day is passed by."""
+    found = set()
+    for path in folder.glob(f"receipts/date=*/{WHOLE}"):
+        with suppress(ValueError):
+            found.add(date.fromisoformat(path.parent.name.removeprefix("date=")))
+    return found
+
+
+def _folder_of(folder: Path, day: date) -> Path:
+    return folder / "receipts" / f"date={day}"
 
 
 class _Rows:

@@ -128,7 +128,7 @@ def export(
 ) -> None:
     """Write the receipts of a day to files: every record of the log once. Again: the same files with the same bytes.
     Beside them, as JSON lines, what the reports of that day say now."""
-    from pushcast.audit.export import day_of, export_day
+    from pushcast.audit.export import day_of, export_day, mark_whole
     from pushcast.audit.export_reports import export_reports_of_day
     from pushcast.cli.receipt_files import WRITERS
 
@@ -136,6 +136,7 @@ def export(
     wanted = day_of(day, now)
     receipts = export_day(settings, wanted, folder, WRITERS[form.value], form.value, lambda: now)
     reports = export_reports_of_day(settings, wanted, folder)
+    mark_whole(folder, wanted)
     rows = [
         {"file": str(each.path), "rows": each.rows, "gone": each.gone, "unreadable": each.unreadable}
         for each in (*receipts, *reports)

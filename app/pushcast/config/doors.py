@@ -119,6 +119,14 @@ class Console(Strict):
         return self
 
 
+class ReportExport(Strict):
+    """Days of receipts and reports as files, written by the reporter that has partition 0."""
+
+    folder: Path  # shared by all reporters: a day that is there as a whole is not written again
+    format: Literal["jsonl", "csv", "parquet"] = "jsonl"  # of the receipts; parquet needs the package pyarrow
+    after_seconds: float = Field(default=900.0, ge=0, le=43_200)  # from a day's end (UTC) until it is exported
+
+
 class Reports(Strict):
     """What became of notifications: the reporter's store and port. `run all` starts one where this section stands."""
 
@@ -128,6 +136,7 @@ class Reports(Strict):
     token_file: Path | None = None  # shared by reporters and those who ask them
     standby: bool = False  # reads the same in a group of its own, and is asked when the owner of a partition is silent
     keep_days: int = Field(default=30, ge=1, le=400)  # of single deliveries; sums: at least 90
+    export: ReportExport | None = None  # absent: `pushcast report export` is run by somebody else, or nobody
 
     @model_validator(mode="after")
     def _a_token_beyond_loopback(self) -> Self:

@@ -40,6 +40,7 @@ from pushcast.report.unpublished import Sums
 from pushcast.runtime import whereabouts
 from pushcast.runtime.canaries import Canaries, canaries_of
 from pushcast.runtime.collector import collect_seldom
+from pushcast.runtime.daily_export import OWNER_PARTITION, DailyExport
 from pushcast.runtime.private_page import private_page
 from pushcast.runtime.reload import Reloader
 from pushcast.runtime.systemd import READY, STOPPING, ServiceManager
@@ -121,6 +122,10 @@ class ReporterProcess:
         canaries = [] if options.standby else canaries_of(settings)
         self.canaries = Canaries(canaries, kafka.partitions, self.producer, self.follower)
         self.metrics.add_source(self.canaries.samples)
+        wanted = None if options.standby else options.export
+        self.exports = None if wanted is None else DailyExport(wanted, lambda: OWNER_PARTITION in self.follower.stores)
+        if self.exports is not None:
+            self.metrics.add_source(self.exports.samples)
         self.server = ReportServer(ReportQuestions(self.follower), read_token(options.token_file))
         self._delay = LoopDelay(loop)
         self.metrics.add_source(self._delay)
@@ -242,6 +247,8 @@ async def _run(settings: Settings, options: Reports, slot: str | None) -> int:
     process.metrics.add_source(reloader.samples)
     beside = [asyncio.create_task(manager.keep_alive(list)), asyncio.create_task(reloader.run())]
     beside.append(asyncio.create_task(process.canaries.run()))
+    if process.exports is not None:
+        beside.append(asyncio.create_task(process.exports.run()))
     await process.page.start()
     where = whereabouts.Whereabouts(NAME, os.getpid(), settings.observe.host, process.page.port)
     path = whereabouts.write(settings.data_dir, where)

@@ -44,6 +44,15 @@ METRICS: Final = (
         "About 60 bytes each on disk. Too many: lower reports.keep_days, or give chats `report: totals`.",
     ),
     Metric(
+        N.REPORT_EXPORTED,
+        "gauge",
+        "seconds",
+        (),
+        "End of the last day that was exported whole (`reports.export`), in seconds since the epoch; 0: none is. Only "
+        "the reporter that has partition 0 tells it.",
+        "Older than two days: the reporter's log says `day_not_exported` and why. Receipts are kept for 7 days.",
+    ),
+    Metric(
         N.ENGAGEMENT_UNMATCHED,
         "counter",
         "deliveries",

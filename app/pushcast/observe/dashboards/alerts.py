@@ -239,6 +239,14 @@ ALERTS: Final[tuple[Alert, ...]] = (
         Name.SLO_LATE,
     ),
     Alert(
+        "DaysNotExported",
+        f"max({Name.REPORT_EXPORTED}) < time() - 172800",
+        "30m",
+        "ticket",
+        "No day of receipts was exported for two days.",
+        Name.REPORT_EXPORTED,
+    ),
+    Alert(
         "CanaryMissing",
         f"{_CANARY} < time() - 7200"
         f" or (max by (app, platform) (last_over_time({Name.CANARY_SUCCESS}[1d])) unless {_CANARY})",
