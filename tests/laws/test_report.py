@@ -45,11 +45,13 @@ def logs_of(seed: int) -> dict[str, list[BookEntry]]:
         ended_at = created_at + source.randint(0, 10**6)
         of_a_walk = source.random() < 0.2
         values[topics.RECEIPT].append(
-            walked(note, user, device, outcome)
+            walked(note, user, device, outcome, run=run, variant=source.choice([None, "a", "b"]))
             if of_a_walk
             else receipt(note, user, device, outcome, run=run, created_at=created_at, ended_at=ended_at)
         )
-        values[topics.WALKED].append(leg(note, source.randint(0, 2), source.randint(0, 4)))
+        count = source.randint(0, 4)
+        variants = {source.choice("ab"): count} if source.random() < 0.5 else {}
+        values[topics.WALKED].append(leg(note, source.randint(0, 2), count, variants=variants))
         told_at = created_at + source.randint(-2 * DAY_MS, 40 * DAY_MS if source.random() < 0.2 else 10**6)
         told.append(engagement(source.choice(["received", "opened", "opened"]), note, user, device, told_at))
         if source.random() < 0.1:

@@ -96,9 +96,9 @@ def leg(broadcast: str, number: int, apns: int, last: bool = False, **more: Any)
     )
 
 
-def walked(broadcast: str, user: str, device: str, outcome: str = "accepted") -> bytes:
+def walked(broadcast: str, user: str, device: str, outcome: str = "accepted", **more: Any) -> bytes:
     """A receipt of a broadcast."""
-    return receipt(broadcast, user, device, outcome, source=Source.WALK, lane="bulk")
+    return receipt(broadcast, user, device, outcome, source=Source.WALK, lane="bulk", **more)
 
 
 def engagement(event: str, note: str, user: str, device: str, at: int, offset: int = 0) -> BookEntry:

@@ -189,6 +189,9 @@ def lines_of(report: dict[str, Any]) -> list[str]:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(row["reasons"].items()))
         found.append(f"  {platform}: {row['planned']} planned{f'; {reasons}' if reasons else ''}")
     found += [f"  {count:>9} not planned: {reason}" for reason, count in sorted(report["not_planned"].items())]
+    for name, row in report.get("variants", {}).items():
+        ends = ", ".join(f"{count} {outcome}" for outcome, count in row["outcomes"].items())
+        found.append(f"  variant {name}: {row['planned']} planned{f'; {ends}' if ends else ''}; {row['opened']} opened")
     latency = report["latency_ms"]
     if latency["p50"] is not None:
         found.append(f"  accepted after {latency['p50']} ms (p50), {latency['p90']} (p90), {latency['p99']} (p99)")

@@ -12,7 +12,7 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
 from pushcast.report.engaged import NOTHING, Told
 from pushcast.report.goal import USUAL, Goal, slo_of
-from pushcast.report.notes import WITHIN_SECONDS, Note, outcomes, split_ended
+from pushcast.report.notes import OPENED, RECEIVED, WITHIN_SECONDS, Note, outcomes, split_ended, split_variant
 from pushcast.report.rows import Delivery
 from pushcast.report.sketch import RELATIVE_ERROR, histogram, percentiles
 from pushcast.wire.times import rfc3339
@@ -53,6 +53,7 @@ def report_of(
         "platforms": _platforms(note),
         "not_planned": note.not_planned,
         **({"matched": note.matched, "held_out": note.held_out} if note.kind == "broadcast" else {}),
+        **({"variants": _variants(note)} if note.variants or note.planned_variants else {}),
         "latency_ms": {"p50": p50, "p90": p90, "p99": p99, "max": most, "relative_error": round(RELATIVE_ERROR, 4)},
         "within_seconds": _shares(note.within, accepted),
         "slo": slo_of(note, goal, now_ms),
@@ -129,6 +130,24 @@ def _platforms(note: Note) -> dict[str, Any]:
         row["outcomes"][outcome] = row["outcomes"].get(outcome, 0) + count
         if reason:
             row["reasons"][reason] = row["reasons"].get(reason, 0) + count
+    return found
+
+
+def _variants(note: Note) -> dict[str, Any]:
+    """Of a split: what was planned of each, how that ended, and what apps told of it."""
+    found: dict[str, Any] = {
+        name: {"planned": count, "outcomes": {}, RECEIVED: 0, OPENED: 0}
+        for name, count in sorted(note.planned_variants.items())
+    }
+    for key, count in sorted(note.variants.items()):
+        name, what = split_variant(key)
+        row = found.setdefault(name, {"planned": 0, "outcomes": {}, RECEIVED: 0, OPENED: 0})
+        if what in (RECEIVED, OPENED):
+            row[what] = count
+        else:
+            row["outcomes"][what] = count
+    for row in found.values():  # what has ended was planned, also when its leg is yet to be read
+        row["planned"] = max(row["planned"], sum(row["outcomes"].values()))
     return found
 
 

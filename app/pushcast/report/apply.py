@@ -150,8 +150,8 @@ def _take_engagements(changes: PendingRows, records: list[_EngagementRecord]) ->
             for delivery, before, now in news.changed:
                 sums = changes.ended.known(kind_of(delivery.kind), delivery.notification)
                 if sums is not None:
-                    engaged.count(sums, delivery.due_at, before, -1)
-                    engaged.count(sums, delivery.due_at, now, 1)
+                    engaged.count(sums, delivery.due_at, before, -1, delivery.variant)
+                    engaged.count(sums, delivery.due_at, now, 1, delivery.variant)
                     changes.publish(sums.kind, sums.id)
             if not news.changed:
                 about = event.app or "", event.user.encode(), news.delivery, event.at

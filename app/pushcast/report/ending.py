@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from pushcast.model.words import Outcome, Source
 from pushcast.report import engaged, forgotten, rows
 from pushcast.report.engaged import Told
-from pushcast.report.notes import WITHIN_SECONDS, EndedSums, Kind, add, ended_key, kind_of
+from pushcast.report.notes import WITHIN_SECONDS, EndedSums, Kind, add, ended_key, kind_of, variant_key
 from pushcast.report.pending import PendingRows
 from pushcast.report.rows import DAY_MS, MINUTE_MS, Delivery
 from pushcast.report.sketch import bucket_name
@@ -72,15 +72,19 @@ def take_receipts(changes: PendingRows, receipts: list[ReadReceipt]) -> None:
             if found is None:
                 continue
             key, device, told = found  # noqa: PLW2901 - its place is another one
-        written[key] = encode(
-            (
-                receipt.run, note_id, kind, receipt.app, device, section.platform, section.outcome, section.reason,
-                receipt.provider_status, receipt.attempts, receipt.created_at, receipt.due_at, receipt.ended_at,
-            )
+        fields = (
+            receipt.run, note_id, kind, receipt.app, device, section.platform, section.outcome, section.reason,
+            receipt.provider_status, receipt.attempts, receipt.created_at, receipt.due_at, receipt.ended_at,
         )  # fmt: skip
+        variant = receipt.variant
+        written[key] = encode(fields if variant is None else (*fields, variant))
         count(receipt, sums)
-        if sums is not None and told is not engaged.NOTHING:
-            engaged.count(sums, receipt.due_at, told, 1)
+        if sums is None:
+            continue
+        if variant is not None:
+            add(sums.variants, variant_key(variant, section.outcome), 1)
+        if told is not engaged.NOTHING:
+            engaged.count(sums, receipt.due_at, told, 1, variant)
 
 
 class _Counted:
@@ -196,7 +200,9 @@ def _takes_place(
         add(of_before.ended, ended_key(before.platform, before.outcome, before.reason), -1)
         if before.outcome == _ACCEPTED:
             _count_latency(of_before, before.ended_at - before.due_at, -1)
-        engaged.count(of_before, before.due_at, told, -1)
+        if before.variant is not None:
+            add(of_before.variants, variant_key(before.variant, before.outcome), -1)
+        engaged.count(of_before, before.due_at, told, -1, before.variant)
     changes.ended_tally.take_back(receipt, before)
     return True
 

@@ -14,7 +14,7 @@ import msgspec
 
 from pushcast.model.ids import delivery_id
 from pushcast.report import rows
-from pushcast.report.notes import WITHIN_SECONDS, EndedSums
+from pushcast.report.notes import OPENED, RECEIVED, WITHIN_SECONDS, EndedSums, add, variant_key
 from pushcast.report.rows import DAY_MS, Delivery
 from pushcast.wire.engagement import Engagement, Event
 
@@ -118,8 +118,12 @@ def is_of_a_delivery(get: Get, user: bytes, until: int, delivery: bytes, at: int
     return any(get(key) is not None for key in _candidates({at}, _owners(user, until), delivery))
 
 
-def count(sums: EndedSums, due_at: int, told: Told, sign: int) -> None:
-    """Adds what was told of a delivery to the sums of its note, or takes it out."""
+def count(sums: EndedSums, due_at: int, told: Told, sign: int, variant: str | None) -> None:
+    """Adds what was told of a delivery to the sums of its note, or takes it out. `variant`: of a split."""
+    if variant is not None:
+        for what, at in ((RECEIVED, told.received_at), (OPENED, told.opened_at)):
+            if at:
+                add(sums.variants, variant_key(variant, what), sign)
     if told.received_at:
         sums.received += sign
         for place, seconds in enumerate(WITHIN_SECONDS):

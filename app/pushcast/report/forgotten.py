@@ -52,7 +52,7 @@ def take_forgettings(changes: PendingRows, forgettings: list[DeviceChange]) -> N
             row = rows.delivery_of(value)
             if row.created_at <= until:
                 changes.put(key, None)
-                changes.put(_nobodys(key, user), rows.encode(msgspec.structs.replace(row, device=None)))
+                changes.put(_nobodys(key, user), rows.encode_delivery_row(msgspec.structs.replace(row, device=None)))
         for key, value in _of_user(changes, rows.ENGAGED, user):
             if engaged.first_of(engaged.told_in(value)) <= until:
                 changes.put(key, None)

@@ -18,9 +18,11 @@ WITHIN_SECONDS: Final = (10, 60, 120)
 HASH_BYTES: Final = 16
 NO_SHARES: Final = [0] * len(WITHIN_SECONDS)
 _SEPARATOR: Final = "\0"
+RECEIVED: Final = "received"
+OPENED: Final = "opened"
 
 
-class PlannedSums(msgspec.Struct, array_like=True, gc=False):
+class _PlannedFields(msgspec.Struct, array_like=True, gc=False):
     """What planned records and legs say. A dictionary holds no zeros. Times are milliseconds, 0 where none is known."""
 
     id: str
@@ -41,6 +43,12 @@ class PlannedSums(msgspec.Struct, array_like=True, gc=False):
     held_out: int = 0
 
 
+class PlannedSums(_PlannedFields, array_like=True, gc=False):
+    """As they are stored. Fields are added at the end, where releases before look for none."""
+
+    planned_variants: dict[str, int] = {}  # of a split
+
+
 class EndedSums(msgspec.Struct, array_like=True, gc=False):
     """What receipts say, and what apps told of their deliveries."""
 
@@ -55,12 +63,14 @@ class EndedSums(msgspec.Struct, array_like=True, gc=False):
     received: int = 0
     received_within: list[int] = msgspec.field(default_factory=NO_SHARES.copy)
     opened: int = 0
+    variants: dict[str, int] = {}  # of a split: by `variant_key`
 
 
-class Note(PlannedSums, array_like=True, gc=False):
+class Note(_PlannedFields, array_like=True, gc=False):
     """Both together, as reporters answer. They lie apart, so that the order between topics makes no difference.
 
-    A struct has one base: what follows are the fields of EndedSums, which a test compares.
+    A struct has one base: what follows are the fields of EndedSums, and then those of PlannedSums that came later. A
+    test compares them.
     """
 
     ended: dict[str, int] = {}
@@ -71,6 +81,8 @@ class Note(PlannedSums, array_like=True, gc=False):
     received: int = 0
     received_within: list[int] = msgspec.field(default_factory=NO_SHARES.copy)
     opened: int = 0
+    variants: dict[str, int] = {}
+    planned_variants: dict[str, int] = {}
 
     @property
     def ended_count(self) -> int:
@@ -89,7 +101,7 @@ _PLANNED: Final = msgspec.msgpack.Decoder(PlannedSums)
 _ENDED: Final = msgspec.msgpack.Decoder(EndedSums)
 
 
-def encode(sums: PlannedSums | EndedSums) -> bytes:
+def encode(sums: PlannedSums | EndedSums | Note) -> bytes:
     """Equal sums give equal bytes."""
     return _ENCODER.encode(sums)
 
@@ -113,16 +125,13 @@ def joined(planned: bytes | None, ended: bytes | None) -> Note | None:
     """A note of its two rows; None where there is neither."""
     if planned is None and ended is None:
         return None
-    one = None if planned is None else msgspec.structs.astuple(planned_of(planned))
-    other = None if ended is None else ended_of(ended)
-    if one is None:
-        assert other is not None
-        note = Note(other.id, other.kind)
-    else:
-        note = Note(*one)
-    if other is not None:
-        for name in EndedSums.__struct_fields__[2:]:
-            setattr(note, name, getattr(other, name))
+    parts = [planned_of(planned)] if planned is not None else []
+    ends = [ended_of(ended)] if ended is not None else []
+    whose: PlannedSums | EndedSums = (parts or ends)[0]
+    note = Note(whose.id, whose.kind)
+    for part in (*parts, *ends):
+        for name in part.__struct_fields__[2:]:
+            setattr(note, name, getattr(part, name))
     return note
 
 
@@ -146,6 +155,17 @@ def note_hash(kind: Kind, note_id: str) -> bytes:
 def ended_key(platform: str | None, outcome: str, reason: str | None) -> str:
     """One counter of `ended`."""
     return _SEPARATOR.join((platform or "", outcome, reason or ""))
+
+
+def variant_key(variant: str, what: str) -> str:
+    """One counter of `variants`: an outcome, RECEIVED or OPENED."""
+    return f"{variant}{_SEPARATOR}{what}"
+
+
+def split_variant(key: str) -> tuple[str, str]:
+    """(variant, what)."""
+    variant, what = key.split(_SEPARATOR)
+    return variant, what
 
 
 def split_ended(key: str) -> tuple[str, str, str]:
@@ -181,7 +201,7 @@ def _add_to(whole: Note, note: Note) -> None:
     whole.first_planned_at = min(filter(None, (whole.first_planned_at, note.first_planned_at)), default=0)
     whole.expires_at = max(whole.expires_at, note.expires_at)
     whole.last_ended_at = max(whole.last_ended_at, note.last_ended_at)
-    for name in ("planned", "not_planned", "ended", "latency"):
+    for name in ("planned", "not_planned", "ended", "latency", "variants", "planned_variants"):
         counts = getattr(whole, name)
         for key, count in getattr(note, name).items():
             add(counts, key, count)

@@ -10,7 +10,7 @@ from pushcast.model.words import Source
 from pushcast.report import rows
 from pushcast.report.notes import PlannedSums, add
 from pushcast.report.pending import PendingRows
-from pushcast.report.rows import Plan
+from pushcast.report.rows import LegPlan, Plan
 from pushcast.report.tallies import PlannedTally, is_told
 from pushcast.wire.legs import Leg
 from pushcast.wire.receipts import PLATFORMS, Planned, PlannedFacts
@@ -148,14 +148,18 @@ def take_legs(changes: PendingRows, legs: list[Leg]) -> None:
         changes.publish("broadcast", leg.broadcast, "")
         platforms = {name: count for name in PLATFORMS if (count := getattr(leg, name))}
         reasons = {reason: count for reason, count in leg.reasons.items() if count}
-        plan = Plan(0, platforms, 0, leg.held, leg.matched, leg.held_out, reasons)
+        variants = {name: count for name, count in leg.variants.items() if count}
+        plan = LegPlan(0, platforms, 0, leg.held, leg.matched, leg.held_out, reasons, variants)
         account = f"{leg.lane}\0{leg.source}\0{leg.source_offset}\0{leg.leg}"
         name = changes.name("broadcast", leg.broadcast)
         key = rows.leg_key(leg.elapsed_from, account, name)
         stored = changes.get(key)
-        before = None if stored is None else rows.plan_of(stored)
+        before = None if stored is None else rows.leg_plan_of(stored)
         changes.put(key, rows.encode(plan))
         _count(sums, plan, before)
+        for each, sign in ((before, -1), (plan, 1)):
+            for variant, count in () if each is None else each.variants.items():
+                add(sums.planned_variants, variant, sign * count)
         facts = PlannedFacts(created_at=leg.elapsed_from)
         due = changes.planned_tally.of(leg.lane, facts, None)
         due.add(plan, 1)

@@ -59,6 +59,7 @@ class Delivery(msgspec.Struct, array_like=True, frozen=True):
     created_at: int
     due_at: int
     ended_at: int
+    variant: str | None = None  # written where there is one
 
 
 class Plan(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -71,6 +72,12 @@ class Plan(msgspec.Struct, array_like=True, frozen=True, gc=False):
     matched: int = 0
     held_out: int = 0
     reasons: dict[str, int] = {}
+
+
+class LegPlan(Plan, array_like=True, frozen=True, gc=False):
+    """Of a leg."""
+
+    variants: dict[str, int] = {}
 
 
 #: Of planned rows: by offset within the block and name of the note.
@@ -90,19 +97,26 @@ class Meta(msgspec.Struct, array_like=True):
 _ENTRIES: Final = tuple(bytes((low,)) for low in range(BLOCK_OFFSETS))
 _ENCODER: Final = msgspec.msgpack.Encoder(order="deterministic")
 _DELIVERIES: Final = msgspec.msgpack.Decoder(Delivery)
-_PLANS: Final = msgspec.msgpack.Decoder(Plan)
+_LEG_PLANS: Final = msgspec.msgpack.Decoder(LegPlan)
 _BLOCKS: Final = msgspec.msgpack.Decoder(list[tuple[bytes, Plan]])
 _METAS: Final = msgspec.msgpack.Decoder(Meta)
 
 
-def encode(row: Delivery | Plan | Meta) -> bytes:
+def encode(row: LegPlan | Meta) -> bytes:
     """Equal rows give equal bytes."""
     return _ENCODER.encode(row)
 
 
 def encode_delivery(fields: tuple[str | int | None, ...]) -> bytes:
-    """Of the fields of a `Delivery`, in their order: without the object that is made thousands of times a second."""
+    """Of the fields of a `Delivery`, in their order: without the object that is made thousands of times a second. A
+    variant stands there only where there is one."""
     return _ENCODER.encode(fields)
+
+
+def encode_delivery_row(row: Delivery) -> bytes:
+    """As `encode_delivery` of its fields."""
+    fields = msgspec.structs.astuple(row)
+    return _ENCODER.encode(fields if row.variant is not None else fields[:-1])
 
 
 def delivery_of(value: bytes) -> Delivery:
@@ -110,9 +124,9 @@ def delivery_of(value: bytes) -> Delivery:
     return _DELIVERIES.decode(value)
 
 
-def plan_of(value: bytes) -> Plan:
+def leg_plan_of(value: bytes) -> LegPlan:
     """Of `encode`."""
-    return _PLANS.decode(value)
+    return _LEG_PLANS.decode(value)
 
 
 def encode_block(block: Block) -> bytes:

@@ -61,6 +61,7 @@ class ReadReceipt(msgspec.Struct, gc=False):
     ended_at: int
     source: int
     due_at: int  # when it was created, where the receipt does not say
+    variant: str | None = None  # of a split
 
 
 sections: dict[bytes, Section] = {}
@@ -101,7 +102,7 @@ def _decoded(datum: Mapping[str, Any]) -> ReadReceipt:
     return ReadReceipt(
         delivery, datum["notification_id"], datum["user"].encode(), datum["app"], datum["device"], section,
         datum["provider_status"], datum["attempts"], datum["dry_run"], datum["run"], datum["created_at"],
-        datum["ended_at"], datum["source"], datum["due_at"] or datum["created_at"],
+        datum["ended_at"], datum["source"], datum["due_at"] or datum["created_at"], datum["variant"],
     )  # fmt: skip
 
 
@@ -158,17 +159,18 @@ def _read(value: bytes) -> tuple[ReadReceipt, int]:
     ended_at, at = time_at(value, at)
     source = PLAIN_ENDS.get(value[at:])
     due_at: int | None = created_at
+    variant: str | None = None
     if source is None:
         at = _skipped(value, at)  # replay_of
         source, at = long_at(value, at)
         due_at, at = _optional_long(value, at)
-        for _ in ("campaign", "variant", "app_version"):
-            at = _skipped(value, at)
+        variant, at = _optional(value, _skipped(value, at))  # behind campaign
+        at = _skipped(value, at)  # app_version
         if at != len(value):
             raise ValueError("not a receipt of our writers")
     receipt = ReadReceipt(
         delivery, note_id, user, app, device, section, status, attempts, dry_run == 1, run, created_at, ended_at,
-        source, due_at or created_at,
+        source, due_at or created_at, variant,
     )  # fmt: skip
     return receipt, place_at
 

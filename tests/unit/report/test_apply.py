@@ -23,7 +23,10 @@ from pushcast.wire import topics
 from pushcast.wire.examples import ExampleFilter
 from pushcast.wire.newer import NewerSchema
 from pushcast.wire.receipts import Planned, PlannedFacts, encode_planned
-from twins.books import CREATED_MS, DAY_MS, Rows, by, entries, leg, planned, receipt, walked
+from twins.books import CREATED_MS, DAY_MS, Rows, by, engagement, entries, leg, planned, receipt, walked
+
+#: Who opens something; their events lie at these offsets.
+USERS = list(enumerate(("u1", "u3")))
 
 
 def test_planned_and_ended_deliveries_are_counted_by_platform_outcome_and_reason() -> None:
@@ -178,6 +181,31 @@ def test_legs_of_a_walk_are_summed_and_a_copy_of_one_is_not() -> None:
     store.apply(topics.RECEIPT, entries(walked("b", "u", "a")))
     note = store.note("b", "broadcast")
     assert (note.planned, note.matched, note.ended_count) == ({"apns": 8}, 8, 1)
+
+
+def test_variants_of_a_split_are_told_apart_with_what_apps_told_of_them() -> None:
+    store = Rows()
+    legs = leg("b", 0, 2, variants={"a": 1, "b": 1}), leg("b", 1, 3, variants={"a": 3}, last=True)
+    store.apply(topics.WALKED, entries(*legs, legs[1]))
+    ends = [walked("b", user, "d", variant=variant) for user, variant in (("u1", "a"), ("u2", "a"), ("u3", "b"))]
+    store.apply(topics.RECEIPT, entries(*ends[:2], ends[1]))
+    store.apply(topics.ENGAGEMENT, [engagement("opened", "b", user, "d", CREATED_MS + 9, at) for at, user in USERS])
+    redriven = walked("b", "u1", "d", "dead", variant="a"), walked("b", "u1", "d", variant="a", run=1)
+    store.apply(topics.RECEIPT, entries(*redriven, ends[2], first=3))
+    assert report_of(store.note("b", "broadcast"), CREATED_MS)["variants"] == {
+        "a": {"planned": 4, "outcomes": {"accepted": 2}, "received": 0, "opened": 1},
+        "b": {"planned": 1, "outcomes": {"accepted": 1}, "received": 0, "opened": 1},
+    }
+
+
+def test_variants_whose_legs_are_yet_to_be_read_are_planned_all_the_same() -> None:
+    store = Rows()
+    store.apply(topics.RECEIPT, entries(walked("b", "u", "d", "dead", variant="a")))
+    assert report_of(store.note("b", "broadcast"), CREATED_MS)["variants"] == {
+        "a": {"planned": 1, "outcomes": {"dead": 1}, "received": 0, "opened": 0}
+    }
+    store.apply(topics.RECEIPT, entries(walked("c", "u", "d"), first=1))
+    assert "variants" not in report_of(store.note("c", "broadcast"), CREATED_MS)
 
 
 def test_a_notification_and_a_broadcast_with_one_id_are_two() -> None:
