@@ -19,7 +19,7 @@ def pyarrow_for(option: str) -> tuple[Any, Any]:
         from pyarrow import parquet
     except ImportError:
         raise ConfigurationError(
-            f"{option} needs the package pyarrow, which is not installed: pip install pyarrow"
+            f"{option} needs the package pyarrow, which is not installed: pip install 'pushcast[export]'"
         ) from None
     return pyarrow, parquet
 
@@ -27,7 +27,7 @@ def pyarrow_for(option: str) -> tuple[Any, Any]:
 def write_groups(parquet: Any, pyarrow: Any, schema: Any, rows: Iterable[dict[str, Any]], file: BinaryIO) -> int:
     """Returns how many rows there were."""
     count = 0
-    with parquet.ParquetWriter(file, schema) as writer:
+    with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
         left = iter(rows)
         while group := list(islice(left, GROUP_ROWS)):
             writer.write_table(pyarrow.Table.from_pylist(group, schema))

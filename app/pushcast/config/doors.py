@@ -123,7 +123,7 @@ class ReportExport(Strict):
     """Days of receipts and reports as files, written by the reporter that has partition 0."""
 
     folder: Path  # shared by all reporters: a day that is there as a whole is not written again
-    format: Literal["jsonl", "csv", "parquet"] = "jsonl"  # of the receipts; parquet needs the package pyarrow
+    format: Literal["jsonl", "csv", "parquet"] = "jsonl"  # of the receipts; parquet needs pushcast[export]
     after_seconds: float = Field(default=900.0, ge=0, le=43_200)  # from a day's end (UTC) until it is exported
 
 

@@ -148,7 +148,8 @@ def test_an_export_as_parquet_has_the_columns_of_csv(
         string = staticmethod(lambda: "string")
 
     @contextlib.contextmanager
-    def writer(file: Any, schema: Any) -> Iterator[Any]:
+    def writer(file: Any, schema: Any, compression: str) -> Iterator[Any]:
+        assert compression == "zstd"
         yield SimpleNamespace(write_table=lambda table: made.update(rows=table[0], schema=schema))
 
     monkeypatch.setattr("pushcast.cli.parquet.pyarrow_for", lambda _: (Arrow, SimpleNamespace(ParquetWriter=writer)))

@@ -66,5 +66,5 @@ def test_csv_has_a_header_and_quotes_what_needs_it() -> None:
 
 def test_parquet_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(ConfigurationError, match="pip install pyarrow"):
+    with pytest.raises(ConfigurationError, match=r"pushcast\[export\]"):
         write_parquet([receipt()], io.BytesIO())
