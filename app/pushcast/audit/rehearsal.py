@@ -235,7 +235,7 @@ class Rehearsal:
             for reason, facts in zip(planned.reason, planned.facts, strict=True):
                 if facts.held:
                     fate.waits.append((reason, self._clock.now_ms()))
-                elif reason == Reason.DUPLICATE:
+                elif reason in (Reason.DUPLICATE, Reason.ID_REUSED):
                     fate.ends.append(reason)
         elif put.topic == topics.RECEIPT and put.value is not None:
             receipt = decode_receipt(put.value)

@@ -76,6 +76,7 @@ class Reason(StrEnum):
     SUPERSEDED = "superseded"  # by a later revision
     DIGESTED = "digested"  # it left as part of a digest
     DUPLICATE = "duplicate"
+    ID_REUSED = "id_reused"  # a duplicate with another content
     BROADCAST_STOPPED = "broadcast_stopped"
     BROADCAST_HELD = "broadcast_held"
     # waiting: why a delivery is not sent when its time has come

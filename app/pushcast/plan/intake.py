@@ -30,6 +30,7 @@ from pushcast.plan.match import NO_ROWS, Row, split_rows, that_waited, with_loca
 from pushcast.plan.outputs import PlanOutputs, Refused
 from pushcast.plan.part_intake import THERE, PartIntake
 from pushcast.plan.reading import Taken
+from pushcast.plan.recent import ANY_CONTENT, mark_of
 from pushcast.plan.refused import note_of_refused
 from pushcast.plan.removals import takers_of, takes
 from pushcast.plan.rules import is_young
@@ -94,6 +95,8 @@ class PlanIntake:
         others = self._gathered.classes | self._carried.classes | self._limited.classes
         self._quiet_alone = self._wanted.quiet_alone - others
         self._own = takers_of(settings.apps)
+        # Their contents say when they were created: the same one again may differ in that.
+        self._removable = frozenset(name for name, each in settings.classes.items() if each.removable)
 
     def plan(self, tenure: PlanTenure, batch: Batch, taken: Taken) -> None:
         """Puts every record of a slice where it belongs; from then on it is under way."""
@@ -102,7 +105,7 @@ class PlanIntake:
         remember, add = tenure.recent.remember, tenure.windows.add
         unreadable, asked, paced_apps = self._unreadable, self._asked, self._carried.apps
         quiet_alone = self._quiet_alone if is_event else frozenset()
-        without_hours = self._wanted.apps_without_hours
+        without_hours, removable = self._wanted.apps_without_hours, self._removable
         refused = taken.refused
         duplicates: list[Entry] = []
         found = _Found([], [], [])
@@ -113,7 +116,7 @@ class PlanIntake:
         tenure.pending.begun(len(taken.records) + len(refused))
         for note, record, rows in zip(taken.notes, taken.records, taken.rows, strict=True):
             if tail and tail.is_done((record.offset, note.id)):
-                remember(note.user, note.id)  # the next event with this id is a duplicate
+                remember(note.user, note.id, self._mark(note))  # the next event with this id is a duplicate
                 tenure.closes.pop(record.offset, None)
                 tenure.released.pop(record.offset, None)
                 known.append(record.offset)
@@ -127,7 +130,7 @@ class PlanIntake:
             if note.broadcast is not None:
                 devices = that_waited(note, note.broadcast, devices)
             if tail and (there := tail.take((record.offset, note.id))):
-                remember(note.user, note.id)
+                remember(note.user, note.id, self._mark(note))
                 tenure.closes.pop(record.offset, None)
                 entry = Entry(batch, record.offset, record_bytes(record), note)
                 if not is_event:
@@ -140,8 +143,10 @@ class PlanIntake:
             entry = Entry(batch, record.offset, record_bytes(record), note)
             if not is_event:
                 self._note_slot(tenure, entry, record, note)
-            if remember(note.user, note.id):
+            mark = mark_of(note.content_key) if note.klass not in removable else ANY_CONTENT  # as `_mark`
+            if seen := remember(note.user, note.id, mark):
                 if not note.revision:
+                    entry.reason = seen
                     duplicates.append(entry)
                     continue
                 entry.note = msgspec.structs.replace(note, was_seen=True)  # the keeper knows what waits
@@ -178,6 +183,9 @@ class PlanIntake:
         self._outputs.held(tenure, found.held)
         self._outputs.resumed(tenure, found.resumed)
         self._outputs.known(tenure, batch, known)
+
+    def _mark(self, note: Notification) -> int:
+        return ANY_CONTENT if note.klass in self._removable else mark_of(note.content_key)
 
     def _end_refused(
         self,

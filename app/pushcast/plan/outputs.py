@@ -104,13 +104,12 @@ class PlanOutputs:
         barrier.on_acked(partial(self._acknowledged, tenure, [entry for entry, _, _ in entries]))
 
     def duplicates(self, tenure: PlanTenure, entries: Sequence[Entry]) -> None:
-        """Notifications seen before: planned to nothing, without a receipt."""
+        """Notifications seen before: planned to nothing, without a receipt. An entry may say a closer reason."""
         for entry in entries:
-            entry.reason = Reason.DUPLICATE
+            entry.reason = entry.reason or Reason.DUPLICATE
             entry.note = None
             self._complete(tenure, entry)
-        if entries:
-            self._count("suppressed", Reason.DUPLICATE, len(entries))
+            self._count("suppressed", entry.reason, 1)
 
     def held(self, tenure: PlanTenure, entries: Sequence[tuple[Entry, Record, Held, Reason]]) -> None:
         """Notifications that wait go to the keeper, as they came; each is one planned row without deliveries."""

@@ -103,6 +103,16 @@ async def test_the_same_notification_twice_vanishes_and_says_so() -> None:
     assert harness.committable == 4
 
 
+async def test_g4_the_same_id_with_another_content_vanishes_and_says_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pushcast.plan.intake.mark_of", lambda key: 1 + (b"other" in key))
+    harness = PlanHarness()
+    harness.device(ANN)
+    await harness.feed((ANN, note()), (ANN, note(title="other")), (ANN, note()))
+    await harness.acknowledge()
+    assert sorted(harness.planned()) == [(0, "n-1", 1, ""), (1, "n-1", 0, "id_reused"), (2, "n-1", 0, "duplicate")]
+    assert (harness.counters["suppressed", "id_reused"], harness.counters["suppressed", "duplicate"]) == (1, 1)
+
+
 async def test_what_has_expired_gets_a_receipt_and_no_target() -> None:
     harness = PlanHarness()
     harness.device(ANN)

@@ -11,7 +11,7 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import device_row_key, token_hash
 from pushcast.model.notification import PushType
 from pushcast.plan.match import split_rows, with_locales
-from pushcast.plan.recent import Recent
+from pushcast.plan.recent import Recent, mark_of
 from pushcast.wire.devices import encode_row
 from pushcast.wire.row_reader import active_device
 
@@ -109,6 +109,19 @@ def test_recent_knows_the_last_notifications_of_each_user_within_its_bound() -> 
         for before in range(max(0, number - 2), number):
             assert recent.remember("w", f"{before}")
     assert not recent.remember("u", "1"), "forgotten by now"
+
+
+def test_g4_another_content_under_the_same_id_is_told_apart_from_a_duplicate() -> None:
+    recent = Recent(2)
+    mark = mark_of(b"Goal!")
+    other = next(each for number in range(1000) if (each := mark_of(b"%d" % number)) != mark)
+    assert recent.remember("u", "1", mark) is None
+    assert recent.remember("u", "1", mark) == "duplicate"
+    assert [recent.remember("u", "1", other) for _ in range(2)] == ["id_reused"] * 2
+    for number in range(2, 5):
+        recent.remember("u", f"{number}", other)
+    assert recent.remember("u", "1", mark) == "duplicate", "what came first is compared with, in both generations"
+    assert recent.remember("u", "1") == "duplicate", "of a content that is not compared nothing is said"
 
 
 def test_the_border_between_user_and_id_cannot_be_moved() -> None:
