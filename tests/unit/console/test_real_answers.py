@@ -23,6 +23,7 @@ async def test_a_report_of_the_store() -> None:
     note = Note("b-1", "broadcast", "news", "default", "cup", created_at=NOW_MS, planned={"apns": 20}, matched=21)
     note.ended = {ended_key("apns", "accepted", None): 19, ended_key("apns", "dead", "unknown_outcome"): 1}
     note.held_out, note.latency, note.within, note.received = 1, {"60": 19}, [19, 19, 19], 4
+    note.variants, note.planned_variants = {"<b>\0accepted": 19, "<b>\0opened": 7}, {"<b>": 20}
     async with console() as rig, rig.browser() as client:
         await rig.signed_in(client)
         rig.reports.all["b-1"] = answers.report_of(note, NOW_MS, [2])
@@ -34,6 +35,8 @@ async def test_a_report_of_the_store() -> None:
     assert "20 of 20 ended." in report
     assert "unknown outcome" in report
     assert "received" in report
+    assert '<th scope="row">&lt;b&gt;</th>' in report
+    assert '<td class="n">20</td><td class="n">0</td><td class="n">7</td>' in report
 
 
 async def test_a_device_and_a_delivery() -> None:

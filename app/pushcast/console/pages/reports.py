@@ -59,7 +59,8 @@ async def show(desk: Desk, visit: Visit) -> View:
         {
             "report": report,
             "whole": _bar(report),
-            "platforms": _platforms(report),
+            "platforms": _with_bars(report["platforms"]),
+            "variants": _with_bars(report.get("variants", {})),
             "reasons": reasons_of([report], report=name),
             "funnel": funnel(report),
             "arrival": _arrival(report),
@@ -169,9 +170,9 @@ def _ordered(counts: Mapping[str, int]) -> dict[str, int]:
     return {str(name): counts.get(name, 0) for name in (*OUTCOMES, "open")}
 
 
-def _platforms(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _with_bars(by_name: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     found = []
-    for name, row in sorted(report["platforms"].items()):
+    for name, row in sorted(by_name.items()):
         ended = sum(row["outcomes"].values())
         counts = _ordered({**row["outcomes"], "open": max(0, row["planned"] - ended)})
         found.append({"name": name, **row, "bar": parts_of(counts)})
