@@ -6,6 +6,7 @@ out otherwise, or one that is in any way unusual, goes through Avro: same answer
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from pushcast.model.batch import KIND_NUMBERS
@@ -31,9 +32,21 @@ EARLIER = frozenset(
 _PURPOSES = {optional_of(purpose): str(purpose) for purpose in Purpose}
 _ACTIVE = bytes_of(DeviceState.ACTIVE.encode())
 _GONE = bytes_of(DeviceState.GONE.encode())
+_ACTIVE_BYTES = len(_ACTIVE)
 _PLATFORMS = {bytes_of(platform.encode()): str(platform) for platform in Platform}
-_KINDS = {bytes_of(kind.encode()): long_of(number) for kind, number in KIND_NUMBERS.items()}
+#: Platform, and number of the kind encoded, by both fields as a row has them.
+_MANNERS = {
+    name + bytes_of(kind.encode()): (platform, long_of(number))
+    for name, platform in _PLATFORMS.items()
+    for kind, number in KIND_NUMBERS.items()
+}
 _LONGEST_LONG = 10
+#: A time in milliseconds between 1987 and 2039 has six bytes.
+_TIME_BYTES = 6
+_TIMES = re.compile(rb"(?:[\x80-\xff]{5}[\x00-\x7f]){2}").match  # registered_at and seen_at
+_MAX_NAMES = 1024
+_names: dict[bytes, str] = {}  # of apps, by what a row says
+_tuple = tuple.__new__
 
 
 class Device(NamedTuple):
@@ -70,6 +83,53 @@ def active_device(key: bytes, value: bytes) -> Device | None:
         if purpose is None:
             return _decoded(key, value)
     try:
+        # Each field is its size, twice its bytes, and its bytes; only device ids and addresses have 64 or more.
+        app = FRAME_BYTES + 1 + (value[FRAME_BYTES] >> 1)
+        size = value[app]
+        device = app + 1 + (size >> 1) if size < 0x80 else app + 2 + ((size & 0x7F | value[app + 1] << 7) >> 1)
+        platform = device + 1 + (value[device] >> 1)
+        kind = platform + 1 + (value[platform] >> 1)
+        size = value[kind]
+        address = kind + 1 + (size >> 1) if size < 0x80 else kind + 2 + ((size & 0x7F | value[kind + 1] << 7) >> 1)
+        key_id = address + 1 + (value[address] >> 1)
+        state = key_id + 1 + (value[key_id] >> 1)
+        at = state + _ACTIVE_BYTES
+        name = _names.get(value[FRAME_BYTES:app])
+        manner = _MANNERS.get(value[device:kind])
+        if name is None or manner is None or not value.startswith(_ACTIVE, state) or _TIMES(value, at) is None:
+            return _walked(key, value, purpose)
+        if value[app + 1] > 0x7F and value[app] > 0x7F or value[kind + 1] > 0x7F and value[kind] > 0x7F:
+            return _walked(key, value, purpose)
+        if value[address] > 0x7F or value[key_id] > 0x7F:
+            return _walked(key, value, purpose)
+        end = at + _TIME_BYTES
+        version = _version(value, end + _TIME_BYTES)
+    except (IndexError, ValueError):
+        return _decoded(key, value)  # says what is wrong
+    return _tuple(
+        Device,
+        (
+            name,
+            manner[0],
+            key,
+            state - app + _LONGEST_LONG + len(version),
+            value[app:device],
+            manner[1],
+            value[kind:address],
+            value[address:key_id],
+            value[key_id:state],
+            value[at:end],
+            version,
+            end,
+            value,
+            purpose,
+        ),
+    )
+
+
+def _walked(key: bytes, value: bytes, purpose: str | None) -> Device | None:
+    """The same, whatever sizes the fields have."""
+    try:
         ends = [FRAME_BYTES]
         at = FRAME_BYTES
         for _ in FIELDS:
@@ -88,17 +148,23 @@ def active_device(key: bytes, value: bytes) -> Device | None:
         while value[end - 1] > 0x7F:
             end += 1
         name = value[start + 1 : app].decode()
-        version = _version(value, end)
+        locale = end + 1
+        while value[locale - 1] > 0x7F:
+            locale += 1
+        version = _version(value, locale)
     except (IndexError, ValueError):
         return _decoded(key, value)  # says what is wrong
     if value[start] > 0x7F or end - at > _LONGEST_LONG:
         return _decoded(key, value)
-    known, number = _PLATFORMS.get(value[device:platform]), _KINDS.get(value[platform:kind])
-    if value[token_hash:state] != _ACTIVE or known is None or number is None:
+    if len(_names) < _MAX_NAMES:
+        _names[value[start:app]] = name
+    manner = _MANNERS.get(value[device:kind])
+    if value[token_hash:state] != _ACTIVE or manner is None:
         return None
+    platform_name, number = manner
     return Device(
         name,
-        known,
+        platform_name,
         key,
         token_hash - app + _LONGEST_LONG + len(version),
         value[app:device],
@@ -162,10 +228,7 @@ def _decoded(key: bytes, value: bytes) -> Device | None:
 
 
 def _version(row: bytes, at: int) -> bytes:
-    """`app_version` of a row whose `seen_at` begins at `at`. Raises IndexError, ValueError when it is unusual."""
-    while row[at] > 0x7F:
-        at += 1
-    at += 1
+    """`app_version` of a row whose locale begins at `at`. Raises IndexError, ValueError when it is unusual."""
     size = 0
     if row[at]:  # locale
         size = row[at + 1]
