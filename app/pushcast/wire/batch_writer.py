@@ -47,8 +47,10 @@ _NO_ATTEMPT = long_of(0)
 _DELIVERY_SIZE = long_of(16)
 _NO_TEXT = long_of(0)
 _BETWEEN_SINGLES = END + ONE
+_ONE_VERSION = SECOND + ONE
 
 Target = tuple[bytes, ...]
+_Note = tuple[bytes, int, str, ReceiptLabel]  # id encoded, created_at, trace
 
 
 def broadcast_columns(broadcast_id: str, variant: str | None, campaign: str | None, due_at: int | None = None) -> bytes:
@@ -68,21 +70,8 @@ class MessageWriter:
     """
 
     __slots__ = (
-        "_broadcast",
-        "_created_at",
-        "_head",
-        "_ids",
-        "_keys",
-        "_labels",
-        "_part_of",
-        "_targets",
-        "_traces",
-        "_versions",
-        "counted",
-        "labelled",
-        "more",
-        "removable",
-        "versioned",
+        *("_broadcast", "_head", "_keys", "_notes", "_part_of", "_targets"),
+        *("counted", "labelled", "more", "removable", "versioned"),
     )
 
     def __init__(
@@ -104,48 +93,34 @@ class MessageWriter:
         self.more = more
         self._broadcast = broadcast
         self._part_of = part_of
-        self._ids: list[bytes] = []
-        self._created_at: list[int] = []
-        self._traces: list[str] = []
-        self._labels: list[ReceiptLabel] = []
+        self._notes: list[_Note] = []
         self.labelled = False  # whether a notification has what only the newest schema has columns for
-        self._targets: list[Target] = []
-        self._versions: list[bytes] = []  # of the app, one for each target
+        self._targets: list[Target] = []  # the version of the app last
         self.versioned = False  # whether any of them is known
 
     def holds(self, notification_id: bytes, created_at: int, trace: str) -> bool:
         """Whether the notification (its id encoded) is the last one added."""
-        return (
-            bool(self._ids)
-            and self._ids[-1] == notification_id
-            and self._created_at[-1] == created_at
-            and self._traces[-1] == trace
-        )
+        return bool(self._notes) and self._notes[-1][:3] == (notification_id, created_at, trace)
 
     @property
     def traces(self) -> Sequence[str]:
         """Traceparents of its notifications; empty where one has none."""
-        return self._traces
+        return [trace for _, _, trace, _ in self._notes]
 
     def index_of(self, notification_id: bytes, created_at: int, trace: str, label: ReceiptLabel = NO_LABEL) -> bytes:
         """Encoded index of a notification for its targets. The same one as before keeps its index."""
-        ids = self._ids
-        same = ids and self.holds(notification_id, created_at, trace)
-        if not same or (self._labels[-1] is not label and self._labels[-1] != label):
-            ids.append(notification_id)
-            self._created_at.append(created_at)
-            self._traces.append(trace)
-            self._labels.append(label)
+        notes, note = self._notes, (notification_id, created_at, trace, label)
+        if not notes or notes[-1] != note:
+            notes.append(note)
             if label is not NO_LABEL and label != NO_LABEL:
                 self.labelled = True
-        return long_of(len(ids) - 1)
+        return long_of(len(notes) - 1)
 
     def add(
         self, index: bytes, user: bytes, device: Device, delivery_id: bytes, source_offset: bytes, expires_at: bytes
     ) -> None:
         """One target. All but the delivery id are encoded."""
         _, _, _, _, name, kind, address, key_id, token_hash, registered_at, version, _, _, _ = device
-        self._versions.append(version)
         if self._keys is not None:
             self._keys.append(optional_bytes_of(content_key_of(device)))
         if version != NULL:
@@ -164,35 +139,43 @@ class MessageWriter:
                 source_offset,
                 expires_at,
                 _NO_ATTEMPT,
+                version,
             )
         )
 
     def encode(self, *, extended: bool, versions: bool = True) -> bytes:
         """The message, without what a batch adds. `extended`: in the newest schema, not the plain one, and there with
         the versions of the targets' apps or without."""
+        told = labels = b""
+        if extended:
+            more = self.more
+            if self.labelled:
+                more = with_replays(more, [label.replay_of for _, _, _, label in self._notes])
+            told = optional_of(more) + FLAGS[self.counted] + FLAGS[self.removable]
+            labels = self._label_columns()
         if len(self._targets) == 1:  # a chat: every column is a block of one
-            trace = self._traces[0]
-            note = (self._ids[0], long_of(self._created_at[0]), bytes_of(trace.encode()) if trace else _NO_TEXT)
-            if not extended:
-                return self._head + ONE + _BETWEEN_SINGLES.join(note + self._targets[0]) + END
-            notes, targets = _singles(note), _singles(self._targets[0])
+            ((note_id, created_at, trace, _),) = self._notes
+            index, *target, version = self._targets[0]
+            last = (bytes_of(trace.encode()) if trace else _NO_TEXT) + END + labels + ONE + index
+            columns = ONE + _BETWEEN_SINGLES.join((note_id, long_of(created_at), last, *target)) + END
+            known = _ONE_VERSION + version + END
         else:
-            notes, targets = b"".join(self._note_columns()), b"".join(self._target_columns())
-            if not extended:
-                return self._head + notes + targets
-        more = self.more
-        if self.labelled:
-            more = with_replays(more, [label.replay_of for label in self._labels])
-        told = optional_of(more) + FLAGS[self.counted] + FLAGS[self.removable]
-        known = SECOND + array_of(self._versions) if versions and self.versioned else NULL
-        end = NULL + known + (NULL if self._keys is None else _column(self._keys, self._keys, NULL))  # no not_after
-        return b"".join((self._head, told, notes, self._label_columns(), targets, end))
+            *many, many_versions = zip(*self._targets, strict=True)
+            columns = b"".join((*self._note_columns(), labels, *_columns(many)))
+            known = SECOND + array_of(many_versions)
+        if not extended:
+            return self._head + columns
+        if not (versions and self.versioned):
+            known = NULL
+        keys = NULL if self._keys is None else _column(self._keys, self._keys, NULL)
+        return b"".join((self._head, told, columns, NULL, known, keys))  # no not_after
 
     def _note_columns(self) -> list[bytes]:
+        ids, created_at, traces, _ = zip(*self._notes, strict=True)
         return [
-            array_of(self._ids),
-            array_of([long_of(at) for at in self._created_at]),
-            array_of([bytes_of(trace.encode()) for trace in self._traces]),
+            array_of(ids),
+            array_of([long_of(at) for at in created_at]),
+            array_of([bytes_of(trace.encode()) for trace in traces]),
         ]
 
     def _label_columns(self) -> bytes:
@@ -201,25 +184,21 @@ class MessageWriter:
             return self._broadcast
         if not self.labelled and self._part_of is None:
             return _NO_NOTE_COLUMNS
-        due, campaigns, variants, _ = zip(*self._labels, strict=True)
+        due, campaigns, variants, _ = zip(*[label for _, _, _, label in self._notes], strict=True)
         texts = [_column([optional_of(text) for text in column], column) for column in (campaigns, variants)]
-        broadcast, kind, count = NULL, NULL, len(self._labels)
+        broadcast, kind, count = NULL, NULL, len(self._notes)
         if self._part_of is not None:
             broadcast = SECOND + array_of([optional_of(self._part_of)] * count)
             kind = SECOND + array_of([long_of(NoteKind.BROADCAST)] * count)
         return texts[0] + broadcast + texts[1] + _column([optional_long_of(at) for at in due], due) + kind
 
-    def _target_columns(self) -> list[bytes]:
-        count = long_of(len(self._targets))
-        parts: list[bytes] = []
-        for column in zip(*self._targets, strict=True):
-            parts += (count, b"".join(column), END)
-        return parts
 
-
-def _singles(values: Sequence[bytes]) -> bytes:
-    """Columns of one value each."""
-    return ONE + _BETWEEN_SINGLES.join(values) + END
+def _columns(columns: Sequence[Sequence[bytes]]) -> list[bytes]:
+    count = long_of(len(columns[0]))
+    parts: list[bytes] = []
+    for column in columns:
+        parts += (count, b"".join(column), END)
+    return parts
 
 
 def _column(encoded: Sequence[bytes], values: Sequence[object], nothing: object = None) -> bytes:

@@ -6,7 +6,7 @@ readers. It is waited for: a dead letter would cost the pushes in it. On an inta
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from pushcast.model.errors import InvalidInput
@@ -79,8 +79,13 @@ class Looked(NamedTuple):
     waits: tuple[int, NewerSchema] | None = None
 
 
-def look(users: Iterable[Iterable[tuple[bytes, bytes]]]) -> Looked:
+_NOTHING_SEEN: Final = Looked(0)
+
+
+def look(users: Sequence[Sequence[tuple[bytes, bytes]]]) -> Looked:
     """At the rows of some users. About 60 ns a row."""
+    if {value[:FRAME_BYTES] for rows in users for _, value in rows} <= _CURRENT:  # nearly always
+        return _NOTHING_SEEN
     earlier = 0
     for place, rows in enumerate(users):
         for _, value in rows:

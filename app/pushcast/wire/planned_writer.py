@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from pushcast.model.notification import Notification
@@ -42,6 +43,8 @@ _HELD: Final = long_of(1)
 
 def planned_facts(note: Notification) -> EncodedFacts:
     """Of a notification that nobody holds."""
+    if note.timing is None and note.campaign is None and note.broadcast is None:
+        return _usual_facts(note.app or "", note.klass, note.created_at, note.expires_at, note.options.dry_run)
     created_at = long_of(note.created_at)
     app, klass = app_and_class(note.app or "", note.klass)
     flag = _FLAGS[note.options.dry_run]
@@ -50,6 +53,15 @@ def planned_facts(note: Notification) -> EncodedFacts:
     of_broadcast = _FLAGS[note.broadcast is not None]
     facts = (app, klass, created_at, due_at, long_of(note.expires_at), flag, campaign, _NOT_HELD, of_broadcast)
     return _tuple(EncodedFacts, facts)  # at a third of the price of calling the class: one per notification
+
+
+@lru_cache(maxsize=4096)
+def _usual_facts(app: str, klass: str, created_at: int, expires_at: int, dry_run: bool) -> EncodedFacts:
+    """Of one that nothing delays, of no campaign and no broadcast. Those of one content, or one moment, share them."""
+    created = long_of(created_at)
+    names = app_and_class(app, klass)
+    ends = long_of(expires_at), _FLAGS[dry_run], _NO_TEXT, _NOT_HELD, FALSE
+    return _tuple(EncodedFacts, (*names, created, created, *ends))
 
 
 def held(facts: EncodedFacts) -> EncodedFacts:
@@ -99,7 +111,13 @@ def planned_of(
 
 
 def _numbers(numbers: Sequence[int]) -> bytes:
-    return array_of([long_of(number) for number in numbers]) if any(numbers) else _zeros(len(numbers))
+    """Of numbers that are not negative."""
+    most = max(numbers)
+    if not most:
+        return _zeros(len(numbers))
+    if most < 64:  # each is one byte, its double
+        return long_of(len(numbers)) + bytes([number << 1 for number in numbers]) + END
+    return array_of([long_of(number) for number in numbers])
 
 
 def _zeros(count: int) -> bytes:
