@@ -31,6 +31,8 @@ def _varint(rest: int) -> bytes:
 
 
 _SHORT = tuple(_varint(zigzag) for zigzag in range(1 << 14))  # all of one or two bytes
+_SIZES_END = 1 << 13
+_SIZES = _SHORT[::2]  # of numbers that are not negative
 _LOW = tuple(bytes((low & 0x7F | 0x80, low >> 7 | 0x80)) for low in range(1 << 14))  # two bytes, more follow
 _highs: dict[int, bytes] = {}  # what follows; neighbouring offsets and times share it
 _times: dict[bytes, int] = {}  # what the last four bytes of a time are worth
@@ -38,6 +40,8 @@ _times: dict[bytes, int] = {}  # what the last four bytes of a time are worth
 
 def long_of(value: int) -> bytes:
     """An int or long: zigzag, so that small negative numbers are short too. Raises ValueError beyond 64 bits."""
+    if 0 <= value < _SIZES_END:
+        return _SIZES[value]
     zigzag = (value << 1) ^ (value >> 63)
     if zigzag < 1 << 14:
         return _SHORT[zigzag]
@@ -57,7 +61,7 @@ def _high(high: int) -> bytes:
 def bytes_of(data: bytes) -> bytes:
     """Bytes, or a string's UTF-8."""
     size = len(data)
-    return (_SHORT[size << 1] if size < 1 << 13 else long_of(size)) + data
+    return (_SIZES[size] if size < _SIZES_END else long_of(size)) + data
 
 
 def optional_of(text: str | None) -> bytes:

@@ -35,6 +35,7 @@ from pushcast.wire.more import more_of, texts_only
 
 CONTENT_HASH_BYTES = 16
 _HASH_SIZE = long_of(CONTENT_HASH_BYTES)
+_NO_SOUND_NOR_BADGE = NULL * 2
 _DOUBLE = struct.Struct("<d").pack
 FLAGS = (FALSE, TRUE)
 #: Encoded by (priority, push type, dry run, at most once): what every message has of the options, in a row.
@@ -82,11 +83,10 @@ def head_of(note: Notification, app: str, variant: str | None) -> tuple[bytes, s
 
 
 def _texts(texts: Mapping[str, str]) -> bytes:
-    parts = [long_of(len(texts))]
+    found = long_of(len(texts))
     for key, value in texts.items():
-        parts += bytes_of(key.encode()), bytes_of(value.encode())
-    parts.append(END)
-    return b"".join(parts)
+        found += bytes_of(key.encode()) + bytes_of(value.encode())
+    return found + END
 
 
 def _local_texts(texts: Mapping[str, LocalText]) -> bytes:
@@ -99,6 +99,9 @@ def _local_texts(texts: Mapping[str, LocalText]) -> bytes:
 
 def _options(options: Options) -> bytes:
     collapse_id, thread_id, sound, badge = options.collapse_id, options.thread_id, options.sound, options.badge
+    if collapse_id is None and sound is None and badge is None and options.live_activity is None:  # as of most chats
+        manner = MANNERS[options.priority, options.push_type, options.dry_run, options.at_most_once]
+        return NULL + optional_of(thread_id) + _NO_SOUND_NOR_BADGE + manner + NULL
     return b"".join(
         (
             NULL if collapse_id is None else optional_of(collapse_id),

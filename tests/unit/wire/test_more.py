@@ -8,7 +8,11 @@ import pytest
 
 from pushcast.model.batch import Message, SendBatch
 from pushcast.model.errors import InvalidInput
+from pushcast.model.notification import Action, Content, Options, Sound
+from pushcast.model.quiet import Quiet, QuietTerms
+from pushcast.model.sealing import Sealing
 from pushcast.wire.batches import PLAIN_TYPE, decode_batch, encode_batch
+from pushcast.wire.more import More, more_of
 from pushcast.wire.schemas import FRAME_BYTES, avro_type
 from unit.providers.fields import CASES, message_of, note_of
 
@@ -45,3 +49,33 @@ def test_contents_that_differ_in_one_field_have_different_batch_keys() -> None:
     of_times = [name for name, event in CASES.items() if event.get("options", {}).keys() == {"ttl_seconds"}]
     assert {keys.pop(name) for name in of_times} == {keys["title"]}, "a time is each target's own"
     assert len(set(keys.values())) == len(keys)
+
+
+OTHER: dict[str, Any] = {
+    "data": {"n": 1},
+    "subtitle": "s",
+    "image": "https://example.com/a.png",
+    "link": "https://example.com",
+    "category": "c",
+    "actions": (Action("a", "A"),),
+    "platforms": {"fcm": {"a": 1}},
+    "tracked": True,
+    "sound": Sound("bell"),
+    "interruption_level": "passive",
+    "relevance_score": 0.0,
+    "mutable_content": True,
+    "channel_id": "c",
+    "analytics_label": "a",
+    "quiet": QuietTerms(Quiet.HOLD, "UTC", ()),
+    "sealing": Sealing("t"),
+}
+
+
+def test_every_field_is_asked_before_it_is_said_that_there_is_nothing() -> None:
+    assert set(OTHER) == set(More.__struct_fields__)
+    assert more_of(Content("t"), Options()) is None
+    for name, value in OTHER.items():
+        content = Content("t", **{name: value}) if name in Content.__struct_fields__ else Content("t")
+        options = Options(**{name: value}) if name in Options.__struct_fields__ else Options()
+        beside = {name: value} if name in {"quiet", "sealing"} else {}
+        assert more_of(content, options, **beside) is not None, name
