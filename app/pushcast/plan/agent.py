@@ -37,7 +37,7 @@ from pushcast.stream.sharing import Sharing
 from pushcast.stream.stage import Stage
 from pushcast.stream.table import Table, require_held
 from pushcast.stream.tenure import Tenures
-from pushcast.stream.tracker import record_bytes
+from pushcast.stream.tracker import RECORD_OVERHEAD_BYTES
 from pushcast.wire import topics
 from pushcast.wire.schemas import SchemaSource
 
@@ -170,7 +170,9 @@ class PlanStage(Stage):
         start = 0
         while start < len(records):
             end = _slice_end(records, start)
-            fresh = [record for record in records[start:end] if record.offset >= tenure.taken_to]
+            fresh = records[start:end]
+            if fresh[0].offset < tenure.taken_to:
+                fresh = [record for record in fresh if record.offset >= tenure.taken_to]
             if tenure.source is Source.DUE:
                 fresh = self._counting(tenure, batch, fresh)
             await self._outbox.room()
@@ -268,8 +270,14 @@ def _window_rules(settings: Settings, rng: random.Random) -> dict[str, WindowRul
 
 
 def _slice_end(records: Sequence[Record], start: int) -> int:
-    end, size = start, 0
-    while end < len(records) and end - start < SLICE_RECORDS and size < SLICE_BYTES:
-        size += record_bytes(records[end])
-        end += 1
+    end = min(len(records), start + SLICE_RECORDS)
+    # `record_bytes`, in line: every record comes by.
+    sizes = [record.serialized_key_size + record.serialized_value_size for record in records[start:end]]
+    if sum(sizes) + RECORD_OVERHEAD_BYTES * len(sizes) <= SLICE_BYTES:
+        return end
+    size = 0
+    for index, more in enumerate(sizes):
+        size += more + RECORD_OVERHEAD_BYTES
+        if size >= SLICE_BYTES:
+            return start + index + 1
     return end

@@ -108,8 +108,8 @@ class PlanOutputs:
         for entry in entries:
             entry.reason = entry.reason or Reason.DUPLICATE
             entry.note = None
-            self._complete(tenure, entry)
             self._count("suppressed", entry.reason, 1)
+        self._complete(tenure, entries)
 
     def held(self, tenure: PlanTenure, entries: Sequence[tuple[Entry, Record, Held, Reason]]) -> None:
         """Notifications that wait go to the keeper, as they came; each is one planned row without deliveries."""
@@ -148,7 +148,7 @@ class PlanOutputs:
         """Notifications of which a predecessor wrote all that there is to write: only the planned record is missing."""
         for entry in entries:
             entry.note = None
-            self._complete(tenure, entry)
+        self._complete(tenure, entries)
 
     def known(self, tenure: PlanTenure, batch: Batch, offsets: Sequence[int]) -> None:
         """Notifications that a predecessor has planned."""
@@ -173,16 +173,18 @@ class PlanOutputs:
         write(batch, window.traces())
 
     def _acknowledged(self, tenure: PlanTenure, entries: Sequence[Entry]) -> None:
+        complete: list[Entry] = []
         for entry in entries:
             entry.open -= 1
             if not entry.open:
-                self._complete(tenure, entry)
+                complete.append(entry)
+        self._complete(tenure, complete)
 
-    def _complete(self, tenure: PlanTenure, entry: Entry) -> None:
-        if not tenure.complete:
+    def _complete(self, tenure: PlanTenure, entries: Sequence[Entry]) -> None:
+        if entries and not tenure.complete:
             # One planned record for everything that this turn of the loop acknowledges.
             asyncio.get_running_loop().call_soon(self._guarded, partial(self._settle, tenure))
-        tenure.complete.append(entry)
+        tenure.complete += entries
 
     def _settle(self, tenure: PlanTenure) -> None:
         """States what was planned; then the source records are done."""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from pushcast.config.settings import Settings
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
-from pushcast.model.ids import device_row_prefix
 from pushcast.model.notification import Notification
 from pushcast.model.own import RESERVED_ID_PREFIXES, is_canary
 from pushcast.model.words import Lane, Reason, Source
@@ -22,7 +21,7 @@ from pushcast.stream.edge import Count
 from pushcast.wire import groups, topics
 from pushcast.wire import headers as h
 from pushcast.wire.class_rules import OWN_RULES, class_rules
-from pushcast.wire.content_sizes import check_size
+from pushcast.wire.content_sizes import MAX_PAYLOAD_BYTES, check_size
 from pushcast.wire.held import released_of
 from pushcast.wire.held_broadcasts import is_held_broadcast
 from pushcast.wire.keys import user_of
@@ -98,7 +97,8 @@ class PlanReading:
                 if is_event and note.id.startswith(RESERVED_ID_PREFIXES) and not is_canary(note.id, note.user):
                     raise InvalidInput(Reason.INVALID_FIELD, f"id: {', '.join(RESERVED_ID_PREFIXES)} are ours", "id")
                 if is_event:
-                    check_size(note)
+                    if len(note.content_key) > MAX_PAYLOAD_BYTES:  # else it certainly fits
+                        check_size(note)
                     if note.timing is not None:
                         check_spread(note.timing, self._lane)
                 if note.options.badge is not None:
@@ -110,7 +110,7 @@ class PlanReading:
                 valid.append(record)
         if not notes:
             return taken
-        prefixes = [device_row_prefix(note.user) for note in notes]
+        prefixes = [record.key + b"\0" for record in valid if record.key is not None]  # `ids.device_row_prefix`
         rows = self._table.multi_scan(tenure.number, prefixes)
         return taken._replace(rows=rows, waits=self._first_to_wait(valid, rows))
 

@@ -236,7 +236,8 @@ class PartitionWindows:
                 removable=window.removable,
                 counted=window.counted and not note.options.dry_run,
             )
-        delivery = blake2b(note.delivery_prefix + device.key, digest_size=DELIVERY_ID_BYTES).digest()
+        # As `model.ids.delivery_id` has it.
+        delivery = blake2b(note.id.encode() + b"\0" + device.key, digest_size=DELIVERY_ID_BYTES).digest()
         index = message.index_of(entry.note_id, note.created_at, trace)
         user = bytes_of(note.user.encode())
         message.add(index, user, device, delivery, entry.offset_field, entry.facts.expires_at)
