@@ -32,6 +32,9 @@ PushType = Literal[
 InterruptionLevel = Literal["passive", "active", "time-sensitive", "critical"]
 LiveActivityEvent = Literal["start", "update", "end"]
 
+# What every event has (Options, Content, Notification) is not looked at by the garbage collector (`gc=False`): a value
+# that cannot change and comes from JSON or Avro is in no cycle. Collecting took a tenth of what PLAN pays for a chat.
+
 
 class LiveActivity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a push of type liveactivity does (Apple, "Starting and updating Live Activities with push notifications").
@@ -68,7 +71,7 @@ class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     link: str | None = None
 
 
-class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Options(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """How to send. Part of the batch key: notifications with other options never share a message."""
 
     collapse_id: str | None = None  # <= 64 bytes, APNs' limit
@@ -114,7 +117,7 @@ class LocalText(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     actions: dict[str, str] = {}  # titles by action id
 
 
-class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Content(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """What a device shows. Equal contents of one window travel as one message with many targets."""
 
     title: str | None = None
@@ -167,7 +170,7 @@ class OfBroadcast(msgspec.Struct, frozen=True):
     place: str
 
 
-class Notification(msgspec.Struct, frozen=True):
+class Notification(msgspec.Struct, frozen=True, gc=False):
     """A valid notification for one user, with every default filled in. Times are milliseconds since the epoch."""
 
     id: str
