@@ -115,7 +115,7 @@ class PlanIntake:
         cancels = self._cancels.any(tenure.number)
         self._count("consumed", "", len(taken.records) + len(refused))
         tenure.pending.begun(len(taken.records) + len(refused))
-        # Of these nothing is asked but their classes, and those once for all: what a slice has none of costs it nothing.
+        # Of a usual event only its class is asked: what a slice has none of costs it nothing.
         nothing_known, add_usual = is_event and not tail and not cancels, tenure.windows.add_usual
         for note, record, rows in zip(taken.notes, taken.records, taken.rows, strict=True):
             if tail and tail.is_done((record.offset, note.id)):
@@ -126,16 +126,23 @@ class PlanIntake:
                 continue
             devices: Sequence[Device]
             devices, own = split_rows(rows, note.app, note.options.push_type, unreadable) if rows else NO_ROWS
-            if nothing_known and devices and not own and note.klass not in asked and is_usual(note):
-                if note.app not in paced_apps and note.expires_at > now_ms:
-                    entry = Entry(batch, record.offset, record_bytes(record), note)
-                    if remember(note.user, note.id):
-                        duplicates.append(entry)
-                    elif len(devices) == 1:
-                        add_usual(entry, note, devices[0], now)
-                    else:
-                        add(entry, devices, now)
-                    continue
+            if (
+                nothing_known
+                and devices
+                and not own
+                and note.klass not in asked
+                and note.app not in paced_apps
+                and note.expires_at > now_ms
+                and is_usual(note)
+            ):
+                entry = Entry(batch, record.offset, record_bytes(record), note)
+                if remember(note.user, note.id):
+                    duplicates.append(entry)
+                elif len(devices) == 1:
+                    add_usual(entry, note, devices[0], now)
+                else:
+                    add(entry, devices, now)
+                continue
             if devices and note.content.locales:
                 devices = with_locales(devices, unreadable)
             if not is_event and (takers := self._own.get(note.klass)) is not None:

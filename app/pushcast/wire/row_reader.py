@@ -98,9 +98,9 @@ def active_device(key: bytes, value: bytes) -> Device | None:
         manner = _MANNERS.get(value[device:kind])
         if name is None or manner is None or not value.startswith(_ACTIVE, state) or _TIMES(value, at) is None:
             return _walked(key, value, purpose)
-        if value[app + 1] > 0x7F and value[app] > 0x7F or value[kind + 1] > 0x7F and value[kind] > 0x7F:
-            return _walked(key, value, purpose)
         if value[address] > 0x7F or value[key_id] > 0x7F:
+            return _walked(key, value, purpose)
+        if (value[app] > 0x7F and value[app + 1] > 0x7F) or (value[kind] > 0x7F and value[kind + 1] > 0x7F):
             return _walked(key, value, purpose)
         end = at + _TIME_BYTES
         version = _version(value, end + _TIME_BYTES)
@@ -143,7 +143,7 @@ def _walked(key: bytes, value: bytes, purpose: str | None) -> Device | None:
                 at += 1
             at += size >> 1
             ends.append(at)
-        start, app, device, platform, kind, address, key_id, token_hash, state = ends
+        start, app, device, _, kind, address, key_id, token_hash, state = ends
         end = at + 1
         while value[end - 1] > 0x7F:
             end += 1
@@ -156,8 +156,9 @@ def _walked(key: bytes, value: bytes, purpose: str | None) -> Device | None:
         return _decoded(key, value)  # says what is wrong
     if value[start] > 0x7F or end - at > _LONGEST_LONG:
         return _decoded(key, value)
-    if len(_names) < _MAX_NAMES:
-        _names[value[start:app]] = name
+    if len(_names) >= _MAX_NAMES:
+        _names.clear()
+    _names[value[start:app]] = name
     manner = _MANNERS.get(value[device:kind])
     if value[token_hash:state] != _ACTIVE or manner is None:
         return None
