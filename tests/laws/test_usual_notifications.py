@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pushcast.model.errors import InvalidInput
-from pushcast.model.notification import LocalText, Options
-from pushcast.wire import notification_rules
+from pushcast.model.notification import Options
 from pushcast.wire.class_rules import ClassRule
-from pushcast.wire.notification_rules import RawNotification, shared_of
+from pushcast.wire.notification_rules import RawNotification, UsualNotification, shared_of, usual_of
+from pushcast.wire.notifications import NotificationDecoder
 
+FORMS = UsualNotification, RawNotification
 CLASSES = {
     "default": ClassRule(1000),
     "ping": ClassRule(1000, "News for you"),
@@ -48,17 +49,6 @@ usual = {
     "options": st.none() | options,
     "created_at": st.sampled_from([None, 5, "soon"]),
 }
-rest: dict[str, st.SearchStrategy[Any]] = {
-    "subtitle": texts,
-    "image": st.sampled_from([None, "", "https://example.com/a.png"]),
-    "locales": st.sampled_from([None, {}, {"de": {"title": "Tor!"}}, {"de": {}, "DE": {}}]),
-    "trace": st.sampled_from([None, "", "t" * 200]),
-    "campaign": st.sampled_from([None, "c"]),
-    "deliver_at": st.sampled_from([None, 7]),
-    "unless_read_seconds": st.sampled_from([None, 0, 9]),
-    "revision": st.sampled_from([None, 0, 2]),
-    "replay_of": st.sampled_from([None, "n"]),
-}
 
 
 def said(raw: RawNotification) -> Any:
@@ -68,25 +58,31 @@ def said(raw: RawNotification) -> Any:
         return error.reason, str(error), error.field
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.fixed_dictionaries({"id": st.just("n"), **usual}, optional=rest))
-def test_both_ways_say_the_same(fields: dict[str, Any]) -> None:
-    raw = RawNotification(
-        **{
-            **fields,
-            "options": msgspec.convert(fields["options"], Options | None),
-            "locales": msgspec.convert(fields.get("locales"), dict[str, LocalText] | None),
-        }
-    )
-    short = said(raw)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(notification_rules, "_NO_REST", object())
-        assert said(raw) == short
+@settings(max_examples=800, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.fixed_dictionaries({"id": st.just("n"), **usual}))
+def test_both_ways_say_the_same_or_the_short_one_nothing(fields: dict[str, Any]) -> None:
+    event = UsualNotification(**{**fields, "options": msgspec.convert(fields["options"], Options | None)})
+    short = usual_of(event, CLASSES)
+    assert short is None or short == said(event.raw())
 
 
-def test_the_short_way_is_asked_of_every_field_that_it_leaves_out() -> None:
-    asked = set(RawNotification.__struct_fields__) - set(notification_rules._USUAL)
-    assert set(rest) | {"locales"} <= asked
-    for name in asked:
-        other: dict[str, Any] = {name: "other"}
-        assert notification_rules._rest_of(RawNotification("n", **other)) != notification_rules._NO_REST
+def test_a_chat_takes_the_short_way() -> None:
+    event = UsualNotification("n", None, "chat", None, "Ann", "Hi", {"room": "7"}, Options(thread_id="t"), 5, 6)
+    assert usual_of(event, CLASSES) is not None
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.booleans(), max_size=80))
+def test_what_came_before_an_event_does_not_change_how_it_is_read(unusual: list[bool]) -> None:
+    decoder = NotificationDecoder(["chat"], CLASSES)
+    for number, more in enumerate(unusual):
+        event = {"id": f"n-{number}", "app": "chat", "title": "Hi"} | ({"campaign": "c"} if more else {})
+        note = decoder.decode("ann", json.dumps(event).encode(), 1_800_000_000_000)
+        assert (note.id, note.campaign) == (f"n-{number}", "c" if more else None)
+
+
+def test_what_is_usual_is_a_part_of_the_json_form() -> None:
+    forms = [{field.name: field for field in msgspec.structs.fields(each)} for each in FORMS]
+    for name, field in forms[0].items():
+        assert (field.type, field.default) == (forms[1][name].type, forms[1][name].default)
+    assert UsualNotification("n", title="t").raw() == RawNotification("n", title="t")
