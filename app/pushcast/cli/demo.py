@@ -14,6 +14,7 @@ from rich.table import Table
 
 from pushcast.cli.output import Output, OutputOption, print_json
 from pushcast.model.words import Reason
+from pushcast.runtime.collector import collect_seldom
 
 _ACCOUNTS = (
     *("notifications", "planned", "accepted", "invalid", "rejected", "expired", "suppressed", "cancelled", "dead"),
@@ -42,6 +43,7 @@ def demo(
         console.print(f"[dim]•[/] {text}", highlight=False)
 
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # unwinds, so that nothing is left behind
+    collect_seldom()  # a collection of all that the demo knows would hold up its urgent events
     with World(say, Options(bootstrap_servers, keep)) as world:
         with _Bars(console) as bars:
             result = run(world, Plan(devices, notifications, seed, faults), bars.update)

@@ -15,6 +15,7 @@ import typer
 
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Platform
+from pushcast.runtime.collector import collect_seldom
 from pushcast.simulators import AppSpec, Simulator, start
 from pushcast.simulators.configuration import write_into
 
@@ -94,6 +95,7 @@ def _run(simulator: Simulator, state: dict[str, Any], write_config: Path | None)
             line = simulator.describe()
             if write_config is not None:
                 write_into(write_config, line)
+            collect_seldom()
             sys.stdout.write(json.dumps(line) + "\n")
             sys.stdout.flush()
             await stop.wait()
