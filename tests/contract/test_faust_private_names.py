@@ -244,6 +244,16 @@ WORDS: list[tuple[Any, str, str]] = [
         "aiokafka waits for our revocation",
     ),
     (faust.transport.consumer.Fetcher._fetcher, "consumer._drain_messages(self)", "the fetch loop is ours"),
+    (
+        aiokafka.conn.AIOKafkaConnection.connect,
+        "asyncio.StreamReader(limit=READER_LIMIT",
+        "how far it reads ahead is looked up at each connection",
+    ),
+    (
+        mode.threads.ServiceThread._start_thread,
+        "if self._close_thread_loop_on_stop:",
+        "a loop that it was given is closed when it is told so",
+    ),
 ]
 
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
+import uvloop
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
@@ -119,7 +120,9 @@ class ConsumerThread(AIOKafkaConsumerThread):
     """Adds to Faust's thread: fetches tagged with their assignment, one-request restore, commits with metadata."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+        # As the main loop is: each fetch passes this one a dozen times.
+        super().__init__(*arguments, thread_loop=uvloop.new_event_loop(), **options)
+        self._close_thread_loop_on_stop = True  # mode: only a loop that it made itself
         self.membership = Membership(self._taker.id_lost)
 
     @property
