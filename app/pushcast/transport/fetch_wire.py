@@ -22,8 +22,8 @@ _ABORTED: Final = Struct(">qq")
 #: Partition, error, end of the log, end of what is committed, its beginning, how many aborted transactions; and what is
 #: behind them, where there are none.
 _ANSWERED: Final = Struct(">ihqqqiii")
-#: Bytes of an answer that are read before its connection pauses: twice as many. A sender's fetch brings megabytes, which
-#: aiokafka reads with a pause after each 128 KiB. With uvloop and this 4 MB take half of the CPU (docs/benchmarks.md).
+#: Of an answer that are read before its connection pauses: twice as many. A sender fetches megabytes, which
+#: aiokafka reads with a pause after each 128 KiB. With uvloop and this 4 MB take half of the CPU.
 READ_AHEAD_BYTES: Final = 4 << 20
 _INT: Final = Struct(">i")
 _SHORT: Final = Struct(">h")
