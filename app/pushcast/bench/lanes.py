@@ -15,13 +15,14 @@ from pushcast.bench.cluster import BenchCluster, ProcessUnderTest, bench_cluster
 from pushcast.bench.planning import APP, load_devices
 from pushcast.bench.sink import Simulator, simulator
 from pushcast.bench.steady import PER_SECOND, SteadyEvents
+from pushcast.config.settings import Niceness
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Lane, Platform
-from pushcast.runtime.layout import NICENESS
 
 IDLE: Final = "urgent/idle"
+BULK_NICENESS: Final = Niceness().bulk
 #: Rows under a backlog, and the OS priority of the bulk sender in them.
-BACKLOG: Final = {"urgent/backlog": 0, "urgent/backlog/nice": NICENESS[Lane.BULK]}
+BACKLOG: Final = {"urgent/backlog": 0, "urgent/backlog/nice": BULK_NICENESS}
 BULK_APP: Final = "campaign"
 ITEMS: Final = 1_000_000  # planned pushes of the backlog
 TARGETS_PER_RECORD: Final = 500
@@ -40,14 +41,14 @@ def run(options: Options) -> Result:
     """
     items = options.items or ITEMS
     setup: dict[str, Any] = {"backlog": items, "events_per_second": PER_SECOND}
-    setup["bulk_simulator_niceness"] = NICENESS[Lane.BULK]
+    setup["bulk_simulator_niceness"] = BULK_NICENESS
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="pushcast-bench-sim-") as name:
         folder = Path(name)
         with (
             simulator(Platform.APNS, folder / "urgent") as urgent,
             # A provider uses none of our cores. This one must: as little of them as can be.
-            simulator(Platform.APNS, folder / "bulk", niceness=NICENESS[Lane.BULK]) as bulk,
+            simulator(Platform.APNS, folder / "bulk", niceness=BULK_NICENESS) as bulk,
             bench_cluster(options, _configuration(urgent, bulk)) as cluster,
         ):
             setup["partitions"] = cluster.settings.kafka.partitions

@@ -23,6 +23,7 @@ from pushcast.config.strict import EndpointName, Label, Name, Strict
 from pushcast.model.caps import CapRule
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.own import OwnClass
+from pushcast.model.words import Lane
 
 CONFIG_VARIABLE = "PUSHCAST_CONFIG"
 DEFAULT_FILE = Path("pushcast.yaml")
@@ -63,6 +64,22 @@ class Sealing(Strict):
     require: bool = False  # device changes with an address in clear are refused; the file then needs intake keys
 
 
+class Niceness(Strict):
+    """How far the processes of `pushcast run all` yield the CPU of their machine: nice(2), 0 to 19. Those of the urgent
+    lane, and the gateway, yield nothing.
+
+    A broker on the same machine gains most by it: every urgent record passes it twice.
+    """
+
+    normal: int = Field(default=5, ge=0, le=19)  # planner and sender of the normal lane
+    bulk: int = Field(default=10, ge=0, le=19)  # those of the bulk lane
+    background: int = Field(default=5, ge=0, le=19)  # registrations, retries, timers, reports, the console
+
+    def of(self, lane: Lane) -> int:
+        """Of a lane's planner and sender."""
+        return {Lane.URGENT: 0, Lane.NORMAL: self.normal, Lane.BULK: self.bulk}[lane]
+
+
 class Settle(Strict):
     """What is asked before work that has waited is passed on."""
 
@@ -99,6 +116,7 @@ class Settings(BaseSettings):
     park: Park = Park()
     settle: Settle = Settle()
     flood: Flood = Flood()
+    niceness: Niceness = Niceness()
     classes: dict[Name, Class] = {}
     # At most so many notifications of some classes in a time, for each user (docs/time.md).
     caps: tuple[Cap, ...] = Field(default=(), max_length=MAX_CAPS)

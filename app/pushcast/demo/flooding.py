@@ -15,9 +15,7 @@ from pushcast.demo.load import make_devices, make_flood, urgent_count
 from pushcast.demo.notify import flood
 from pushcast.demo.produce import Progress
 from pushcast.model.errors import PushcastError
-from pushcast.model.words import Lane
 from pushcast.runtime.child import end_with_parent
-from pushcast.runtime.layout import NICENESS
 from pushcast.runtime.priority import stand_apart
 
 POLL_SECONDS: Final = 0.2
@@ -73,11 +71,11 @@ class Flooding:
 
 
 def _write(devices: int, notifications: int, seed: int, go: Event, written: _Number, parent: int) -> None:
-    stand_apart(NICENESS[Lane.BULK])
     end_with_parent(parent)
+    settings = load()
+    stand_apart(settings.niceness.bulk)
     notes = make_flood(notifications, make_devices(devices, seed), seed)
     count = notifications - urgent_count(notifications)
-    settings = load()
     go.wait()
 
     def progress(_: str, done: int, __: int) -> None:

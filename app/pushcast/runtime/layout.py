@@ -10,12 +10,6 @@ from pushcast.model.roles import BY_LANE, DOORS, OF_PLATFORMS, ProcessRole
 from pushcast.model.words import Lane, Platform
 
 SLOT = "local"
-#: Urgent work comes first, bulk work takes what the others leave. A broker on the same machine gains most by it: every
-#: urgent record passes it twice. With 3 and 5 an urgent event beside a flood and fifteen other jobs took 524 ms, with
-#: these 12 to 28, and the flood two minutes instead of one.
-NICENESS = {Lane.URGENT: 0, Lane.NORMAL: 5, Lane.BULK: 10}
-#: Of what no push waits for: registrations, retries, parked work.
-BACKGROUND_NICENESS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +41,9 @@ def processes(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Pla
     senders = _sent_to(settings, platforms)
     # Nothing waits for them within a second, so they share a process: each one more takes 40 MB.
     background = tuple(role for role in _stages(senders) if role not in BY_LANE)
-    plans = [ProcessPlan("-".join(background), background, slot=SLOT, niceness=BACKGROUND_NICENESS)]
+    plans = [ProcessPlan("-".join(background), background, slot=SLOT, niceness=settings.niceness.background)]
     for lane in lanes:
-        nice = NICENESS[lane]
+        nice = settings.niceness.of(lane)
         plans.append(ProcessPlan(f"planner-{lane}", ("planner",), (lane,), slot=SLOT, niceness=nice))
         if senders:
             plans.append(ProcessPlan(f"sender-{lane}", ("sender",), (lane,), senders, SLOT, nice))
@@ -76,9 +70,9 @@ def _doors(settings: Settings) -> list[ProcessPlan]:
     """Where the configuration has them: they take memory, and whoever has Kafka needs none."""
     plans = [] if settings.gateway is None else [ProcessPlan("gateway", ("gateway",))]
     if settings.console is not None:
-        plans.append(ProcessPlan("console", ("console",), niceness=BACKGROUND_NICENESS))
+        plans.append(ProcessPlan("console", ("console",), niceness=settings.niceness.background))
     if settings.reports is not None or settings.webhooks:
-        plans.append(ProcessPlan("reporter", ("reporter",), slot=SLOT, niceness=BACKGROUND_NICENESS))
+        plans.append(ProcessPlan("reporter", ("reporter",), slot=SLOT, niceness=settings.niceness.background))
     return plans
 
 
