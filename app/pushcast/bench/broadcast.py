@@ -24,11 +24,12 @@ from pushcast.bench.planning import APP, TOPICS, load_devices
 from pushcast.bench.sink import Simulator, simulator
 from pushcast.bench.steady import PER_SECOND, Answered, SteadyEvents, quantiles
 from pushcast.bench.whole import Used, Whole, run_all, used
+from pushcast.config.settings import Niceness
 from pushcast.kafka.intake import put_one
 from pushcast.kafka.switchboard import write
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Lane, Platform
-from pushcast.runtime.layout import NICENESS, processes
+from pushcast.runtime.layout import processes
 from pushcast.wire import topics
 from pushcast.wire.control import Halt, Kind, Name
 
@@ -76,7 +77,7 @@ def run(options: Options) -> Result:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pushcast-bench-sim-")))
         # They yield as the broadcast's own roles do: a real provider takes none of these cores.
-        yields = NICENESS[LANE]
+        yields = Niceness().of(LANE)
         sims = {
             platform: stack.enter_context(simulator(platform, folder / platform, niceness=yields))
             for platform in PLATFORMS

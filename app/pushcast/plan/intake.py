@@ -36,7 +36,7 @@ from pushcast.plan.removals import takers_of, takes
 from pushcast.plan.rules import is_young
 from pushcast.plan.tenure import LookAgain, PlanTenure
 from pushcast.plan.wanted import Wanted
-from pushcast.plan.windows import is_usual
+from pushcast.plan.window import is_usual
 from pushcast.stream.batch import Record
 from pushcast.stream.capped import Limited
 from pushcast.stream.edge import Count, Misplaced, check_place
@@ -136,7 +136,9 @@ class PlanIntake:
                 and is_usual(note)
             ):
                 entry = Entry(batch, record.offset, record_bytes(record), note)
-                if remember(note.user, note.id):
+                mark = mark_of(note.content_key) if note.klass not in removable else ANY_CONTENT  # as `_mark`
+                if seen := remember(note.user, note.id, mark):
+                    entry.reason = seen
                     duplicates.append(entry)
                 elif len(devices) == 1:
                     add_usual(entry, note, devices[0], now)

@@ -19,7 +19,7 @@ from pushcast.observe.tracing import BatchSpans, PlannedBatch
 from pushcast.plan.carried import Carried
 from pushcast.plan.entry import Entry, PlannedSlot
 from pushcast.plan.tenure import PlanTenure
-from pushcast.plan.windows import Window
+from pushcast.plan.window import Window
 from pushcast.stream.batch import Record
 from pushcast.stream.callbacks import Guarded
 from pushcast.stream.edge import Count, Edge

@@ -8,8 +8,8 @@ from pushcast.audit.progress import Progress
 from pushcast.model.ids import broadcast_delivery_id, device_row_key
 from pushcast.model.words import Source
 from pushcast.wire.legs import Leg
-from pushcast.wire.receipt_reader import ReadReceipt, Section
 from pushcast.wire.receipts import Planned, PlannedFacts
+from unit.audit.read_receipts import read_receipt
 
 PARTITIONS = 2
 
@@ -23,20 +23,6 @@ def leg(number: int, partition: int = 0, **fields: Any) -> tuple[int, Leg]:
     return partition, Leg("bulk", fields.pop("order", order), "b-1", number, "", "", 0, 1_000, **fields)
 
 
-def receipt(
-    delivery: int | bytes, outcome: str = "accepted", run: int = 0, offset: int = 7, **fields: Any
-) -> tuple[ReadReceipt, tuple[int, int]]:
-    id_ = delivery if isinstance(delivery, bytes) else delivery.to_bytes(16)
-    known: dict[str, Any] = {"delivery": id_, "user": b"u-1", "app": "news", "device": "d"}
-    known |= {"source": Source.WALK, "run": run, **fields}
-    section = Section("apns", "bulk", "default", outcome, None)
-    made = ReadReceipt(
-        notification_id="b-1", section=section, provider_status=200, attempts=1, dry_run=False, created_at=0,
-        ended_at=0, due_at=0, **known,
-    )  # fmt: skip
-    return made, (0, offset)
-
-
 def test_every_figure_is_so_far_until_every_partition_has_its_last_leg() -> None:
     stood = progress()
     stood.leg(*leg(0, apns=2, scanned=10, matched=3, other=1, reasons={"inactive": 1}, last=True))
@@ -46,7 +32,7 @@ def test_every_figure_is_so_far_until_every_partition_has_its_last_leg() -> None
     stood.leg(*leg(0, 1, fcm=1, last=True))
     assert (stood.state, stood.walked, stood.finished) == ("done", True, False)
     for delivery in range(3):
-        stood.receipt(*receipt(delivery))
+        stood.receipt(*read_receipt(delivery))
     assert stood.finished
     told = stood.to_dict()
     assert (told["planned"], told["ended"], told["receipts"]) == (3, 3, {"accepted": 3})
@@ -64,10 +50,10 @@ def test_a_leg_read_twice_counts_once_and_another_orders_not_at_all() -> None:
 
 def test_of_a_delivery_the_last_run_counts_and_a_notification_of_the_id_is_another() -> None:
     stood = progress()
-    stood.receipt(*receipt(1, "dead"))
-    stood.receipt(*receipt(1, "accepted", run=1))
-    stood.receipt(*receipt(2, source=Source.NOTIFICATION))
-    stood.receipt(*receipt(3, offset=8))
+    stood.receipt(*read_receipt(1, "dead"))
+    stood.receipt(*read_receipt(1, "accepted", run=1))
+    stood.receipt(*read_receipt(2, source=Source.NOTIFICATION))
+    stood.receipt(*read_receipt(3, offset=8))
     assert stood.to_dict()["receipts"] == {"accepted": 1}
 
 
@@ -144,7 +130,7 @@ def test_what_the_keeper_held_is_waited_for_and_added_when_it_leaves() -> None:
     stood = progress()
     stood.leg(*leg(0, apns=1, held=2, last=True))
     stood.leg(*leg(0, 1, last=True))
-    stood.receipt(*receipt(1))
+    stood.receipt(*read_receipt(1))
     assert (stood.waiting, stood.planned, stood.finished, stood.state) == (2, 1, False, "done")
     stood.released(0, let_go(3, apns=2))
     stood.released(0, let_go(3, apns=2))
@@ -153,7 +139,7 @@ def test_what_the_keeper_held_is_waited_for_and_added_when_it_leaves() -> None:
     stood.released(0, let_go(5, fcm=1))
     for device in "abcd":
         delivery = broadcast_delivery_id("b-1", device_row_key("u-1", "news", device))
-        stood.receipt(*receipt(delivery, offset=3, source=Source.DUE, device=device))
+        stood.receipt(*read_receipt(delivery, offset=3, source=Source.DUE, device=device))
     assert (stood.waiting, stood.planned, stood.ended, stood.finished) == (0, 5, 5, True)
     told = stood.to_dict()
     assert (told["held"], told["waiting"], told["per_platform"]) == (2, 0, {"apns": 3, "fcm": 2})
@@ -162,7 +148,7 @@ def test_what_the_keeper_held_is_waited_for_and_added_when_it_leaves() -> None:
 def test_a_notification_of_the_same_id_that_was_held_is_another() -> None:
     stood = progress()
     stood.released(0, let_go(3, apns=2, broadcast=False))
-    stood.receipt(*receipt(1, source=Source.DUE))
+    stood.receipt(*read_receipt(1, source=Source.DUE))
     assert (stood.planned, stood.ended) == (0, 0)
 
 
