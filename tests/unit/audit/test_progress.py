@@ -9,7 +9,7 @@ from pushcast.model.ids import broadcast_delivery_id, device_row_key
 from pushcast.model.words import Source
 from pushcast.wire.legs import Leg
 from pushcast.wire.receipts import Planned, PlannedFacts
-from unit.audit.read_receipts import read_receipt
+from twins.receipts import placed
 
 PARTITIONS = 2
 
@@ -32,7 +32,7 @@ def test_every_figure_is_so_far_until_every_partition_has_its_last_leg() -> None
     stood.leg(*leg(0, 1, fcm=1, last=True))
     assert (stood.state, stood.walked, stood.finished) == ("done", True, False)
     for delivery in range(3):
-        stood.receipt(*read_receipt(delivery))
+        stood.receipt(*placed(delivery))
     assert stood.finished
     told = stood.to_dict()
     assert (told["planned"], told["ended"], told["receipts"]) == (3, 3, {"accepted": 3})
@@ -50,10 +50,10 @@ def test_a_leg_read_twice_counts_once_and_another_orders_not_at_all() -> None:
 
 def test_of_a_delivery_the_last_run_counts_and_a_notification_of_the_id_is_another() -> None:
     stood = progress()
-    stood.receipt(*read_receipt(1, "dead"))
-    stood.receipt(*read_receipt(1, "accepted", run=1))
-    stood.receipt(*read_receipt(2, source=Source.NOTIFICATION))
-    stood.receipt(*read_receipt(3, offset=8))
+    stood.receipt(*placed(1, "dead"))
+    stood.receipt(*placed(1, "accepted", run=1))
+    stood.receipt(*placed(2, source=Source.NOTIFICATION))
+    stood.receipt(*placed(3, offset=8))
     assert stood.to_dict()["receipts"] == {"accepted": 1}
 
 
@@ -130,7 +130,7 @@ def test_what_the_keeper_held_is_waited_for_and_added_when_it_leaves() -> None:
     stood = progress()
     stood.leg(*leg(0, apns=1, held=2, last=True))
     stood.leg(*leg(0, 1, last=True))
-    stood.receipt(*read_receipt(1))
+    stood.receipt(*placed(1))
     assert (stood.waiting, stood.planned, stood.finished, stood.state) == (2, 1, False, "done")
     stood.released(0, let_go(3, apns=2))
     stood.released(0, let_go(3, apns=2))
@@ -139,7 +139,7 @@ def test_what_the_keeper_held_is_waited_for_and_added_when_it_leaves() -> None:
     stood.released(0, let_go(5, fcm=1))
     for device in "abcd":
         delivery = broadcast_delivery_id("b-1", device_row_key("u-1", "news", device))
-        stood.receipt(*read_receipt(delivery, offset=3, source=Source.DUE, device=device))
+        stood.receipt(*placed(delivery, offset=3, source=Source.DUE, device=device))
     assert (stood.waiting, stood.planned, stood.ended, stood.finished) == (0, 5, 5, True)
     told = stood.to_dict()
     assert (told["held"], told["waiting"], told["per_platform"]) == (2, 0, {"apns": 3, "fcm": 2})
@@ -148,7 +148,7 @@ def test_what_the_keeper_held_is_waited_for_and_added_when_it_leaves() -> None:
 def test_a_notification_of_the_same_id_that_was_held_is_another() -> None:
     stood = progress()
     stood.released(0, let_go(3, apns=2, broadcast=False))
-    stood.receipt(*read_receipt(1, source=Source.DUE))
+    stood.receipt(*placed(1, source=Source.DUE))
     assert (stood.planned, stood.ended) == (0, 0)
 
 

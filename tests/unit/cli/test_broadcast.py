@@ -16,7 +16,7 @@ from pushcast.config.settings import Settings
 from pushcast.wire.control import Entry, Name, Subject, encode
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.legs import Leg
-from unit.audit.read_receipts import read_receipt
+from twins.receipts import placed
 
 EVENT: dict[str, Any] = {
     "id": "b-1",
@@ -119,8 +119,7 @@ def test_progress_says_partitions_planned_accepted_rate_and_time_left() -> None:
     assert live_line(stood, speed.rate()) == ("walking: 0 of 1 partitions, 90 planned so far, 0 accepted, 0 ended, 0/s")
     stood.leg(0, Leg("urgent", 0, "b-1", 1, "u", "v", 0, 1, apns=10, last=True))
     for delivery in range(50):
-        ended = "accepted" if delivery else "invalid"
-        stood.receipt(*read_receipt(delivery, ended, offset=0, lane="urgent"))
+        stood.receipt(*placed(delivery, "accepted" if delivery else "invalid", offset=0, lane="urgent"))
     speed.note(10.0, 50)
     assert live_line(stood, speed.rate()) == (
         "done: 1 of 1 partitions, 100 planned, 49 accepted, 50 ended, 10/s, 5 s left"

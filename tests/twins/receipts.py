@@ -1,4 +1,4 @@
-"""Receipts of broadcast `b-1` as readers hand them on, and what they were planned for."""
+"""Receipts of a broadcast as they are read, with the place of its order."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pushcast.model.words import Source
 from pushcast.wire.receipt_reader import ReadReceipt, Section
 
 
-def read_receipt(
+def placed(
     delivery: int | bytes, outcome: str = "accepted", run: int = 0, offset: int = 7, lane: str = "bulk", **fields: Any
 ) -> tuple[ReadReceipt, tuple[int, int]]:
-    """One receipt, and partition and offset of its record."""
+    """Of broadcast `b-1`, whose order lies at `offset` of partition 0."""
     id_ = delivery if isinstance(delivery, bytes) else delivery.to_bytes(16)
     known: dict[str, Any] = {"delivery": id_, "user": b"u-1", "app": "news", "device": "d"}
     known |= {"source": Source.WALK, "run": run, **fields}
