@@ -40,6 +40,7 @@ LANE: Final = Lane.BULK
 WARM_UP_SECONDS: Final = 120.0
 TIMEOUT_SECONDS: Final = 480.0
 POLL_SECONDS: Final = 0.05
+LOOK_SECONDS: Final = 0.25  # while the broadcast goes on
 URGENT_ROW: Final = "broadcast/urgent"
 MEMORY_ROW: Final = "broadcast/memory"
 BEHIND_ROW: Final = "broadcast/behind"
@@ -52,6 +53,7 @@ PLANNER: Final = f"planner-{LANE}"
 CODES: Final = "codes"  # the app of the urgent events
 USERS: Final = range(1, 2_000, 2)  # those whose device is on APNs (`planning.device_rows`)
 WARM_UP_EVENTS: Final = 500  # a fresh broker compiles its request path during its first 300 requests
+ALL: Final = "all"
 STOPPED: Final = "stopped"
 STOP_AFTER_SECONDS: Final = 1.0
 STILL_SECONDS: Final = 5.0  # without a request: the last one has left
@@ -103,7 +105,7 @@ def run(options: Options) -> Result:
             cluster, sims[Platform.APNS], APP, USERS, whole.roles.check, lane=LANE, per_second=BEHIND_PER_SECOND
         )
         sims[Platform.APNS].reset()
-        spent, urgent = _all(cluster, whole, events, behind, items)
+        spent, urgent = _all(cluster, whole, list(sims.values()), events, behind, items)
         cpu_seconds |= spent.cpu_seconds
         rows = [*spent.rows(NAME, items), Row(URGENT_ROW, urgent.events, spent.seconds, 0.0, 0, urgent.latency_ms)]
         rows.append(Row(BEHIND_ROW, behind.made, 0.0, 0.0, 0, quantiles(sims[Platform.APNS].stats()["latency_ms"])))
@@ -112,24 +114,46 @@ def run(options: Options) -> Result:
 
 
 def _all(
-    cluster: BenchCluster, whole: Whole, events: SteadyEvents, behind: SteadyEvents, items: int
+    cluster: BenchCluster,
+    whole: Whole,
+    sims: Sequence[Simulator],
+    events: SteadyEvents,
+    behind: SteadyEvents,
+    items: int,
 ) -> tuple[Used, Answered]:
-    """The broadcast to every device, with urgent events, and notifications of its own lane, as long as it takes."""
-    start, over = whole.look(), threading.Event()
+    """The broadcast to every device, with urgent events, and notifications of its own lane, as long as it takes.
+
+    What became of it is read from Kafka afterwards: whoever reads a million receipts takes a tenth of the cores.
+    """
+    start, over, pushes, receipts = whole.look(), threading.Event(), _accepted(sims), _receipts(cluster)
+    made = events.made + behind.made
     with ThreadPoolExecutor(2) as beside:
         urgency = beside.submit(events.run, URGENT_ROW, lambda _: not over.is_set())
         waiting = beside.submit(behind.produce, BEHIND_ROW, lambda _: not over.is_set())
         try:
-            progress = _through(cluster, "all", {"all": True}, TIMEOUT_SECONDS)
+            _send(cluster, ALL, {"all": True})
+            reached = whole.roles.until
+            reached(lambda: _accepted(sims) - pushes >= items, f"{items} pushes", TIMEOUT_SECONDS, LOOK_SECONDS)
+            over.set()  # nothing is produced from here on
+            reached(
+                lambda: _receipts(cluster) - receipts >= items + events.made + behind.made - made,
+                f"{items} receipts",
+                TIMEOUT_SECONDS,
+                POLL_SECONDS,
+            )
+            spent = used(start, whole.look())
         finally:
             over.set()
-        spent = used(start, whole.look())
         urgent = urgency.result()
         waiting.result()
-    found = progress.to_dict()
+    found = _ended(cluster, ALL, TIMEOUT_SECONDS).to_dict()
     if found["planned"] != items or found["receipts"] != {"accepted": items}:
         raise PushcastError(f"{items} devices became {found}")
     return spent, urgent
+
+
+def _receipts(cluster: BenchCluster) -> int:
+    return sum(cluster.ends(topics.RECEIPT))
 
 
 def _memory(cluster: BenchCluster, whole: Whole, share: int, items: int) -> Row:
