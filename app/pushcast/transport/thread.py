@@ -20,6 +20,7 @@ from pushcast.stream import batch
 from pushcast.stream.batch import Committed
 from pushcast.stream.tracker import Record
 from pushcast.transport import fetch_wire, records
+from pushcast.transport.fetch_client import FetchClient
 from pushcast.transport.jumps import Jump, Jumps, KnownPartition
 from pushcast.transport.membership import Membership
 
@@ -157,8 +158,10 @@ class ConsumerThread(AIOKafkaConsumerThread):
         fetcher: Any = self._ensure_consumer()._fetcher
         plan: Callable[[Any], Any] = fetcher._get_actions_per_node
         wants, usual_bytes = self._taker.wants, fetcher._max_partition_fetch_bytes
+        client = fetcher._client = FetchClient(fetcher._client)
 
         def planned(assignment: Any) -> Any:
+            client.follow(assignment)
             fetcher._fetch_max_wait_ms = self._taker.fetch_max_wait_ms
             fetcher._max_partition_fetch_bytes = usual_bytes
             if self._taker.recovering:
