@@ -12,6 +12,9 @@ from pushcast.wire.groups import Reading
 ROLE: Final = "keeper"
 #: Beside what it holds: what is called off, what was read, what may be taken back, and what caps count.
 BESIDE: Final = (topics.CANCEL, topics.ENGAGEMENT, topics.RECALLABLE, topics.COUNTED)
+#: Of these what many notifications end with: a slot that comes back, or a push that may be taken back, may be a moment
+#: late.
+GATHERED: Final = (topics.RECALLABLE, topics.COUNTED)
 SOURCES: Final = (*(topics.keep(lane) for lane in Lane), *BESIDE)
 
 

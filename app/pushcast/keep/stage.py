@@ -14,7 +14,7 @@ from pushcast.keep.counters import COUNTERS
 from pushcast.keep.exact import STAGE, KeepHandover
 from pushcast.keep.outlook import OutlookRules
 from pushcast.keep.read_back import EarlierEngagement
-from pushcast.keep.reads import ROLE, SOURCES
+from pushcast.keep.reads import GATHERED, ROLE, SOURCES
 from pushcast.keep.removals import RemovalRules
 from pushcast.keep.written import WrittenEntries
 from pushcast.model.forecast import Forecast, is_provider
@@ -106,7 +106,10 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
         StageSpec(
             role=ROLE,
             group=groups.KEEP,
-            subscriptions=(Subscription(SOURCES, BOUNDS),),
+            subscriptions=(
+                Subscription(tuple(topic for topic in SOURCES if topic not in GATHERED), BOUNDS),
+                Subscription(GATHERED, BOUNDS, gathered=True),
+            ),
             build=made,
             fetch=FETCH,
             tables=(TableSpec(topics.USER, "users", writer=STAGE, index=written.of),),

@@ -50,10 +50,12 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """Topics of a stage, and how much uncompleted work each of their partitions may hold."""
+    """Topics of a stage, and how much uncompleted work each of their partitions may hold. `gathered`: nobody waits for
+    their records, which are fetched some times a second (`transport.gathered`)."""
 
     topics: tuple[str, ...]
     bounds: Bounds
+    gathered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

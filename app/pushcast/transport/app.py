@@ -122,12 +122,14 @@ def add_stage(app: faust.App, subscriptions: Sequence[Subscription], stage: Batc
 
     Raises ConfigurationError when a topic has a stage already.
     """
-    entries = transport_of(app).stages
-    for topics, bounds in ((each.topics, each.bounds) for each in subscriptions):
-        for topic in topics:
+    entries, gathered = transport_of(app).stages, transport_of(app).gathered
+    for each in subscriptions:
+        if each.gathered:
+            gathered.update(each.topics)
+        for topic in each.topics:
             if topic in entries:
                 raise ConfigurationError(f"topic {topic} has two stages in one App")
-            entries[topic] = StageEntry(stage, bounds)
+            entries[topic] = StageEntry(stage, each.bounds)
             # acks=False: Faust's own acknowledgement and its livelock alarms have no part in this topic.
             app.topics.add(app.topic(topic, acks=False, **RAW))
     stage.work = AppWork(app, [topic for each in subscriptions for topic in each.topics])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 import faust
@@ -99,6 +99,10 @@ class BatchConsumer(Consumer):
     @property
     def recovering(self) -> bool:
         return self._tables.recovering
+
+    @property
+    def gathered(self) -> Collection[str]:
+        return self._transport.gathered
 
     @property
     def fetch_max_wait_ms(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -27,6 +27,10 @@ class Entries(Protocol):
     @property
     def stages(self) -> Mapping[str, StageEntry]:
         """By topic."""
+
+    @property
+    def gathered(self) -> Set[str]:
+        """Topics of stages whose records nobody waits for."""
 
     @property
     def fetch_max_wait_ms(self) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
@@ -21,6 +23,7 @@ from pushcast.stream.batch import Committed
 from pushcast.stream.tracker import Record
 from pushcast.transport import fetch_wire, records
 from pushcast.transport.fetch_client import FetchClient
+from pushcast.transport.gathered import GatheredTopics
 from pushcast.transport.jumps import Jump, Jumps, KnownPartition
 from pushcast.transport.membership import Membership
 
@@ -102,6 +105,10 @@ class Taker(Protocol):
         """How long a broker may hold a fetch back that has nothing to bring."""
 
     @property
+    def gathered(self) -> Collection[str]:
+        """Topics whose records nobody waits for."""
+
+    @property
     def recovering(self) -> bool:
         """Whether tables come to the end of their topics, and nothing else is taken meanwhile."""
 
@@ -121,9 +128,9 @@ class ConsumerThread(AIOKafkaConsumerThread):
     """Adds to Faust's thread: fetches tagged with their assignment, one-request restore, commits with metadata."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        # As the main loop is: each fetch passes this one a dozen times.
+        # Half the CPU of asyncio's own loop for a request, its answer and the way to the other thread and back.
         super().__init__(*arguments, thread_loop=uvloop.new_event_loop(), **options)
-        self._close_thread_loop_on_stop = True  # mode: only a loop that it made itself
+        self._close_thread_loop_on_stop = True  # mode leaves a loop that it was given to whoever gave it
         self.membership = Membership(self._taker.id_lost)
 
     @property
@@ -159,8 +166,9 @@ class ConsumerThread(AIOKafkaConsumerThread):
         plan: Callable[[Any], Any] = fetcher._get_actions_per_node
         wants, usual_bytes = self._taker.wants, fetcher._max_partition_fetch_bytes
         client = fetcher._client = FetchClient(fetcher._client)
+        gathered = GatheredTopics(self._taker.gathered, time.monotonic)
 
-        def planned(assignment: Any) -> Any:
+        def actions(assignment: Any) -> Any:
             client.follow(assignment)
             fetcher._fetch_max_wait_ms = self._taker.fetch_max_wait_ms
             fetcher._max_partition_fetch_bytes = usual_bytes
@@ -172,9 +180,20 @@ class ConsumerThread(AIOKafkaConsumerThread):
                 if not wants(tp):
                     result._backoff = 0
                     fetcher._fetch_max_wait_ms = min(PAUSED_FETCH_MAX_WAIT_MS, self._taker.fetch_max_wait_ms)
-            return plan(assignment)
+            planned = plan(assignment)
+            planned[0][:] = [(node, self._now_asked(gathered, node, request)) for node, request in planned[0]]
+            return planned
 
-        fetcher._get_actions_per_node = planned
+        fetcher._get_actions_per_node = actions
+
+    @staticmethod
+    def _now_asked(gathered: GatheredTopics, node_id: Any, request: Any) -> Any:
+        """The request without topics whose turn it is not, and then a short one."""
+        fewer = gathered.left_out(node_id, request.topics)
+        if fewer is not None:
+            request._topics, seconds = fewer
+            request._max_wait_ms = min(request._max_wait_ms, math.ceil(seconds * 1000))
+        return request
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Notes the assignment object: the lease under which records are handed out and offsets committed.

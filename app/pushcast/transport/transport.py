@@ -28,6 +28,7 @@ class BatchTransport(Transport):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.stages: dict[str, StageEntry] = {}
+        self.gathered: set[str] = set()  # topics of stages whose records nobody waits for
         self.fetch_max_wait_ms = 500
         self.gather_ms = 0
         self.on_id_lost: IdLost | None = None

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any, cast
+
 import pytest
+import uvloop
 from faust.types import TP
 
+from pushcast.transport.app import make_app
 from pushcast.transport.thread import RECOVERY_BYTES, RECOVERY_PARTITION_BYTES, recovery_bytes, standing
 
 
@@ -51,3 +56,16 @@ def test_what_tables_fetch_while_they_recover_does_not_grow_with_their_partition
     each = recovery_bytes(partitions)
     assert each * partitions <= RECOVERY_BYTES
     assert each == (RECOVERY_PARTITION_BYTES if partitions <= 8 else RECOVERY_BYTES // partitions)
+
+
+async def test_a_consumers_thread_has_a_loop_as_quick_as_the_process_itself(tmp_path: Path) -> None:
+    async def ignore(*_: object) -> None:
+        return
+
+    app = make_app("group", bootstrap_servers="k:1", partitions=1, data_dir=tmp_path)
+    consumer = cast(Any, app.transport).create_consumer(
+        ignore, on_partitions_revoked=ignore, on_partitions_assigned=ignore
+    )
+    assert isinstance(consumer.thread.thread_loop, uvloop.Loop)
+    assert consumer.thread._close_thread_loop_on_stop, "nobody else closes it"
+    consumer.thread.thread_loop.close()
