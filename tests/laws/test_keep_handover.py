@@ -44,6 +44,7 @@ class World(KeepWorld):
 
     def __init__(self, seed: int, *, lag: bool, gathered: float, limited: float = 0.15, noticed: float = 0.0) -> None:
         super().__init__(seed)
+        self.closing_gather_seconds = 1.0 if seed % 3 == 0 else 0.0
         self.noticed = noticed  # share that is of a user of whom registrars tell
         self.caps = [CapRule("two", LIMIT, window_ms=2**50)]
         self.limited = limited  # share that takes slots

@@ -167,6 +167,7 @@ class KeepWorld(Log):
         self.earlier: EarlierRecords = Earlier(self)
         self.quotas: dict[str, int] = {}  # pushes that providers take in a minute, by app
         self.lifetime_of: Callable[[str, Timer], Lifetime | None] = unknown
+        self.closing_gather_seconds = 0.0
         self.dangerous = False  # keepers may be killed while they take over
         self.compacted: set[int] = set()  # offsets of the table's topic that the broker has dropped
         self.broker_ahead_ms = 0  # of the clocks of keepers
@@ -371,6 +372,7 @@ class Keeper:
             sharing=sharing,
             earlier=world.earlier,
             written=written,
+            closing_gather_seconds=world.closing_gather_seconds,
         )
         self.stage.work = cast(Any, self)
         self.trackers = {tp: Tracker(at.offset or 0, OPEN) for tp, at in world.committed.items()}

@@ -100,11 +100,12 @@ class KeepStage(Stage):
         sharing: Sharing | None = None,
         outlook: OutlookRules | None = None,
         earlier: EarlierRecords | None = None,
+        closing_gather_seconds: float = 0.0,
     ) -> None:
         """`hold_on_disagreement`: partitions whose broker is ahead of another one's let nothing go. `tzdata`: the
         version of the zones, this process's own unless a test has another. `sharing`: more urgent lanes are ahead of
         others; None: one comes after the other. `outlook`: of the forecast; None: nobody asks for one.
-        `earlier`: what users read; None: it is not read once more."""
+        `earlier`: what users read; None: it is not read once more. `closing_gather_seconds`: see `DueRecords`."""
         self._sharing = sharing
         self._table = table
         self._outbox = outbox
@@ -137,6 +138,7 @@ class KeepStage(Stage):
             call_later=call_later,
             held=lambda tenure: hold_on_disagreement and tenure.time in too_far_ahead(self._times()),
             may_hold_before=self._may_hold_before,
+            closing_gather_seconds=closing_gather_seconds,
         )
         removing = Removing(self._rows, removals, self._count, lambda: self._cancels.state.campaigns)
         self._intake = KeepIntake(

@@ -10,12 +10,14 @@ from pushcast.keep.exact import KeepHandover
 from pushcast.keep.plain_release import Leaving, PlainDues
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.words import Lane
-from pushcast.stream.callbacks import Guarded
-from pushcast.stream.ports import Barrier, Outbox, putting_many
+from pushcast.stream.callbacks import Guarded, timers
+from pushcast.stream.ports import Barrier, CallLater, Outbox, putting_many
 from pushcast.wire import topics
 from pushcast.wire.headers import Headers
 from pushcast.wire.timers import user_key
 
+#: Rows of so many timers of a partition are worth a write of their own.
+MANY: Final = 50
 _TOPICS: Final = {str(lane): topics.due(lane) for lane in Lane}
 #: Puts rows under a barrier.
 Put = Callable[[Barrier], None]
@@ -53,8 +55,21 @@ class DueRecords:
     the last of their rows.
     """
 
-    def __init__(self, exact: KeepHandover, outbox: Outbox, guarded: Guarded, close_plain: ClosePlain) -> None:
+    def __init__(
+        self,
+        exact: KeepHandover,
+        outbox: Outbox,
+        guarded: Guarded,
+        close_plain: ClosePlain,
+        call_later: CallLater | None = None,
+        gather_seconds: float = 0.0,
+    ) -> None:
+        """`gather_seconds`: so long rows of what was let go wait for others, unless somebody waits for them. A record
+        alone costs as much to write, and to read back, as a hundred."""
         self._close_plain = close_plain
+        self._later = timers(call_later)
+        self._gather_seconds = gather_seconds
+        self._released: dict[KeepTenure, list[_Slice]] = {}  # whose due records Kafka has, and whose rows wait
         self._exact = exact
         self._outbox = outbox
         self._put_many = putting_many(outbox)
@@ -86,15 +101,33 @@ class DueRecords:
         """Ends the slice, if there is one: what is let go from here on belongs to another."""
         part = self._slices.pop(tenure, None)
         if part is not None:
-            part.barrier.on_acked(partial(self._guarded, partial(self._close_rows, tenure, part)))
+            part.barrier.on_acked(partial(self._guarded, partial(self._is_there, tenure, part)))
 
-    def _close_rows(self, tenure: KeepTenure, part: _Slice) -> None:
+    def _is_there(self, tenure: KeepTenure, part: _Slice) -> None:
+        """Kafka has its due records."""
+        waiting = self._released.setdefault(tenure, [])
+        waiting.append(part)
+        is_waited_for = tenure.is_full or tenure.blocked or tenure.buckets or part.writes
+        if not self._gather_seconds or is_waited_for or sum(len(each.keys) for each in waiting) >= MANY:
+            self._close_rows(tenure)
+        elif len(waiting) == 1:
+            self._later(self._gather_seconds, partial(self._guarded, partial(self._close_rows, tenure)))
+
+    def _close_rows(self, tenure: KeepTenure) -> None:
+        parts = self._released.pop(tenure, [])
+        if not parts:
+            return  # they were closed before their time
         barrier = self._outbox.barrier()
-        for put in part.closes:
-            put(barrier)
-        if part.plain:
-            self._close_plain(tenure, part.plain, barrier)
-        barrier.on_acked(partial(self._guarded, partial(self._ended, tenure, part)))
+        for part in parts:
+            for put in part.closes:
+                put(barrier)
+            if part.plain:
+                self._close_plain(tenure, part.plain, barrier)
+        barrier.on_acked(partial(self._guarded, partial(self._have_ended, tenure, parts)))
+
+    def _have_ended(self, tenure: KeepTenure, parts: Sequence[_Slice]) -> None:
+        for part in parts:
+            self._ended(tenure, part)
 
     def _fired(self, tenure: KeepTenure, keys: Sequence[bytes]) -> _Slice:
         part = self._begun(tenure, keys)

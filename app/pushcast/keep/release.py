@@ -80,6 +80,7 @@ class Release:
         call_later: CallLater | None = None,
         held: Callable[[KeepTenure], bool] = lambda _: False,
         may_hold_before: Callable[[KeepTenure, int], bool] = lambda *_: False,
+        closing_gather_seconds: float = 0.0,
     ) -> None:
         """`held`: whether a partition lets nothing go now, however long. `may_hold_before`: whether keep records of
         this Kafka time or an earlier one may still come."""
@@ -87,7 +88,8 @@ class Release:
         self._may_hold_before = may_hold_before
         self._rows = rows
         self._table = table
-        self._due = DueRecords(exact, outbox, guarded, PlainClosing(rows, self._put_released).close)
+        closing = PlainClosing(rows, self._put_released).close
+        self._due = DueRecords(exact, outbox, guarded, closing, call_later, closing_gather_seconds)
         self._flushes = Flushes(rows, self._due, digests, count)
         self.badges = badges(rows, self._due, clock, count)
         self._queues = Queues(table, rates, partitions)

@@ -31,6 +31,8 @@ from pushcast.wire import groups, topics
 from pushcast.wire.lifetimes import lifetimes
 
 BOUNDS = Bounds(records=10_000, bytes=4 << 20)
+#: Nobody waits for the row of a timer that has left, but a successor: it looks for so much more in the tail.
+CLOSING_GATHER_SECONDS = 0.02
 #: Rows of the table are applied as they are fetched, in one step: what is urgent waits for no more of them.
 FETCH = {"max_poll_records": 500}
 
@@ -84,6 +86,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             earlier=EarlierEngagement(SpanReader(settings.kafka.bootstrap_servers, settings.kafka.security)),
             written=written,
             sharing=Sharing(host.clock),
+            closing_gather_seconds=CLOSING_GATHER_SECONDS,
         )
 
         def times() -> Iterator[Sample]:

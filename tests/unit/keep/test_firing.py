@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
+from pushcast.keep.due import MANY
 from pushcast.model.words import Lane
 from pushcast.wire import topics
 from pushcast.wire.class_rules import ClassRule
+from pushcast.wire.control import Rate
 from pushcast.wire.headers import first
 from pushcast.wire.held import CLOSES
 from pushcast.wire.notifications import NotificationDecoder
-from pushcast.wire.timers import part_key, readable
-from twins.keep import T0, USERS, KeepWorld, keeper_of, told
+from pushcast.wire.timers import is_timer, part_key, readable
+from twins.kafka import settled
+from twins.keep import PARTITIONS, T0, USERS, Keeper, KeepWorld, keeper_of, told
 
 ANN = USERS[0]
 DAY_MS = 86_400_000
@@ -66,3 +70,56 @@ async def test_s20_a_timer_of_ninety_days_is_whole_when_the_topics_that_brought_
     assert first(sent.headers(), CLOSES) is None
     decode = NotificationDecoder(("news",), {"default": ClassRule(DAY_MS)}).decode
     assert decode(ANN, sent.value() or b"", T0) == decode(ANN, json.dumps(event).encode(), T0)
+
+
+def rows_that_left(keeper: Keeper) -> int:
+    found = (readable(value) for key, value in keeper.table.rows.items() if is_timer(key))
+    return sum(row is not None and not row.waits for row in found)
+
+
+async def test_rows_of_what_left_one_by_one_are_written_together() -> None:
+    world = KeepWorld()
+    world.closing_gather_seconds = 0.02
+    for number in range(4):
+        world.hold(f"n{number}", T0 + 100 * number, user=USERS[number])
+    keeper = await keeper_of(world)
+    for _ in range(3):
+        await told(keeper, 0.1)
+    assert len(world.due()) == 4
+    assert rows_that_left(keeper) == 3, "the last one's has time"
+    await told(keeper, 0.02)
+    assert rows_that_left(keeper) == 4
+
+
+async def test_rows_of_many_that_left_are_written_at_once() -> None:
+    world = KeepWorld()
+    world.closing_gather_seconds = 60.0
+    for number in range(MANY):
+        world.hold(f"n{number}", user=USERS[number % len(USERS)])
+    keeper = await keeper_of(world)
+    assert (len(world.due()), rows_that_left(keeper)) == (MANY, MANY)
+
+
+async def test_what_waits_for_the_end_of_another_waits_for_no_more_of_its_kind() -> None:
+    world = KeepWorld()
+    world.closing_gather_seconds = 60.0
+    world.live["xmas"] = Rate(PARTITIONS * 60)
+    world.hold("paced", pace="campaign/xmas")
+    keeper = await keeper_of(world)
+    await told(keeper, 1.0)
+    assert (len(world.due()), rows_that_left(keeper)) == (1, 1), "a rate counts what has left"
+
+
+async def test_a_keeper_that_ends_writes_what_has_left_before_it_goes() -> None:
+    world = KeepWorld()
+    world.closing_gather_seconds = 0.02
+    world.hold()
+    keeper = await keeper_of(world)
+    assert rows_that_left(keeper) == 0
+    ending = asyncio.create_task(keeper.stage.revoking(set(keeper.partitions())))
+    await settled()
+    assert not ending.done()
+    await keeper.pass_time(0.02)
+    await keeper.quiet()
+    await ending
+    assert rows_that_left(keeper) == 1
