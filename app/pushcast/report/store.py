@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 BLOCK_CACHE_BYTES: Final = 64 << 20
 WRITE_BUFFER_BYTES: Final = 8 << 20
+#: Of all partitions together: what is in no file yet. Each alone may have 8 MB, and as much that is being written.
+WRITE_BUFFERS_BYTES: Final = 64 << 20
 #: Of the write buffer, as a share of its size.
 MEMTABLE_FILTER_SHARE: Final = 0.1
 _LOGS: Final = b"\xfflogs"  # which logs the rows were made from, and in which form they are written
@@ -33,6 +35,8 @@ _FORM: Final = "2"
 _FORM_NAME: Final = "form"
 #: One for all partitions of the process, so that memory does not grow with them.
 _block_cache = rocksdict.Cache(BLOCK_CACHE_BYTES)
+#: Whoever writes never waits for it: what is above the bound is being written to files.
+_write_buffers = rocksdict.WriteBufferManager(WRITE_BUFFERS_BYTES, False)
 
 
 class PartitionStore:
@@ -69,6 +73,7 @@ class PartitionStore:
     def _open(self) -> rocksdict.Rdict:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         options = rocks_options(_block_cache, WRITE_BUFFER_BYTES)
+        options.set_write_buffer_manager(_write_buffers)
         # Nearly every row that is asked for is new: a filter says so in a third of the time of a look into the buffer.
         options.set_memtable_prefix_bloom_ratio(MEMTABLE_FILTER_SHARE)
         options.set_memtable_whole_key_filtering(True)

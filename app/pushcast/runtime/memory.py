@@ -9,6 +9,9 @@ from typing import Final
 #: mallopt(3). By default each thread of librdkafka and of RocksDB, some thirty, gets a pool of its own.
 _M_ARENA_MAX: Final = -8
 _ARENAS: Final = 2
+_M_MMAP_THRESHOLD: Final = -3
+#: RocksDB takes what is written in blocks of an eighth of a write buffer.
+_LARGE_BYTES: Final = 256 << 10
 #: malloc(3): what is larger than 128 KiB gets pages of its own, and is in no gap.
 _LARGEST_GAP_BYTES: Final = 120_000
 #: Above it a gap is filled with a few blocks of several sizes, below with blocks of its very size.
@@ -34,6 +37,14 @@ def share_pools() -> None:
     """Call it before threads start. Only the GNU C library has it; elsewhere nothing happens."""
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
+
+
+def keep_large_apart() -> None:
+    """Blocks of 256 KiB and more get pages of their own, which go back to the kernel when they are free. Otherwise the
+    C library raises that bound to the largest block that was freed, and those of RocksDB and of Kafka's client leave
+    gaps between smaller ones. Call it before threads start. Only the GNU C library has it."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 def give_back() -> None:

@@ -41,6 +41,7 @@ from pushcast.runtime import whereabouts
 from pushcast.runtime.canaries import Canaries, canaries_of
 from pushcast.runtime.collector import collect_seldom
 from pushcast.runtime.daily_export import OWNER_PARTITION, DailyExport
+from pushcast.runtime.memory import keep_large_apart, share_pools
 from pushcast.runtime.private_page import private_page
 from pushcast.runtime.reload import Reloader
 from pushcast.runtime.systemd import READY, STOPPING, ServiceManager
@@ -63,6 +64,8 @@ PUBLISHED_AT_ONCE: Final = 500
 
 def run_reporter(settings: Settings, slot: str | None) -> int:
     """Blocks until SIGTERM or SIGINT. Returns 0 after an orderly stop. Raises ConfigurationError and SlotTaken."""
+    share_pools()
+    keep_large_apart()
     configure_logging(NAME, settings.observe.log_level, settings.observe.log_json)
     warn_without_broker(settings.kafka.bootstrap_servers)
     return uvloop.run(_run(settings, settings.reports or Reports(), slot))

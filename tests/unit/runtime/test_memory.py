@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pushcast.runtime.memory import fill_gaps, give_back, share_pools
+from pushcast.runtime.memory import fill_gaps, give_back, keep_large_apart, share_pools
 
 
 class Without:
@@ -16,6 +16,7 @@ class Without:
 def test_where_the_c_library_has_no_such_calls_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _: Without())
     share_pools()
+    keep_large_apart()
     give_back()
     fill_gaps()
 
@@ -34,6 +35,30 @@ def test_it_asks_for_two_pools_and_for_a_trim(monkeypatch: pytest.MonkeyPatch) -
     share_pools()
     give_back()
     assert asked == [("mallopt", -8, 2), ("malloc_trim", 0)]
+
+
+#: Prints how many bytes a block of 1 MiB takes beside the heap, after one of 8 MiB was freed.
+LARGE = """
+import ctypes, sys
+from pushcast.runtime import memory
+
+library = ctypes.CDLL(None)
+library.mallinfo2.restype, library.malloc.restype = memory._Figures, ctypes.c_void_p
+library.malloc.argtypes, library.free.argtypes = (ctypes.c_size_t,), (ctypes.c_void_p,)
+if "apart" in sys.argv:
+    memory.keep_large_apart()
+library.free(library.malloc(8 << 20))
+before = library.mallinfo2().hblkhd
+library.malloc(1 << 20)
+print(library.mallinfo2().hblkhd - before)
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="only the GNU C library has it")
+@pytest.mark.parametrize(("word", "beside"), [("apart", True), ("together", False)])
+def test_large_blocks_lie_beside_the_heap_whatever_was_freed_before(word: str, beside: bool) -> None:
+    ran = subprocess.run([sys.executable, "-c", LARGE, word], capture_output=True, text=True, check=True)
+    assert (int(ran.stdout) >= 1 << 20) == beside
 
 
 #: Prints how many free blocks lie between others, before and after.
