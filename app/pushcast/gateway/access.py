@@ -117,14 +117,15 @@ class Door:
             raise exceeded("address", standing)
         wrong.take(1, now_seconds)
 
-    def admit(self, caller: Caller, notifications: int, now_seconds: float) -> dict[str, str]:
-        """Counts a request with so many notifications; returns the headers that tell what is left.
+    def admit(self, caller: Caller, notifications: int, now_seconds: float, requests: int = 1) -> dict[str, str]:
+        """Counts a request with so many notifications; returns the headers that tell what is left. `requests` 0: it is
+        counted, and has more of them.
 
         Raises Problem (quota_exceeded); nothing is counted then.
         """
         standings: list[tuple[str, int, QuotaStanding]] = []
         windows: list[QuotaWindow] = []
-        for name, amount, quota in quotas_of(caller, notifications):
+        for name, amount, quota in quotas_of(caller, notifications, requests):
             window = self._window(caller.id, name, quota)
             standing = window.standing(now_seconds)
             if amount > standing.remaining:
@@ -136,13 +137,15 @@ class Door:
             window.take(amount, now_seconds)
         return told(standings)
 
-    def at_once(self, caller: Caller, notifications: int, now_seconds: float) -> bool:
+    def at_once(self, caller: Caller, notifications: int, now_seconds: float, requests: int = 1) -> bool:
         """Whether `admit` can say at once whether there is room: here, always."""
         return True
 
-    async def admitted(self, caller: Caller, notifications: int, now_seconds: float) -> dict[str, str]:
+    async def admitted(
+        self, caller: Caller, notifications: int, now_seconds: float, requests: int = 1
+    ) -> dict[str, str]:
         """As `admit`."""
-        return self.admit(caller, notifications, now_seconds)
+        return self.admit(caller, notifications, now_seconds, requests)
 
     def lease(self, ask: LeaseAsk) -> list[QuotaGrant]:
         """What another gateway gets of a key's quotas, which are counted here."""
@@ -157,12 +160,13 @@ class Door:
         return (self._requests if policy == REQUESTS else self._notifications).of(key_id, quota)
 
 
-def quotas_of(caller: Caller, notifications: int) -> list[tuple[PolicyName, int, int]]:
+def quotas_of(caller: Caller, notifications: int, requests: int = 1) -> list[tuple[PolicyName, int, int]]:
     """What a request with so many notifications takes of which quota: (policy, amount, quota)."""
     limits = caller.key.limits
     if not notifications:
-        return [(REQUESTS, 1, limits.requests_per_minute)]
-    return [(REQUESTS, 1, limits.requests_per_minute), (NOTIFICATIONS, notifications, limits.notifications_per_minute)]
+        return [(REQUESTS, requests, limits.requests_per_minute)]
+    more: tuple[PolicyName, int, int] = NOTIFICATIONS, notifications, limits.notifications_per_minute
+    return [(REQUESTS, requests, limits.requests_per_minute), more]
 
 
 def told(asked: Sequence[tuple[str, int, QuotaStanding]]) -> dict[str, str]:

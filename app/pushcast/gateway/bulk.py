@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,11 +13,11 @@ from pushcast.gateway.events import EventRecord, lines_of
 from pushcast.gateway.http import JSON, NDJSON, Answer, Request, answer
 from pushcast.gateway.identity import Sent
 from pushcast.gateway.problems import FieldError, Problem
+from pushcast.gateway.reading import MAX_LINES
 from pushcast.gateway.writing import UserRecord, Writer
 from pushcast.model.notification import Notification
 
 MAX_ITEMS: Final = 1000
-MAX_LINES: Final = 10_000
 NO_MORE: Final[Mapping[str, Any]] = {}
 
 
@@ -81,13 +81,59 @@ async def write_all(writer: Writer, items: Sequence[Item], request: Request) -> 
         valid[place][0].problem = problem
 
 
-def bulk_answer(items: Sequence[Item], more: Mapping[str, Any] = NO_MORE) -> Answer:
+class Bulk:
+    """A request with many records. They are taken in groups, and only what was refused is kept of them."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        request: Request,
+        check: Callable[[int, bytes], Item],
+        written: Callable[[Sequence[Item]], None] = lambda _: None,
+        more: Callable[[], Mapping[str, Any]] = lambda: NO_MORE,
+    ) -> None:
+        """`check`: reads one, by its place in the request. `written` hears of each group what became of it. `more`:
+        members of the answer beside the counts."""
+        self._writer = writer
+        self._request = request
+        self._check = check
+        self._written = written
+        self._more = more
+        self.count = 0  # taken or refused so far
+        self._problems: list[Item] = []
+
+    def checked(self, raws: Sequence[bytes]) -> list[Item]:
+        """The next ones. Nothing of them is written."""
+        return [self._check(place, raw) for place, raw in enumerate(raws, self.count)]
+
+    async def write(self, items: Sequence[Item]) -> None:
+        """Those that are checked. Raises Problem when nothing should be written now; then nothing of them was."""
+        await write_all(self._writer, items, self._request)
+        self.count += len(items)
+        self._written(items)
+        self._problems += [item for item in items if item.problem is not None]
+
+    async def take(self, raws: Sequence[bytes]) -> None:
+        """Checks and writes. Raises Problem as `write`."""
+        await self.write(self.checked(raws))
+
+    def refuse(self, problem: Problem, count: int = 1) -> None:
+        """The next ones are not written."""
+        self._problems += [Item(self.count + place, problem=problem) for place in range(count)]
+        self.count += count
+
+    def answer(self) -> Answer:
+        """What became of them."""
+        return bulk_answer(self.count, self._problems, self._more())
+
+
+def bulk_answer(count: int, refused: Sequence[Item], more: Mapping[str, Any] = NO_MORE) -> Answer:
     """202: all confirmed. 207: some are refused. 503: some are not confirmed; they may be repeated with the same id.
     `more`: members beside the counts."""
-    problems = [(item, item.problem) for item in items if item.problem is not None]
+    problems = [(item, item.problem) for item in refused if item.problem is not None]
     unknown = sum(1 for _, problem in problems if problem.status >= 500)
     body: dict[str, Any] = {
-        "accepted": len(items) - len(problems),
+        "accepted": count - len(problems),
         "rejected": len(problems) - unknown,
         "unknown": unknown,
         "results": [

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pushcast.gateway.access import Caller
 from pushcast.gateway.anonymous import ANONYMOUS, UNPROVEN, AnonymousDevices, not_yours
-from pushcast.gateway.bulk import Item, bulk_answer, items_of, write_all
+from pushcast.gateway.bulk import Bulk, Item, items_of
 from pushcast.gateway.events import (
     Decode,
     EventRecord,
@@ -92,11 +92,13 @@ class Devices:
 
     async def bulk(self, request: Request, caller: Caller) -> Answer:
         """POST /v1/devices/bulk: objects as `pushcast device import` takes them."""
-        items = [
-            self._item(index, raw, caller, request.now_ms) for index, raw in enumerate(items_of(request, "devices"))
-        ]
-        await write_all(self._writer, items, request)
-        return bulk_answer(items)
+        bulk = self.lines(request, caller)
+        await bulk.take(items_of(request, "devices"))
+        return bulk.answer()
+
+    def lines(self, request: Request, caller: Caller) -> Bulk:
+        """POST /v1/devices/bulk whose lines are taken as they come."""
+        return Bulk(self._writer, request, lambda index, raw: self._item(index, raw, caller, request.now_ms))
 
     def _item(self, index: int, raw: bytes, caller: Caller, now_ms: int) -> Item:
         item = Item(index, topic=topics.DEVICE_CHANGED)

@@ -13,7 +13,7 @@ from pushcast.config.rates import rates_of
 from pushcast.config.settings import Settings
 from pushcast.gateway.access import Caller
 from pushcast.gateway.alike import MAX_KNOWN, may_share, split
-from pushcast.gateway.bulk import Item, bulk_answer, items_of, require_type, write_all
+from pushcast.gateway.bulk import Bulk, Item, items_of, require_type
 from pushcast.gateway.events import (
     Decode,
     EventRecord,
@@ -142,35 +142,53 @@ class Notifications:
             "lane": checked.lane,
             "expires_at": rfc3339(checked.note.expires_at),
             "replayed": checked.replayed,
-            **_warned(self._outlook([checked.note], now_ms)),
+            **_warned(self._outlook(checked.note, now_ms)),
         }
         return Answer(202, orjson.dumps(said), {"Location": report_path(event.id, event.user)})
 
     async def bulk(self, request: Request, caller: Caller) -> Answer:
         """POST /v1/notifications/bulk. With `atomic=true` nothing is written unless all are valid."""
-        key = idempotency_key(request)
-        atomic = _flag(request, "atomic")
-        known: dict[bytes, SharedCheck] = {}
-        items = [self._item(index, raw, known, caller, key, request.now_ms) for index, raw in enumerate(request.items)]
+        bulk = self._bulk(request, caller)
+        items = bulk.checked(request.items)
         invalid = [(each.index, each.problem) for each in items if each.problem is not None]
-        if atomic and invalid:
+        if invalid and _flag(request, "atomic"):
             detail = f"{len(invalid)} of {len(items)} are not valid; nothing was written"
             errors = [FieldError(f"#/notifications/{index}", each.name, str(each)) for index, each in invalid]
             raise Problem("invalid_field", detail, errors=errors)
-        await write_all(self._writer, items, request)
-        for item in items:
-            if item.sent is not None and item.problem is None:
-                self._repeats.remember(item.sent, request.now_ms)
-        notes = [item.note for item in items if item.note is not None and item.problem is None]
-        return bulk_answer(items, _warned(self._outlook(notes, request.now_ms)))
+        await bulk.write(items)
+        return bulk.answer()
 
-    def _outlook(self, notes: Sequence[Notification], now_ms: int) -> list[TooSlow]:
-        """The rates at which some of them expire before they may leave."""
+    def lines(self, request: Request, caller: Caller) -> Bulk | None:
+        """POST /v1/notifications/bulk whose lines are taken as they come. None: all must be there before any is."""
+        return None if _flag(request, "atomic") else self._bulk(request, caller)
+
+    def _bulk(self, request: Request, caller: Caller) -> Bulk:
+        _flag(request, "atomic")  # raises Problem
+        key, now_ms = idempotency_key(request), request.now_ms
+        known: dict[bytes, SharedCheck] = {}
+        outlook = RateOutlook(self._rates, now_ms) if self._rates else None
+
+        def check(index: int, raw: bytes) -> Item:
+            return self._item(index, raw, known, caller, key, now_ms)
+
+        def written(items: Sequence[Item]) -> None:
+            for item in items:
+                if item.problem is None and item.sent is not None and item.note is not None:
+                    self._repeats.remember(item.sent, now_ms)
+                    if outlook is not None:
+                        outlook.add(item.note)
+
+        def more() -> dict[str, Any]:
+            return {} if outlook is None else _warned(outlook.too_slow())
+
+        return Bulk(self._writer, request, check, written, more)
+
+    def _outlook(self, note: Notification, now_ms: int) -> list[TooSlow]:
+        """The rates at which it expires before it may leave."""
         if not self._rates:
             return []
         outlook = RateOutlook(self._rates, now_ms)
-        for note in notes:
-            outlook.add(note)
+        outlook.add(note)
         return outlook.too_slow()
 
     def _item(

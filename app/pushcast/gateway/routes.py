@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from pushcast.gateway.access import Caller
+from pushcast.gateway.bulk import Bulk
 from pushcast.gateway.http import Answer, PendingAnswer, Request
 from pushcast.wire.api_keys import Scope
 
@@ -16,6 +17,8 @@ NO_BODY: Final = 0
 
 Handler = Callable[[Request, Caller], Awaitable[Answer]]
 AtOnce = Callable[[Request, Caller], PendingAnswer]
+#: What takes a body of lines as they come; None: this request must be there as a whole.
+TakeLines = Callable[[Request, Caller], Bulk | None]
 Open = Callable[[Request], Answer]
 
 
@@ -50,6 +53,7 @@ class Route(NamedTuple):
     anonymous: bool = False  # of those by app: a device without a user may call it, too
     notifications: int = 0  # how many the quota pays for; of a bulk as many as it has items
     items: Callable[[Request], Sequence[bytes]] | None = None
+    lines: TakeLines | None = None
     at_once: AtOnce | None = None  # the handler's work without waiting, for the quick way
 
 

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from pushcast.gateway.access import APP_HEADER, Caller, Door
 from pushcast.gateway.anonymous import DEVICE_HEADER, SECRET_HEADER, AnonymousDevices
+from pushcast.gateway.bulk import Bulk
 from pushcast.gateway.connections import BoundedRunner, ConnectionBounds, address_of
 from pushcast.gateway.cors import CLOSED, ORIGIN, Cors
 from pushcast.gateway.http import NDJSON, Answer, Request, takes_json
@@ -95,20 +96,28 @@ class GatewayServer:
     def _keyed(self, route: Route) -> Callable[[web.Request], Any]:
         async def handle(request: web.Request) -> web.Response:
             began = time.monotonic()
-            body, limits, span = b"", {}, None
+            body, span = b"", None
+            limits: Mapping[str, str] = {}
             try:
                 now_ms = self._now_ms()
                 address = address_of(request.transport)
                 caller, told = self.identify(route, request.headers, request.match_info, address, now_ms, began)
                 span = self.begin_span(route.method, route.path, request.headers.get(TRACEPARENT))
-                if route.max_bytes != NO_BODY:
-                    limit = route.max_lines_bytes if request.content_type == NDJSON else route.max_bytes
-                    body = await self.bodies.read(request, limit)
-                asked = _asked(request, body, now_ms, told, span)
-                if route.items is not None:
-                    asked = msgspec.structs.replace(asked, items=route.items(asked))
-                limits = await self.quotas.admitted(caller, len(asked.items) or route.notifications, began)
-                response = _response(await route.handler(asked, caller), limits)
+                is_lines = route.max_lines_bytes != NO_BODY and request.content_type == NDJSON
+                bulk = None
+                if is_lines and route.lines is not None:
+                    bulk = route.lines(_asked(request, b"", now_ms, told, span), caller)
+                if bulk is not None:
+                    answered, limits = await self._taken(request, route, bulk, caller, began)
+                    response = _response(answered, limits, closes="Connection" in answered.headers)
+                else:
+                    if route.max_bytes != NO_BODY:
+                        body = await self.bodies.read(request, route.max_lines_bytes if is_lines else route.max_bytes)
+                    asked = _asked(request, body, now_ms, told, span)
+                    if route.items is not None:
+                        asked = msgspec.structs.replace(asked, items=route.items(asked))
+                    limits = await self.quotas.admitted(caller, len(asked.items) or route.notifications, began)
+                    response = _response(await route.handler(asked, caller), limits)
             except Problem as problem:
                 response = _response(self.refused(problem), limits, closes=problem.closes)
             except Exception:
@@ -121,6 +130,35 @@ class GatewayServer:
             return response
 
         return handle
+
+    async def _taken(
+        self, request: web.Request, route: Route, bulk: Bulk, caller: Caller, began: float
+    ) -> tuple[Answer, dict[str, str]]:
+        """Takes the lines of a body as they come: a group is read when the one before is written. What ends the reading
+        too early, or refuses a group, is told in place of their lines. Raises Problem where nothing was written."""
+        limits: dict[str, str] = {}
+        more: Mapping[str, str] = {}
+        pays = route.items is not None  # each of them
+        try:
+            async for lines in self.bodies.lines(request, route.max_lines_bytes):
+                first = not bulk.count
+                try:
+                    now = began if first else time.monotonic()
+                    limits = await self.quotas.admitted(caller, len(lines) if pays else 0, now, int(first))
+                    await bulk.take(lines)
+                except Problem as problem:
+                    if first:
+                        raise
+                    bulk.refuse(problem, len(lines))
+        except Problem as problem:
+            if not bulk.count:
+                raise
+            bulk.refuse(problem)
+            more = {"Connection": "close"}  # the rest of the body was not read
+        if not bulk.count:
+            limits = await self.quotas.admitted(caller, 0, began)
+        answered = bulk.answer()
+        return answered._replace(headers={**answered.headers, **more}), limits
 
     def identify(
         self, route: Route, headers: Mapping[str, str], path: Mapping[str, str], address: str, now_ms: int, now: float

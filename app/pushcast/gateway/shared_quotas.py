@@ -91,14 +91,16 @@ class SharedQuotas:
         self._keys: OrderedDict[str, _KeyParts] = OrderedDict()
         self.unshared = 0  # requests that were let in without the gateway that counts
 
-    def at_once(self, caller: Caller, notifications: int, now: float) -> bool:
+    def at_once(self, caller: Caller, notifications: int, now: float, requests: int = 1) -> bool:
         """Whether `admit` can say at once whether there is room."""
         mine = self._of(caller.id)
         if self._home(caller.id, mine, now) is None:
             return True
-        return all(mine.parts[name].left(now) >= amount for name, amount, _ in quotas_of(caller, notifications))
+        return all(
+            mine.parts[name].left(now) >= amount for name, amount, _ in quotas_of(caller, notifications, requests)
+        )
 
-    def admit(self, caller: Caller, notifications: int, now: float) -> dict[str, str]:
+    def admit(self, caller: Caller, notifications: int, now: float, requests: int = 1) -> dict[str, str]:
         """Counts a request with so many notifications; returns the headers that tell what is left. Ask `at_once` first.
 
         Raises Problem (quota_exceeded); nothing is counted then.
@@ -106,24 +108,24 @@ class SharedQuotas:
         mine = self._of(caller.id)
         if self._home(caller.id, mine, now) is None:
             self.unshared += now < mine.silent_until
-            return self._door.admit(caller, notifications, now)
-        asked = quotas_of(caller, notifications)
+            return self._door.admit(caller, notifications, now, requests)
+        asked = quotas_of(caller, notifications, requests)
         left = told([(name, amount, mine.parts[name].standing(quota, now)) for name, amount, quota in asked])
         for name, amount, _ in asked:
             mine.parts[name].take(amount)
         return left
 
-    async def admitted(self, caller: Caller, notifications: int, now: float) -> dict[str, str]:
+    async def admitted(self, caller: Caller, notifications: int, now: float, requests: int = 1) -> dict[str, str]:
         """As `admit`, and asks for a lease where there is none. Raises Problem (quota_exceeded)."""
-        if self.at_once(caller, notifications, now):
-            return self.admit(caller, notifications, now)
+        if self.at_once(caller, notifications, now, requests):
+            return self.admit(caller, notifications, now, requests)
         mine = self._of(caller.id)
         async with mine.turn:
-            if not self.at_once(caller, notifications, self._now()):
+            if not self.at_once(caller, notifications, self._now(), requests):
                 await self._renew(caller, notifications, mine)
             now = self._now()
-            if self.at_once(caller, notifications, now):
-                return self.admit(caller, notifications, now)
+            if self.at_once(caller, notifications, now, requests):
+                return self.admit(caller, notifications, now, requests)
         raise self._refused(caller, notifications, mine, now)
 
     def _refused(self, caller: Caller, notifications: int, mine: _KeyParts, now: float) -> Problem:

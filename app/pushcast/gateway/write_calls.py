@@ -26,7 +26,7 @@ def writes_routes(notes: Notifications, devices: Devices) -> list[Route]:
             "POST", "/v1/notifications/bulk", "send_bulk", send, notes.bulk, "Sends up to 1,000, or 10,000 as lines",
             max_bytes=BULK_BYTES, max_lines_bytes=LINES_BYTES, body="NotificationList", answers=bulk,
             query=(Parameter("atomic", "Write nothing unless all are valid.", type="boolean"),),
-            items=notifications_of,
+            items=notifications_of, lines=notes.lines,
         ),
         Route(
             "POST", "/v1/notify/{user}", "notify", send, notes.notify, "Sends the text in the body",
@@ -58,6 +58,7 @@ def writes_routes(notes: Notifications, devices: Devices) -> list[Route]:
         Route(
             "POST", "/v1/devices/bulk", "devices_bulk", write, devices.bulk, "Device changes, up to 1,000",
             max_bytes=BULK_BYTES, max_lines_bytes=LINES_BYTES, body="DeviceList", answers=bulk,
+            lines=devices.lines,
         ),
     ]  # fmt: skip
 
