@@ -52,6 +52,7 @@ def standing_of(**more: Any) -> dict[str, Any]:
 WHY = {
     "verdict": {"answer": "accepted_by_provider", "because": None},
     "hints": ["news on d-1 was last heard of at 2026-09-01T00:00:00.000Z: it may no longer be there"],
+    "traces": ["4bf92f3577b34da6a3ce929d0e0e4736"],
     "kept_since": {"push.receipt.v1": "2026-09-14T14:13:00.000Z"},
 }
 

@@ -247,6 +247,7 @@ class Rig:
             "answer": f"{user} {note} {device}",
             "evidence": [],
             "hints": [],
+            "traces": [],
             "kept_since": {"push.receipt.v1": None},
         }
         return self.known, said | {"verdict": dict(self.verdict)}

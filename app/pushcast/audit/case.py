@@ -13,11 +13,12 @@ from pushcast.model.device import DeviceState
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import is_user_row
 from pushcast.model.words import Lane, Outcome, Platform, Source
+from pushcast.observe.tracing import sampled
 from pushcast.wire import groups, topics
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.dead_letters import PUSH, STREAMS, PlainRecord
 from pushcast.wire.devices import decode_row
-from pushcast.wire.headers import FORWARDED, first
+from pushcast.wire.headers import FORWARDED, TRACEPARENT, first
 from pushcast.wire.keys import user_of
 from pushcast.wire.notification_reader import split
 from pushcast.wire.receipts import decode_planned, decode_receipt
@@ -88,6 +89,7 @@ class Case:
         self.kept_since: dict[str, int | None] = {}  # by topic: since when it is whole; None: from its beginning
         self.seen: dict[tuple[str, str], int] = {}  # by app and device: when it was last heard of
         self.collapsing: list[Collapsing] = []  # events of the user that replace others, in the order of their topics
+        self.traces: list[str] = []  # ids of traces that its events are sampled in, in hexadecimal digits
         self.oldest_event_ms: int | None = None  # of what the intake topics still have
         self._needle = note.encode()
         self._fences: dict[str, Fences] = {}
@@ -149,6 +151,9 @@ class Case:
             forwarded = first(record.headers, FORWARDED) is not None
             self.events[INTAKES[record.topic], record.offset] = forwarded
             self._note(record, record.offset, "the event" + (", forwarded from a wrong partition" if forwarded else ""))
+            parent = sampled(_trace_in(record))
+            if parent is not None and (trace := f"{parent[0]:032x}") not in self.traces:
+                self.traces.append(trace)
 
     def _note_collapse(self, record: PlainRecord) -> None:
         if record.value is None or user_of(record.key) != self.user:
@@ -254,6 +259,15 @@ def event_id(value: bytes) -> str | None:
         return parts.id
     found: str = avro_type("notification").decode(value)["id"]
     return found
+
+
+def _trace_in(record: PlainRecord) -> str:
+    """The `traceparent` of a notification that can be read: its own field, else the record's header."""
+    value = record.value or b""
+    is_json = value[:1].strip() in (b"{", b"")
+    event = orjson.loads(value) if is_json else avro_type("notification").decode(value)
+    found = event.get("trace")
+    return found if isinstance(found, str) else (first(record.headers, TRACEPARENT) or b"").decode("ascii", "replace")
 
 
 def outcome(receipt: Mapping[str, Any]) -> str:

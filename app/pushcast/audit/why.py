@@ -34,7 +34,7 @@ from pushcast.wire.times import rfc3339
 
 
 def why(settings: Settings, user: str, note: str, device: str | None = None) -> tuple[bool, dict[str, Any]]:
-    """(whether anything is known, `{answer, verdict, evidence, hints, kept_since}`). Blocks. Raises KafkaException,
+    """(whether anything is known, `{answer, verdict, evidence, hints, traces, kept_since}`). Blocks. Raises KafkaException,
     TailUnreadable."""
     case, progress = case_of(settings, user, note, device)
     held = held_of(settings, case) if _was_held(case) else []
@@ -49,7 +49,8 @@ def why(settings: Settings, user: str, note: str, device: str | None = None) -> 
     found = {"answer": said or nothing, "verdict": verdict(case, progress, held).to_dict(), "evidence": evidence}
     long_ago = unseen(case.seen, round(time.time() * 1000))
     explained = hints(case.note, case.accepted, long_ago, case.collapsing)
-    return said is not None, found | {"hints": explained, "kept_since": shown_kept_since(case.kept_since)}
+    found |= {"hints": explained, "traces": case.traces}
+    return said is not None, found | {"kept_since": shown_kept_since(case.kept_since)}
 
 
 #: Reasons of planned records whose notification goes to the keeper.

@@ -31,6 +31,8 @@ def why(
             typer.echo(f"  {row['at']}  {row['what']}  {row['topic']}/{row['partition']}/{row['offset']}")
         for hint in found["hints"]:
             typer.echo(f"  perhaps: {hint}")
+        for trace in found["traces"]:
+            typer.echo(f"  trace: {trace}")
         for topic, since in found["kept_since"].items():
             if since is not None:
                 say(f"{topic}: what was before {since} is beyond its retention")

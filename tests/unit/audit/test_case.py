@@ -25,6 +25,7 @@ from pushcast.wire.dead_letters import PlainRecord, dead_letter
 from pushcast.wire.devices import encode_row
 from pushcast.wire.facts import Facts, encode_facts
 from pushcast.wire.receipts import Planned, Receipt, encode_planned, encode_receipt
+from pushcast.wire.schemas import avro_type
 from pushcast.wire.timers import Timer
 from pushcast.wire.times import rfc3339
 from unit.send.twin import message, send_batch
@@ -363,3 +364,20 @@ def test_why_is_what_the_keeper_waits_for_and_else_what_the_planner_said() -> No
     assert why_held(timer, "quiet_hours") == "quiet_hours"
     assert why_held(msgspec.structs.replace(timer, facts=digest), "quiet_hours") == "digest"
     assert why_held(msgspec.structs.replace(timer, closes="cancelled"), "scheduled") == "cancelled"
+
+
+def test_e10_the_traces_of_its_sampled_events_are_told_once_each() -> None:
+    trace, other = "4bf92f3577b34da6a3ce929d0e0e4736", "0af7651916cd43dd8448eb211c80319c"
+    case = Case(USER, NOTE)
+    for record in (
+        event(1, ("traceparent", f"00-{trace}-00f067aa0ba902b7-01".encode())),
+        event(2, ("traceparent", f"00-{other}-00f067aa0ba902b7-00".encode())),  # not sampled
+        event(3, trace=f"00-{trace}-b7ad6b7169203331-01"),
+        event(4, trace="weather"),
+        event(5, id="n2", trace=f"00-{other}-b7ad6b7169203331-01"),  # another notification
+    ):
+        case.record(record)
+    assert case.traces == [trace]
+    fields = {"id": NOTE, "title": "Goal!", "created_at": 1, "trace": f"00-{other}-b7ad6b7169203331-01"}
+    case.record(at(INTAKE, 6, avro_type("notification").encode(fields)))
+    assert case.traces == [trace, other]

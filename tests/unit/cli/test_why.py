@@ -18,6 +18,7 @@ FOUND = {
     "verdict": {"answer": "accepted_by_provider", "because": None},
     "evidence": [STEP],
     "hints": ["n-2 came later with the same collapse id"],
+    "traces": ["4bf92f3577b34da6a3ce929d0e0e4736"],
     "kept_since": {"push.receipt.v1": "2026-11-21T00:00:00.000Z", "push.planned.v1": None},
 }
 
@@ -35,6 +36,7 @@ def test_people_see_the_sentence_its_records_and_what_is_beyond_retention(monkey
     assert result.stdout.splitlines()[0] == "yes: 1 accepted"
     assert "push.receipt.v1/3/7" in result.stdout
     assert "perhaps: n-2 came later with the same collapse id" in result.stdout
+    assert "trace: 4bf92f3577b34da6a3ce929d0e0e4736" in result.stdout
     assert "push.receipt.v1: what was before 2026-11-21T00:00:00.000Z is beyond its retention" in result.stderr
     assert "push.planned.v1" not in result.stderr
 
