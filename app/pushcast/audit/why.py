@@ -34,8 +34,8 @@ from pushcast.wire.times import rfc3339
 
 
 def why(settings: Settings, user: str, note: str, device: str | None = None) -> tuple[bool, dict[str, Any]]:
-    """(whether anything is known, `{answer, verdict, evidence, hints, traces, kept_since}`). Blocks. Raises KafkaException,
-    TailUnreadable."""
+    """(whether anything is known, `{answer, verdict, evidence, hints, traces, kept_since}`). Blocks. Raises
+    KafkaException, TailUnreadable."""
     case, progress = case_of(settings, user, note, device)
     held = held_of(settings, case) if _was_held(case) else []
     said = answer(case, progress, held)
