@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
-import time
-from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 import uvloop
@@ -22,10 +20,9 @@ from pushcast.stream import batch
 from pushcast.stream.batch import Committed
 from pushcast.stream.tracker import Record
 from pushcast.transport import fetch_wire, records
-from pushcast.transport.fetch_client import FetchClient
-from pushcast.transport.gathered import GatheredTopics
-from pushcast.transport.jumps import Jump, Jumps, KnownPartition
+from pushcast.transport.jumps import Jump, Jumps
 from pushcast.transport.membership import Membership
+from pushcast.transport.steering import Steered, steer
 
 if TYPE_CHECKING:
     from faust.transport.drivers.aiokafka import Transport
@@ -35,14 +32,6 @@ logger = logging.getLogger(__name__)
 #: A commit that takes longer is given up and made again with the next tick. On revocation one may be under way and one
 #: follows, after at most half the rebalance timeout: together they stay below it.
 COMMIT_TIMEOUT_SECONDS = 5.0
-
-#: Long-poll of a fetch that leaves paused partitions out.
-PAUSED_FETCH_MAX_WAIT_MS = 50
-
-#: Of each partition in one answer while tables recover, and of all: the next request goes when all of it was taken, so
-#: what is fetched and what is applied come by turns.
-RECOVERY_PARTITION_BYTES = 1 << 20
-RECOVERY_BYTES = 8 << 20
 
 
 class Fetched(NamedTuple):
@@ -86,7 +75,7 @@ def standing(assignment: Any, owned: Container[TP]) -> tuple[dict[TP, int], list
     return positions, held
 
 
-class Taker(Protocol):
+class Taker(Steered, Protocol):
     """The consumer that this thread fetches for (`consumer.BatchConsumer`). Asked and told from the thread."""
 
     lease: object | None
@@ -96,32 +85,8 @@ class Taker(Protocol):
     def subscribed(self) -> Collection[str]:
         """The topics of stages and tables."""
 
-    @property
-    def partitions(self) -> Mapping[TP, KnownPartition]:
-        """Those with a worker. Asked from the thread while the loop may change it."""
-
-    @property
-    def fetch_max_wait_ms(self) -> int:
-        """How long a broker may hold a fetch back that has nothing to bring."""
-
-    @property
-    def gathered(self) -> Collection[str]:
-        """Topics whose records nobody waits for."""
-
-    @property
-    def recovering(self) -> bool:
-        """Whether tables come to the end of their topics, and nothing else is taken meanwhile."""
-
-    def wants(self, tp: TP) -> bool:
-        """Whether records of the partition may be taken now."""
-
     async def id_lost(self) -> None:
         """Awaited before a static id that was lost is taken again."""
-
-
-def recovery_bytes(partitions: int) -> int:
-    """How much of each is fetched at a time while tables with so many partitions recover."""
-    return min(RECOVERY_PARTITION_BYTES, RECOVERY_BYTES // max(1, partitions))
 
 
 class ConsumerThread(AIOKafkaConsumerThread):
@@ -153,47 +118,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
         """Starts the consumer and begins to note its heartbeats."""
         await super().on_start()
         self.membership.follow(self._ensure_consumer()._coordinator)
-        self._fetch_past_paused_partitions()
-
-    def _fetch_past_paused_partitions(self) -> None:
-        """Without this, one full partition delays every other one by up to 100 ms.
-
-        aiokafka holds all fetches of a broker back (`prefetch_backoff`) while records of one partition wait to be
-        taken; those of a paused partition wait on purpose. They stay fetched, so the next requests go without the
-        partition, and must be short: when it resumes, it waits for the request under way.
-        """
-        fetcher: Any = self._ensure_consumer()._fetcher
-        plan: Callable[[Any], Any] = fetcher._get_actions_per_node
-        wants, usual_bytes = self._taker.wants, fetcher._max_partition_fetch_bytes
-        client = fetcher._client = FetchClient(fetcher._client)
-        gathered = GatheredTopics(self._taker.gathered, time.monotonic)
-
-        def actions(assignment: Any) -> Any:
-            client.follow(assignment)
-            fetcher._fetch_max_wait_ms = self._taker.fetch_max_wait_ms
-            fetcher._max_partition_fetch_bytes = usual_bytes
-            if self._taker.recovering:
-                wanted = sum(map(wants, assignment.tps))
-                fetcher._max_partition_fetch_bytes = max(usual_bytes, recovery_bytes(wanted))
-            self._jumps.suspect(assignment, self._taker.partitions)
-            for tp, result in fetcher._records.items():
-                if not wants(tp):
-                    result._backoff = 0
-                    fetcher._fetch_max_wait_ms = min(PAUSED_FETCH_MAX_WAIT_MS, self._taker.fetch_max_wait_ms)
-            planned = plan(assignment)
-            planned[0][:] = [(node, self._now_asked(gathered, node, request)) for node, request in planned[0]]
-            return planned
-
-        fetcher._get_actions_per_node = actions
-
-    @staticmethod
-    def _now_asked(gathered: GatheredTopics, node_id: Any, request: Any) -> Any:
-        """The request without topics whose turn it is not, and then a short one."""
-        fewer = gathered.left_out(node_id, request.topics)
-        if fewer is not None:
-            request._topics, seconds = fewer
-            request._max_wait_ms = min(request._max_wait_ms, math.ceil(seconds * 1000))
-        return request
+        steer(self._ensure_consumer()._fetcher, self._taker, self._jumps)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Notes the assignment object: the lease under which records are handed out and offsets committed.

@@ -8,7 +8,7 @@ import uvloop
 from faust.types import TP
 
 from pushcast.transport.app import make_app
-from pushcast.transport.thread import RECOVERY_BYTES, RECOVERY_PARTITION_BYTES, recovery_bytes, standing
+from pushcast.transport.thread import standing
 
 
 class State:
@@ -49,13 +49,6 @@ def test_a_partition_without_a_position_stands_nowhere() -> None:
 
     assert standing(Assignment(), [TP("t", 0), TP("t", 1)]) == ({}, [])
     assert standing(None, [TP("t", 0)]) == ({}, [])
-
-
-@pytest.mark.parametrize("partitions", [0, 1, 8, 40, 400])
-def test_what_tables_fetch_while_they_recover_does_not_grow_with_their_partitions(partitions: int) -> None:
-    each = recovery_bytes(partitions)
-    assert each * partitions <= RECOVERY_BYTES
-    assert each == (RECOVERY_PARTITION_BYTES if partitions <= 8 else RECOVERY_BYTES // partitions)
 
 
 async def test_a_consumers_thread_has_a_loop_as_quick_as_the_process_itself(tmp_path: Path) -> None:
