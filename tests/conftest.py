@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import structlog
 import uvloop
 from hypothesis import HealthCheck, settings
 
@@ -28,6 +30,20 @@ def event_loop_policy() -> asyncio.AbstractEventLoopPolicy:
     """Tests run on the loop that roles run on. It reads more at once than asyncio's own, counts time in milliseconds,
     and refuses what is written to a closed transport."""
     return uvloop.EventLoopPolicy()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def loggers_follow_their_configuration() -> Iterator[None]:
+    """A logger that was used once keeps what structlog said then (`observe.logs` asks for that, since it is quicker). A
+    test that listens to it later would hear nothing, depending on which tests ran before it in the same worker."""
+    configure = structlog.configure
+
+    def without_cache(*arguments: Any, **options: Any) -> None:
+        configure(*arguments, **{**options, "cache_logger_on_first_use": False})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(structlog, "configure", without_cache)
+        yield
 
 
 @pytest.fixture(autouse=True)
