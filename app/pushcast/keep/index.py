@@ -44,7 +44,7 @@ def entries_of(key: bytes, value: bytes) -> Iterable[bytes]:
     """The entries of a row: one for what has a time of its own, none for anything else."""
     if is_timer(key):
         plain = plain_times(value)
-        if plain is not None and plain[0] in _LANES_OF_ROWS:  # another may be no text at all
+        if plain is not None:
             lane, due_at, keep_offset, closed_at = plain
             if closed_at is not None:
                 return (released_entry(key, closed_at),)

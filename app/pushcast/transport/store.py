@@ -159,14 +159,20 @@ class BatchStore(rocksdb.Store):
                 put(key, value)
         self._write(partition, batch, records[-1].offset)
 
-    def apply_rows(self, partition: int, rows: Iterable[tuple[bytes, bytes | None]], offset: int) -> None:
-        """`apply` for rows that are not the records themselves; `offset` is that of the last record."""
+    def apply_rows(
+        self, partition: int, rows: Iterable[tuple[bytes, bytes | None]], offset: int, keys: Iterable[bytes] = ()
+    ) -> None:
+        """`apply` for rows that are not the records themselves, and for keys without a value; `offset` is that of the
+        last record."""
         batch = rocksdict.WriteBatch(raw_mode=True)
+        put = batch.put
         for key, value in rows:
             if value is None:
                 batch.delete(key)
             else:
-                batch.put(key, value)
+                put(key, value)
+        for key in keys:
+            put(key, b"")
         self._write(partition, batch, offset)
 
     def _write(self, partition: int, batch: rocksdict.WriteBatch, offset: int) -> None:

@@ -152,10 +152,8 @@ class SourceTable(Table[bytes, bytes]):
 
     def _apply_guarded(self, partition: int, records: Sequence[Record]) -> None:
         judged = self._guard_of(partition).judge(records)
-        rows: list[tuple[bytes, bytes | None]] = judged.rows
-        if self._index is not None:
-            rows = [*rows, *self._index.entries(partition, rows)]
-        self._store_of().apply_rows(partition, rows, records[-1].offset)
+        entries = () if self._index is None else self._index.entries(partition, judged.rows)
+        self._store_of().apply_rows(partition, judged.rows, records[-1].offset, entries)
         self._applied[partition] = records[-1].offset
         admitted = [records[index] for index in judged.admitted] if judged.void else records
         for hook in self._applied_hooks:

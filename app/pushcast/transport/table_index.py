@@ -27,8 +27,8 @@ class TableIndex:
         self._derive = derive
         self._begins: dict[int, dict[bytes, bytes]] = {}  # by partition and group: none of its entries is below that
 
-    def entries(self, partition: int, rows: Iterable[tuple[bytes, bytes | None]]) -> list[tuple[bytes, bytes]]:
-        """What is to be written with these rows. Entries of what a row was before stay."""
+    def entries(self, partition: int, rows: Iterable[tuple[bytes, bytes | None]]) -> list[bytes]:
+        """Keys, without values, that are to be written with these rows. Entries of what a row was before stay."""
         first, end = row_fences.FIRST_ROW, row_fences.END_OF_ROWS
         derived = self._derive([(key, value) for key, value in rows if value is not None and first <= key < end])
         begins = self._begins.setdefault(partition, {})
@@ -37,7 +37,7 @@ class TableIndex:
                 begin = begins.get(entry[:1])
                 if begin is not None and entry < begin:
                     begins[entry[:1]] = entry
-        return [(INDEX + entry, b"") for entry in derived]
+        return [INDEX + entry for entry in derived]
 
     def read(self, partition: int, database: rocksdict.Rdict, first: bytes, before: bytes, limit: int) -> list[bytes]:
         """Entries from `first` on, below `before`, ascending."""

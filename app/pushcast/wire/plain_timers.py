@@ -96,7 +96,7 @@ class PlainTimers:
 
 
 def plain_times(value: bytes) -> tuple[bytes, int, int, int | None] | None:
-    """(lane, due_at, keep_offset, closed_at) of the usual timer, which waits or was let go, at a third of the price of
+    """(lane, due_at, keep_offset, closed_at) of the usual timer, which waits or was let go, at a quarter of the price of
     decoding it. None: of anything else, which `timers.readable` can tell."""
     found = _PLAIN(value)
     if found is None or not value.endswith(_REST):
@@ -105,14 +105,26 @@ def plain_times(value: bytes) -> tuple[bytes, int, int, int | None] | None:
     try:
         if (length := _size(size)) < 0 or found.end() + length + _REST_BYTES != len(value):
             return None
-        return (
-            lane[1:],
-            time_at(due_at, 0)[0],
-            long_at(keep_offset, 0)[0],
-            None if closed_at is None else time_at(closed_at, 0)[0],
-        )
+        # Two bytes of a number that its neighbours do not share, and the rest, which they do.
+        due, offset = _high(due_at[2:]), _high(keep_offset[2:])
+        due |= due_at[0] & 0x7F | (due_at[1] & 0x7F) << 7 if len(due_at) > 1 else due_at[0]
+        offset |= keep_offset[0] & 0x7F | (keep_offset[1] & 0x7F) << 7 if len(keep_offset) > 1 else keep_offset[0]
+        closed = None if closed_at is None else time_at(closed_at, 0)[0]
     except ValueError:
         return None
+    return lane[1:], due >> 1 ^ -(due & 1), offset >> 1 ^ -(offset & 1), closed
+
+
+@lru_cache(maxsize=4_096)
+def _high(rest: bytes) -> int:
+    """What the bytes of a number from its third one on are worth, zigzag."""
+    zigzag, shift = 0, 14
+    for byte in rest:
+        zigzag |= (byte & 0x7F) << shift
+        shift += 7
+    if zigzag >= 1 << 64:
+        raise ValueError("an Avro long has at most 64 bits")
+    return zigzag
 
 
 @lru_cache(maxsize=1_024)
