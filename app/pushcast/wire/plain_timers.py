@@ -96,8 +96,8 @@ class PlainTimers:
 
 
 def plain_times(value: bytes) -> tuple[bytes, int, int, int | None] | None:
-    """(lane, due_at, keep_offset, closed_at) of the usual timer, which waits or was let go, at a quarter of the price of
-    decoding it. None: of anything else, which `timers.readable` can tell."""
+    """(lane, due_at, keep_offset, closed_at) of the usual timer, which waits or was let go, at a quarter of the price
+    of decoding it. None: of anything else, which `timers.readable` can tell."""
     found = _PLAIN(value)
     if found is None or not value.endswith(_REST):
         return None
