@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple, cast
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from pushcast.config.security import KafkaSecurity
 from pushcast.kafka.clients import client_config, open_consumer
@@ -164,8 +164,10 @@ class CancelTail:
             wanted.append(self._requests.get())
         if not wanted:
             return
-        known = self._ends(consumer, [each.partition for each in wanted], _FIRST_ANSWER_SECONDS)
-        if known is None:
+        numbers = [each.partition for each in wanted]
+        begins = self._ends(consumer, numbers, _FIRST_ANSWER_SECONDS, OFFSET_BEGINNING)
+        known = None if begins is None else self._ends(consumer, numbers, _FIRST_ANSWER_SECONDS)
+        if begins is None or known is None:
             refusal = CancelsUnreadable(
                 f"no answer about the ends of {self._topic}: is it there? `pushcast topology apply`"
             )
@@ -174,9 +176,11 @@ class CancelTail:
             return
         for each in wanted:
             if each.partition not in self._next:
-                self._next[each.partition] = OFFSET_BEGINNING
-                consumer.incremental_assign([TopicPartition(self._topic, each.partition, OFFSET_BEGINNING)])
+                # Where its log begins: an empty one is at its end, which the broker would say half a second later.
+                first = self._next[each.partition] = begins[each.partition]
+                consumer.incremental_assign([TopicPartition(self._topic, each.partition, first)])
             self._waiting.append((each, known[each.partition]))
+        self._tell(loop)
 
     def _take(self, loop: asyncio.AbstractEventLoop, messages: Sequence[Message]) -> None:
         found: dict[int, list[CancelRecord]] = {}
@@ -219,11 +223,15 @@ class CancelTail:
                 self._waiting.append((each, end))
 
     def _ends(
-        self, consumer: Consumer, partitions: Iterable[int], timeout_seconds: float = _ANSWER_SECONDS
+        self,
+        consumer: Consumer,
+        partitions: Iterable[int],
+        timeout_seconds: float = _ANSWER_SECONDS,
+        which: int = OFFSET_END,
     ) -> dict[int, int] | None:
-        """Asks all of them at once; None without an answer."""
+        """Asks all of them at once; None without an answer. `which`: OFFSET_BEGINNING, where their logs begin."""
         try:
-            return ends(consumer, self._topic, partitions, timeout_seconds)
+            return ends(consumer, self._topic, partitions, timeout_seconds, which)
         except PushcastError as error:
             logger.warning("the ends of %s are not known: %s", self._topic, error)
             return None

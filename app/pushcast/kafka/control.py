@@ -86,6 +86,7 @@ class ControlTail:
         self._whole: asyncio.Future[None] | None = None
         self._trouble: str | None = None  # why nothing was read yet, for the message
         self._next = OFFSET_BEGINNING  # offset to be read
+        self._is_whole = False  # on the thread: everything that was in the topic was heard
 
     async def start(self, timeout_seconds: float = START_SECONDS) -> None:
         """Returns when everything that was in the topic is applied. Raises ControlUnreadable."""
@@ -158,14 +159,16 @@ class ControlTail:
                 self._take(loop, (first, *consumer.consume(_SLICE_RECORDS, 0)))
             if self._next != before:
                 behind_at = None
-            if now - asked_at < PULSE_SECONDS:
+            if now - asked_at < PULSE_SECONDS and self._is_whole:
                 continue
             asked_at = now
-            end = self._end(consumer)
-            if end is None:
+            first_and_end = self._first_and_end(consumer)
+            if first_and_end is None:
                 continue
-            if self._next >= end:
-                behind_at = None
+            begin, end = first_and_end
+            # An empty log is at its end: the broker would say so half a second later.
+            if self._next >= end or (self._next == OFFSET_BEGINNING and begin >= end):
+                behind_at, self._is_whole = None, True
                 self._call(loop, self._current, now)
             elif behind_at is None:
                 behind_at = now
@@ -189,9 +192,9 @@ class ControlTail:
         if pairs or end:
             self._call(loop, self._apply, pairs, end)
 
-    def _end(self, consumer: Consumer) -> int | None:
+    def _first_and_end(self, consumer: Consumer) -> tuple[int, int] | None:
         try:
-            return watermarks(consumer, self._topic, 0, _ANSWER_SECONDS)[1]
+            return watermarks(consumer, self._topic, 0, _ANSWER_SECONDS)
         except PushcastError as error:
             self._trouble = str(error)
             return None
@@ -217,13 +220,19 @@ class ControlTail:
         except Exception as error:
             self._failed(error)
             return
-        if end and not self._state.live:
-            self._state.live = True
-            if self._whole is not None and not self._whole.done():
-                self._whole.set_result(None)
+        if end:
+            self._has_all()
+
+    def _has_all(self) -> None:
+        if self._state.live:
+            return
+        self._state.live = True
+        if self._whole is not None and not self._whole.done():
+            self._whole.set_result(None)
 
     def _current(self, at: float) -> None:
         self._state.current_at = at
+        self._has_all()
 
     def _failed(self, error: Exception) -> None:
         if self._whole is not None and not self._whole.done():

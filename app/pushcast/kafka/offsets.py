@@ -42,9 +42,12 @@ def watermarks(
     return int(found[0]), int(found[1])
 
 
-def ends(consumer: Consumer, topic: str, partitions: Iterable[int], timeout_seconds: float) -> dict[int, int]:
-    """The next offset to be written of each partition, asked for together. Blocks and raises as `watermarks` does."""
-    found = _list_offsets(consumer, topic, dict.fromkeys(partitions, OFFSET_END), timeout_seconds)
+def ends(
+    consumer: Consumer, topic: str, partitions: Iterable[int], timeout_seconds: float, which: int = OFFSET_END
+) -> dict[int, int]:
+    """The next offset to be written of each partition, asked for together; with OFFSET_BEGINNING the first that is
+    there. Blocks and raises as `watermarks` does."""
+    found = _list_offsets(consumer, topic, dict.fromkeys(partitions, which), timeout_seconds)
     if any(offset < 0 for offset in found.values()):
         raise PushcastError(f"no answer from Kafka about {topic} within {timeout_seconds:.0f} s")
     return found

@@ -29,6 +29,7 @@ class Broker:
         self.away = False
         self.clients: list[Client] = []
         self.deaf = 0
+        self.tells_ends = True  # as a broker does half a second after the last record
 
     def client(self, _: dict[str, Any]) -> Client:
         self.clients.append(Client(self, len(self.clients)))
@@ -82,7 +83,7 @@ class Client:
         if self._position < len(self._broker.records):
             self._position, self._told_end = self._position + 1, False
             return Message(self._position - 1, self._broker.records[self._position - 1])
-        if not self._told_end:
+        if not self._told_end and self._broker.tells_ends:
             self._told_end = True
             return Message(self._position, None)
         return None
@@ -168,3 +169,21 @@ async def test_a_client_that_hears_nothing_of_what_is_there_is_not_current_and_i
 
 def test_a_state_that_nobody_follows_does_not_age() -> None:
     assert ControlState().current_at == float("inf")
+
+
+@pytest.mark.parametrize("written", [0, 1, 3])
+async def test_a_start_waits_for_what_is_there_and_for_no_word_that_nothing_more_is(
+    broker: Broker, written: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "PULSE_SECONDS", 3_600.0)
+    broker.tells_ends = False
+    record = NEWS.key(), encode(Pause(1))
+    broker.records = [record] * written
+    state = ControlState()
+    tail = following(state)
+    await tail.start(20)
+    try:
+        assert state.live
+        assert len(state.pauses) == min(written, 1)
+    finally:
+        await tail.close()
