@@ -23,7 +23,8 @@ from pushcast.model.words import Lane, Platform
 IDLE: Final = "keep/capped"
 MINUTE: Final = "keep/minute"
 EVENTS: Final = 500
-WARM_UP_EVENTS: Final = 500
+#: A broker compiles its request path while it is new: the chain has been up for half a minute then.
+WARM_UP_EVENTS: Final = 2_500
 #: Those whose device is on APNs (`planning.device_rows`).
 USERS: Final = range(1, 2_000, 2)
 MINUTE_MS: Final = 60_000
