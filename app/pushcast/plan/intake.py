@@ -375,8 +375,10 @@ class PlanIntake:
         self, note: Notification, record: Record, released: Released | None, zone: tzinfo, waits: GateWaits
     ) -> Held:
         """What the keeper has to know of one that waits: for its time, or for others. `zone`: the user's."""
-        written_at = record.timestamp if record.timestamp >= 0 else self._clock.now_ms()
-        from_ms, part, passed = written_at, 0, ""
+        now_ms = self._clock.now_ms()
+        written_at = record.timestamp if record.timestamp >= 0 else now_ms
+        # A producer whose clock is ahead would have the keeper hold it for as long.
+        from_ms, part, passed = min(written_at, now_ms), 0, ""
         if released is not None:  # let go once, and held for another reason
             written_at, part, passed = released.written_at, released.part + 1, released.passed
             from_ms = max(written_at, released.due_at)

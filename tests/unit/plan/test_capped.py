@@ -20,7 +20,7 @@ from pushcast.wire.counted import decode_counted
 from pushcast.wire.facts import decode_facts
 from pushcast.wire.held import held_of
 from pushcast.wire.user_rows import encode_user_row
-from twins.kafka import Produced
+from twins.kafka import Produced, record
 from twins.plan import T0, PlanHarness, note, users_of
 
 (ANN,) = users_of(3, 1)
@@ -67,6 +67,16 @@ async def test_the_keeper_is_asked_with_what_a_cap_has_to_know() -> None:
     [planned] = harness.planned_records()
     assert (planned.facts[0].held, planned.reason) == (1, ["frequency_cap"])
     assert harness.batches() == []
+
+
+async def test_a_producer_whose_clock_is_ahead_does_not_have_the_keeper_wait_for_it() -> None:
+    harness = harness_of()
+    value = json.dumps(note(1, **{"class": "promo"})).encode()
+    ahead = record(harness.topic, harness.partition, 0, ANN.encode(), value, (), T0 + 5_000)
+    await harness.feed(ahead)
+    await harness.acknowledge()
+    held = held_of(kept(harness)[0].headers)
+    assert (held.due_at, held.written_at) == (T0, T0 + 5_000)
 
 
 @pytest.mark.parametrize("klass", ["alarm", "free"])
