@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -207,3 +208,22 @@ async def test_a_standby_answers_while_the_owner_stands_still_and_after_kills_of
             owner.kill()
             gone = await asyncio.to_thread(place.until, lambda found: whole(found, NOTES))
     assert lasting(still) == lasting(gone) == lasting(before)
+
+
+@pytest.mark.timeout(300)
+async def test_the_reporter_that_has_partition_0_exports_the_days_that_are_over(place: Place, tmp_path: Path) -> None:
+    folder = tmp_path / "export"
+    more = {"PUSHCAST_REPORTS__EXPORT__FOLDER": str(folder), "PUSHCAST_REPORTS__EXPORT__AFTER_SECONDS": "0"}
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).date()
+    async with reporter(place, "exports", **more) as process:
+        deadline = time.monotonic() + DEADLINE_SECONDS * 2
+        while not (folder / "receipts" / f"date={yesterday}" / "_SUCCESS").exists():
+            assert time.monotonic() < deadline, (place.folder / "exports.log").read_text()
+            await asyncio.sleep(0.3)
+        process.terminate()
+        assert await process.wait() == 0
+    days = json.loads((folder / "manifest.json").read_text())
+    assert len(days) == 6
+    assert all(set(spans) == {str(number) for number in range(PARTITIONS)} for spans in days.values())
+    said = (place.folder / "exports.log").read_text()
+    assert (said.count("day_exported"), said.count("day_not_exported")) == (6, 0)
