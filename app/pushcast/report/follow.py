@@ -37,6 +37,7 @@ POLL_SECONDS: Final = 0.2
 NEWER_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 10.0
 DROP_EVERY_SECONDS: Final = 3600.0
+OVERDUE_EVERY_SECONDS: Final = 30.0
 #: Sums are kept at least so long: those of chats are as many as their deliveries.
 KEEP_SUMS_MS: Final = 90 * DAY_MS
 #: With fewer records to read, what has no receipt is late; with more, its receipt may not have been read yet.
@@ -84,6 +85,7 @@ class Follower:
         self.stores: dict[int, PartitionStore] = {}
         self.lock = threading.RLock()  # held by readers of stores, and while one is closed
         self.unpublished = Unpublished(self.stores, self.lock)
+        self.overdue: dict[int, int] = {}  # by partition: deliveries of published notes that should have ended
         self._unmatched = UnmatchedEvents(self.stores, self.whole)
         self._freshness = Freshness()
         self.applied = 0  # records, since the start
@@ -161,7 +163,7 @@ class Follower:
             self._fatal("reports", error)
 
     def _follow(self, consumer: Consumer) -> None:
-        dropped_at = 0.0
+        dropped_at = looked_at = 0.0
         while not self._stop.is_set():
             messages = consumer.consume(BATCH_RECORDS, POLL_SECONDS)
             now = time.monotonic()
@@ -173,6 +175,10 @@ class Follower:
             if messages:
                 self._apply(consumer, messages)
             self.unpublished.note_published()
+            if now - looked_at > OVERDUE_EVERY_SECONDS:
+                looked_at, now_ms = now, round(self._clock() * 1000)
+                whole = {number: store for number, store in self.stores.items() if self.whole(number)}
+                self.overdue = {number: store.overdue(now_ms) for number, store in whole.items()}
             self._ask_behind(consumer)
             self._unmatched.decide(round(self._clock() * 1000))
             if sum(self._behind.values()) < CAUGHT_UP_RECORDS:

@@ -145,6 +145,7 @@ def take_legs(changes: PendingRows, legs: list[Leg]) -> None:
             continue
         sums = changes.planned.one("broadcast", leg.broadcast)
         sums.first_planned_at = min(sums.first_planned_at or leg.at, leg.at)
+        sums.expires_at = max(sums.expires_at, leg.expires_at)
         changes.publish("broadcast", leg.broadcast, "")
         platforms = {name: count for name in PLATFORMS if (count := getattr(leg, name))}
         reasons = {reason: count for reason, count in leg.reasons.items() if count}

@@ -11,6 +11,7 @@
 | `l` minute, newest first, note | nothing: the list of notes |
 | `e` bucket user NUL delivery id | what apps told of a delivery (`engaged`) |
 | `f` user | until when the user is forgotten |
+| `o` minute of expiry, note | it was published and not all of it had ended; no part of what the logs make |
 | `s` note | its sums changed since they were published; no part of what the logs make |
 | `m` topic | next offset and highest epochs |
 
@@ -37,6 +38,7 @@ LIST: Final = b"l"
 ENGAGED: Final = b"e"
 FORGOTTEN: Final = b"f"
 CHANGED: Final = b"s"
+OPEN: Final = b"o"
 META: Final = b"m"
 #: Planned rows of neighbouring offsets lie in one row: a get and a put for all of them.
 BLOCK_OFFSETS: Final = 64
@@ -212,6 +214,16 @@ def first_key_of_minute(at_ms: int) -> bytes:
 
 def _minute(number: int) -> bytes:
     return min(max(0, number), _LAST_MINUTE).to_bytes(4)
+
+
+def open_key(expires_at: int, note: bytes) -> bytes:
+    """Keys of what expires earlier stand first."""
+    return OPEN + _minute(expires_at // MINUTE_MS) + note
+
+
+def note_of_open(key: bytes) -> tuple[int, bytes]:
+    """Of an `open_key`: minute of expiry since the epoch, and name of the note."""
+    return int.from_bytes(key[1:5]), key[5:]
 
 
 def list_key(created_at: int, note: bytes) -> bytes:

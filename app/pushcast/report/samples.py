@@ -20,6 +20,7 @@ def of(follower: Follower, now_ms: int) -> Iterator[Sample]:
     for partition in sorted(follower.stores):
         if (as_of := follower.as_of(partition)) is not None:
             yield Sample(MetricName.REPORT_AS_OF, max(0, now_ms - as_of) / 1000, (str(partition),))
+    yield Sample(MetricName.REPORT_OVERDUE, sum(follower.overdue.values()))
     yield Sample(MetricName.REPORT_ROWS, follower.row_count())
     for place, count in follower.unreadable().items():
         yield Sample(MetricName.REPORT_UNREADABLE, count, place)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
 import rocksdict
 
 from pushcast.report import notes, rows
+from pushcast.report.answers import OVERDUE_AFTER_MS, state_of
 from pushcast.report.apply import BOOKS, BookEntry, apply, dropped_before, sums_dropped_before
 from pushcast.report.engaged import Told, told_of
 from pushcast.report.minutes import MinutePlace, MinuteSums, row_of
@@ -29,6 +31,7 @@ WRITE_BUFFER_BYTES: Final = 8 << 20
 WRITE_BUFFERS_BYTES: Final = 64 << 20
 #: Of the write buffer, as a share of its size.
 MEMTABLE_FILTER_SHARE: Final = 0.1
+_OF_PUBLISHING: Final = (rows.CHANGED, rows.OPEN)
 _LOGS: Final = b"\xfflogs"  # which logs the rows were made from, and in which form they are written
 #: Of the rows (`rows`, `notes`, `minutes`). A store in another form is made anew from what Kafka keeps.
 _FORM: Final = "2"
@@ -159,7 +162,7 @@ class PartitionStore:
 
     def rows(self) -> Iterator[tuple[bytes, bytes]]:
         """Everything, in the order of the keys: two stores of the same logs are equal."""
-        yield from (row for row in self.scan(b"", b"") if row[0] != _LOGS and row[0][:1] != rows.CHANGED)
+        yield from (row for row in self.scan(b"", b"") if row[0] != _LOGS and row[0][:1] not in _OF_PUBLISHING)
 
     def count(self) -> int:
         """RocksDB's estimate of the number of rows; overwritten rows count until they are compacted."""
@@ -184,9 +187,26 @@ class PartitionStore:
                 break
         return found
 
-    def published(self, name: bytes) -> None:
-        """Its sums, as they are now, are in Kafka."""
+    def published(self, name: bytes, note: Note) -> None:
+        """Its sums, which are these now, are in Kafka."""
         self._database.delete(rows.CHANGED + name)
+        if note.expires_at and note.planned_count != note.ended_count:
+            self._database.put(rows.open_key(note.expires_at, name), b"")
+        else:
+            self._database.delete(rows.open_key(note.expires_at, name))
+
+    def overdue(self, now_ms: int) -> int:
+        """Deliveries that should have ended by now, of notes that are published. On the thread that writes."""
+        count = 0
+        last_minute = (now_ms - OVERDUE_AFTER_MS) // rows.MINUTE_MS - 1
+        expired = takewhile(lambda row: rows.note_of_open(row[0])[0] <= last_minute, self.scan(rows.OPEN, rows.OPEN))
+        for key in [key for key, _ in expired]:
+            note = self._note(rows.note_of_open(key)[1])
+            if note is not None and state_of(note, now_ms) == "overdue":
+                count += note.planned_count - note.ended_count
+            else:  # the rest has ended, it expires later than it did, or its sums were dropped
+                self._database.delete(key)
+        return count
 
     def drop_before(self, at_ms: int, sums_ms: int = 0) -> None:
         """Drops deliveries and planned rows of the days before `at_ms`, and sums of the time before `sums_ms`."""

@@ -47,4 +47,4 @@ class Unpublished:
             each = self._done.popleft()
             store = self._stores.get(each.partition)
             if store is not None and store.note(each.note.kind, each.note.id) == each.note:
-                store.published(each.name)
+                store.published(each.name, each.note)

@@ -167,6 +167,7 @@ class MetricName(StrEnum):
     REPORT_BEHIND = "pushcast_report_behind_records"
     REPORT_AS_OF = "pushcast_report_as_of_seconds"
     REPORT_ROWS = "pushcast_report_rows"
+    REPORT_OVERDUE = "pushcast_report_overdue_deliveries"
     REPORT_EXPORTED = "pushcast_report_exported_timestamp_seconds"
     ENGAGEMENT_UNMATCHED = "pushcast_engagement_unmatched_total"
     CONFIG_RELOADED = "pushcast_config_last_reload_successful"

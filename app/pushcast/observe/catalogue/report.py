@@ -44,6 +44,16 @@ METRICS: Final = (
         "About 60 bytes each on disk. Too many: lower reports.keep_days, or give chats `report: totals`.",
     ),
     Metric(
+        N.REPORT_OVERDUE,
+        "gauge",
+        "deliveries",
+        (),
+        "Deliveries whose notification or broadcast expired more than 5 minutes ago and that have no receipt. Of "
+        "broadcasts and of classes with `report: full`.",
+        "`GET /v1/reports?state=overdue` names the reports, `pushcast why` where a delivery is: behind a stage that "
+        "stands still (pushcast_group_lag_records), or lost, which `pushcast audit` says.",
+    ),
+    Metric(
         N.REPORT_EXPORTED,
         "gauge",
         "seconds",

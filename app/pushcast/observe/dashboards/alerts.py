@@ -239,6 +239,14 @@ ALERTS: Final[tuple[Alert, ...]] = (
         Name.SLO_LATE,
     ),
     Alert(
+        "ReportsOverdue",
+        f"sum({Name.REPORT_OVERDUE}) > 0",
+        "1h",  # Expo is asked up to an hour after sending what became of a push
+        "ticket",
+        "{{ $value }} deliveries should have ended when their notifications expired, and have no receipt.",
+        Name.REPORT_OVERDUE,
+    ),
+    Alert(
         "DaysNotExported",
         f"max({Name.REPORT_EXPORTED}) < time() - 172800",
         "30m",

@@ -198,6 +198,13 @@ CASES: Final[Sequence[AlertCase]] = (
         {"app": "news", "class": "chat"},
         "25%",
     ),
+    AlertCase(
+        "ReportsOverdue",
+        {f'{Name.REPORT_OVERDUE}{{instance="a"}}': "0x5 3x90", f'{Name.REPORT_OVERDUE}{{instance="b"}}': "0x5 4x90"},
+        "70m",
+        value="7",
+        quiet_at="60m",
+    ),
     # Prometheus begins its tests at 1 January 1970: the first day's end, and none after it.
     AlertCase("DaysNotExported", {f"{Name.REPORT_EXPORTED}": "86400x1200"}, "4400m", quiet_at="4300m", interval="4m"),
     # O3: the provider is dead from minute 10 on, and no push is accepted any more.
