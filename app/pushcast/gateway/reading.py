@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from aiohttp import web
@@ -62,7 +62,7 @@ class Bodies:
             raise
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    async def lines(self, request: web.BaseRequest, limit: int) -> AsyncIterator[list[bytes]]:
+    async def lines(self, request: web.BaseRequest, limit: int) -> AsyncGenerator[list[bytes]]:
         """Lines that are not blank, in groups of at most 500 or about 1 MiB: the client waits while a group is handled.
 
         Raises Problem as `read`, and invalid_field for more than 10,000 lines: what came before was yielded then.

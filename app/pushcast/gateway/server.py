@@ -7,6 +7,7 @@ import secrets
 import ssl
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import aclosing
 from typing import Any, Final
 
 import msgspec
@@ -140,16 +141,17 @@ class GatewayServer:
         more: Mapping[str, str] = {}
         pays = route.items is not None  # each of them
         try:
-            async for lines in self.bodies.lines(request, route.max_lines_bytes):
-                first = not bulk.count
-                try:
-                    now = began if first else time.monotonic()
-                    limits = await self.quotas.admitted(caller, len(lines) if pays else 0, now, int(first))
-                    await bulk.take(lines)
-                except Problem as problem:
-                    if first:
-                        raise
-                    bulk.refuse(problem, len(lines))
+            async with aclosing(self.bodies.lines(request, route.max_lines_bytes)) as groups:
+                async for lines in groups:
+                    first = not bulk.count
+                    try:
+                        now = began if first else time.monotonic()
+                        limits = await self.quotas.admitted(caller, len(lines) if pays else 0, now, int(first))
+                        await bulk.take(lines)
+                    except Problem as problem:
+                        if first:
+                            raise
+                        bulk.refuse(problem, len(lines))
         except Problem as problem:
             if not bulk.count:
                 raise

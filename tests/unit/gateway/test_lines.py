@@ -90,6 +90,7 @@ async def test_each_group_pays_the_quota_and_the_request_is_counted_once() -> No
 async def test_without_room_for_the_first_group_nothing_is_written() -> None:
     async with gateway() as rig:
         answer = await post(rig, lines_of(range(GROUP_LINES)), limits=KeyLimits(1, GROUP_LINES - 1))
+        assert rig.server.bodies.held_bytes == 0
     assert (answer.status_code, rig.producer.puts) == (429, [])
 
 
