@@ -124,7 +124,12 @@ async def fill(rig: ConsoleRig) -> None:
         held_out=400,
         variants={
             "short": {"planned": 9_500, "outcomes": {"accepted": 9_200, "invalid": 300}, "received": 0, "opened": 812},
-            "long": {"planned": 9_600, "outcomes": {"accepted": 9_200, "dead": 100}, "received": 0, "opened": 640},
+            "long": {
+                "planned": 9_600,
+                "outcomes": {"accepted": 9_200, "invalid": 300, "dead": 100},
+                "received": 0,
+                "opened": 640,
+            },
         },
         planned=19_100,
         outcomes={"accepted": 18_400, "invalid": 600, "dead": 100},
