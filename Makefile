@@ -20,7 +20,7 @@ PYTEST := $(VENV)/bin/python -m pytest
 # Tests at a time. Each worker has a Kafka, folders and ports of its own; a file stays with one worker, as its tests may
 # share what they start.
 WORKERS ?= 2
-MEASURED := tests/unit tests/laws
+MEASURED := tests/laws tests/unit
 STORIES := tests/faults/test_faults.py
 BESIDE = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 MEASURING = $(BESIDE) $(MEASURED) --cov --cov-report=term:skip-covered
