@@ -34,13 +34,17 @@ def unexpected(exc: BaseException) -> None:
     raise AssertionError(exc)
 
 
+def unheard(error: Any, message: Any) -> None:
+    """Nobody asks."""
+
+
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_the_records_of_a_place_go_through_one_producer_in_the_order_they_were_put(count: int) -> None:
     clients = [Client() for _ in range(count)]
     writers = TopicWriters(clients, unexpected)  # type: ignore[arg-type]
     for number in range(3):
         for topic, partition in PLACES:
-            writers.produce(topic, b"%d" % number, None, partition, None)
+            writers.produce(topic, b"%d" % number, None, partition, unheard)
     for place in PLACES:
         [values] = [found for client in clients if (found := [v for t, p, v in client.taken if (t, p) == place])]
         assert values == [b"0", b"1", b"2"]
@@ -51,8 +55,57 @@ def test_the_partitions_of_a_topic_are_spread_evenly(count: int) -> None:
     clients = [Client() for _ in range(count)]
     writers = TopicWriters(clients, unexpected)  # type: ignore[arg-type]
     for topic, partition in PLACES:
-        writers.produce(topic, b"", None, partition, None)
+        writers.produce(topic, b"", None, partition, unheard)
     assert {len(client.taken) for client in clients} == {len(PLACES) // count}
+
+
+def test_one_record_at_a_time_keeps_one_producer_warm_whatever_its_place() -> None:
+    clients = [Client() for _ in range(4)]
+    writers = TopicWriters(clients, unexpected)  # type: ignore[arg-type]
+    for topic, partition in PLACES:
+        writers.produce(topic, b"", None, partition, unheard)
+        clients[0].reports.pop()(None, None)
+    assert [len(client.taken) for client in clients] == [len(PLACES), 0, 0, 0]
+
+
+def test_a_place_may_change_its_producer_once_all_its_records_are_reported_and_not_before() -> None:
+    clients = [Client(), Client()]
+    writers = TopicWriters(clients, unexpected)  # type: ignore[arg-type]
+    writers.produce("t", b"other", None, 0, unheard)
+    for value in (b"0", b"1"):
+        writers.produce("t", value, None, 1, unheard)
+    clients[0].reports.pop()(None, None)
+    clients[1].reports.pop()(None, None)
+    writers.produce("t", b"2", None, 1, unheard)
+    assert [value for _, _, value in clients[1].taken] == [b"0", b"1", b"2"], "one of them is not reported"
+    for report in clients[1].reports[:1] + clients[1].reports[-1:]:
+        report(None, None)
+    writers.produce("t", b"3", None, 1, unheard)
+    assert [value for _, _, value in clients[0].taken] == [b"other", b"3"]
+
+
+def test_a_place_is_moved_only_after_its_report_was_heard() -> None:
+    clients = [Client(), Client()]
+    writers = TopicWriters(clients, unexpected)  # type: ignore[arg-type]
+
+    def heard(error: Any, message: Any) -> None:
+        writers.produce("t", b"0", None, 0, unheard)
+
+    writers.produce("t", b"first", None, 0, heard)
+    clients[0].reports[0](None, None)
+    assert [value for _, _, value in clients[0].taken] == [b"first", b"0"]
+
+
+def test_a_record_that_cannot_be_put_holds_nothing_up() -> None:
+    class Full(Client):
+        def produce(self, *_: Any, **__: Any) -> None:
+            raise BufferError
+
+    clients = [Full(), Client()]
+    writers = TopicWriters(clients, unexpected)  # type: ignore[arg-type]
+    with pytest.raises(BufferError):
+        writers.produce("t", b"x", None, 0, unheard)
+    assert writers._least_busy() == 0
 
 
 class Report:
