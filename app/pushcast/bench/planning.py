@@ -55,8 +55,8 @@ def device_rows(
         user = f"user-{number}"
         device = f"device-{number}"
         if number % 2:
-            # The simulators' verdicts by the beginning of a token begin otherwise: of a million random tokens one or two
-            # would have one, and its device would never get its push.
+            # The simulators' verdicts by the beginning of a token begin otherwise: of a million random tokens one or
+            # two would have one, and its device would never get its push.
             platform, address = "apns", f"1{rng.getrandbits(252):063x}".encode()
         else:
             platform, address = "fcm", f"{rng.getrandbits(132):033x}:APA91b{rng.getrandbits(400):0100x}".encode()
