@@ -20,9 +20,9 @@ from pushcast.stream import batch
 from pushcast.stream.batch import Committed
 from pushcast.stream.tracker import Record
 from pushcast.transport import fetch_wire, records
+from pushcast.transport.fetch_plan import FetchPlan, FetchWishes
 from pushcast.transport.jumps import Jump, Jumps
 from pushcast.transport.membership import Membership
-from pushcast.transport.steering import Steered, steer
 
 if TYPE_CHECKING:
     from faust.transport.drivers.aiokafka import Transport
@@ -75,7 +75,7 @@ def standing(assignment: Any, owned: Container[TP]) -> tuple[dict[TP, int], list
     return positions, held
 
 
-class Taker(Steered, Protocol):
+class Taker(FetchWishes, Protocol):
     """The consumer that this thread fetches for (`consumer.BatchConsumer`). Asked and told from the thread."""
 
     lease: object | None
@@ -118,7 +118,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
         """Starts the consumer and begins to note its heartbeats."""
         await super().on_start()
         self.membership.follow(self._ensure_consumer()._coordinator)
-        steer(self._ensure_consumer()._fetcher, self._taker, self._jumps)
+        FetchPlan(self._ensure_consumer()._fetcher, self._taker, self._jumps)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Notes the assignment object: the lease under which records are handed out and offsets committed.

@@ -1,0 +1,95 @@
+"""What a consumer asks its brokers for, round by round: aiokafka's own plan, and what it does not know of us."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final, Protocol
+
+from faust.types import TP
+
+from pushcast.transport.fetch_client import FetchClient
+from pushcast.transport.gathered import GatheredTopics
+from pushcast.transport.jumps import Jumps, KnownPartition
+
+#: Long-poll of a fetch that leaves paused partitions out.
+PAUSED_FETCH_MAX_WAIT_MS: Final = 50
+
+#: Of each partition in one answer while tables recover, and of all: the next request goes when all of it was taken, so
+#: what is fetched and what is applied come by turns.
+RECOVERY_PARTITION_BYTES: Final = 1 << 20
+RECOVERY_BYTES: Final = 8 << 20
+
+
+class FetchWishes(Protocol):
+    """The consumer that is fetched for (`consumer.BatchConsumer`). Asked from its thread."""
+
+    @property
+    def partitions(self) -> Mapping[TP, KnownPartition]:
+        """Those with a worker. Asked from the thread while the loop may change it."""
+
+    @property
+    def fetch_max_wait_ms(self) -> int:
+        """How long a broker may hold a fetch back that has nothing to bring."""
+
+    @property
+    def gathered(self) -> Collection[str]:
+        """Topics whose records nobody waits for."""
+
+    @property
+    def recovering(self) -> bool:
+        """Whether tables come to the end of their topics, and nothing else is taken meanwhile."""
+
+    def wants(self, tp: TP) -> bool:
+        """Whether records of the partition may be taken now."""
+
+
+def recovery_bytes(partitions: int) -> int:
+    """How much of each is fetched at a time while tables with so many partitions recover."""
+    return min(RECOVERY_PARTITION_BYTES, RECOVERY_BYTES // max(1, partitions))
+
+
+class FetchPlan:
+    """In place of one fetcher's own plan, from when it is made.
+
+    aiokafka holds all fetches of a broker back (`prefetch_backoff`) while records of one partition wait to be taken, up
+    to 100 ms; those of a paused partition wait on purpose. They stay fetched, so the next requests go without the
+    partition, and must be short: when it resumes, it waits for the request under way.
+    """
+
+    def __init__(self, fetcher: Any, asker: FetchWishes, jumps: Jumps) -> None:
+        self._fetcher = fetcher
+        self._asker = asker
+        self._jumps = jumps
+        self._plan: Callable[[Any], Any] = fetcher._get_actions_per_node
+        self._usual_bytes = fetcher._max_partition_fetch_bytes
+        self._client = fetcher._client = FetchClient(fetcher._client)
+        self._gathered = GatheredTopics(asker.gathered, time.monotonic)
+        fetcher._get_actions_per_node = self.actions
+
+    def actions(self, assignment: Any) -> Any:
+        """As aiokafka has them: requests by broker, and what else is to be done and waited for."""
+        fetcher, asker = self._fetcher, self._asker
+        self._client.follow(assignment)
+        fetcher._fetch_max_wait_ms = asker.fetch_max_wait_ms
+        fetcher._max_partition_fetch_bytes = self._usual_bytes
+        if asker.recovering:
+            wanted = sum(map(asker.wants, assignment.tps))
+            fetcher._max_partition_fetch_bytes = max(self._usual_bytes, recovery_bytes(wanted))
+        self._jumps.suspect(assignment, asker.partitions)
+        for tp, result in fetcher._records.items():
+            if not asker.wants(tp):
+                result._backoff = 0
+                fetcher._fetch_max_wait_ms = min(PAUSED_FETCH_MAX_WAIT_MS, asker.fetch_max_wait_ms)
+        planned = self._plan(assignment)
+        for node_id, request in planned[0]:
+            self._ask_in_turn(node_id, request)
+        return planned
+
+    def _ask_in_turn(self, node_id: Any, request: Any) -> None:
+        """Takes topics out whose turn it is not; the request is a short one then."""
+        fewer = self._gathered.left_out(node_id, request.topics)
+        if fewer is not None:
+            request._topics, seconds = fewer
+            request._max_wait_ms = min(request._max_wait_ms, math.ceil(seconds * 1000))

@@ -1,0 +1,94 @@
+"""What a consumer asks its brokers for."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka.protocol.fetch import FetchRequest
+
+from pushcast.transport.fetch_client import FetchClient
+from pushcast.transport.fetch_plan import (
+    PAUSED_FETCH_MAX_WAIT_MS,
+    RECOVERY_BYTES,
+    RECOVERY_PARTITION_BYTES,
+    FetchPlan,
+    recovery_bytes,
+)
+from pushcast.transport.jumps import Jumps
+
+
+@pytest.mark.parametrize("partitions", [0, 1, 8, 40, 400])
+def test_what_tables_fetch_while_they_recover_does_not_grow_with_their_partitions(partitions: int) -> None:
+    each = recovery_bytes(partitions)
+    assert each * partitions <= RECOVERY_BYTES
+    assert each == (RECOVERY_PARTITION_BYTES if partitions <= 8 else RECOVERY_BYTES // partitions)
+
+
+class Fetcher:
+    """aiokafka's, which plans one request for all its topics."""
+
+    def __init__(self, *topics: str) -> None:
+        self._records: OrderedDict[Any, Any] = OrderedDict()
+        self._max_partition_fetch_bytes = 256
+        self._fetch_max_wait_ms = 0
+        self._client: Any = object()
+        self.topics = topics
+
+    def _get_actions_per_node(self, assignment: Any) -> Any:
+        asked = [(topic, [(0, 5, self._max_partition_fetch_bytes)]) for topic in self.topics]
+        return [(1, FetchRequest(self._fetch_max_wait_ms, 1, 1 << 20, 1, asked))], {}, 0.2, False, []
+
+
+class Asking:
+    fetch_max_wait_ms = 500
+    recovering = False
+
+    def __init__(self, gathered: set[str], paused: set[str]) -> None:
+        self.partitions: dict[Any, Any] = {}
+        self.gathered = gathered
+        self.paused = paused
+
+    def wants(self, tp: Any) -> bool:
+        return tp not in self.paused
+
+
+def asked(fetcher: Fetcher) -> tuple[list[str], int, int]:
+    """Topics, bytes of each partition, and how long the broker may wait."""
+    [(_, request)], *_ = fetcher._get_actions_per_node(SimpleNamespace(tps=("a", "b")))
+    return [topic for topic, _ in request.topics], request.topics[0][1][0][2], request._max_wait_ms
+
+
+def planned(*, gathered: set[str] | None = None, paused: set[str] | None = None) -> tuple[Fetcher, Asking]:
+    fetcher, asking = Fetcher("a", "b"), Asking(gathered or set(), paused or set())
+    FetchPlan(fetcher, asking, Jumps())
+    assert isinstance(fetcher._client, FetchClient), "requests name what has changed"
+    return fetcher, asking
+
+
+def test_topics_that_nobody_waits_for_are_left_out_of_a_short_request_until_it_is_their_turn() -> None:
+    fetcher, _ = planned(gathered={"b"})
+    assert asked(fetcher) == (["a", "b"], 256, 500)
+    topics, _, wait_ms = asked(fetcher)
+    assert topics == ["a"]
+    assert 0 < wait_ms <= 50
+
+
+def test_a_request_that_leaves_a_paused_partition_out_is_short() -> None:
+    fetcher, asking = planned(paused={"a"})
+    waiting = SimpleNamespace(_backoff=0.1)
+    fetcher._records["a"] = waiting
+    assert asked(fetcher)[2] == PAUSED_FETCH_MAX_WAIT_MS
+    assert waiting._backoff == 0, "it holds no other partition up"
+    asking.paused = set()
+    assert asked(fetcher)[2] == 500
+
+
+def test_tables_that_recover_get_more_at_a_time() -> None:
+    fetcher, asking = planned()
+    asking.recovering = True
+    assert asked(fetcher)[1] == recovery_bytes(2) > 256
+    asking.recovering = False
+    assert asked(fetcher)[1] == 256
