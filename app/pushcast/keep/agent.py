@@ -140,7 +140,8 @@ class KeepStage(Stage):
             may_hold_before=self._may_hold_before,
             closing_gather_seconds=closing_gather_seconds,
         )
-        removing = Removing(self._rows, removals, self._count, lambda: self._cancels.state.campaigns)
+        campaigns, removed = (lambda: self._cancels.state.campaigns), self.release.badges.removed
+        removing = Removing(self._rows, removals, self._count, campaigns, removed)
         self._intake = KeepIntake(
             self._rows,
             clock,

@@ -6,7 +6,7 @@ so that whoever takes the partition over sends the same number, once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
@@ -36,6 +36,8 @@ from pushcast.wire.threads import ThreadReader
 from pushcast.wire.timers import Timer, note_id_of, part_key, user_key
 
 _DECIDED: Final = "="
+#: Why a number has changed, where no record of the partition says so.
+_BY_A_CAMPAIGN: Final = "r0"
 
 
 class BadgeRules(NamedTuple):
@@ -157,6 +159,16 @@ class Badging:
                 less = _read(badge, cancel.ids, cancel.thread, cancel.at)
                 less = msgspec.structs.replace(less, cancelled=offset + 1)
                 self._change(tenure, barrier, key, badge, less, f"c{offset}", now_ms)
+
+    def removed(
+        self, tenure: KeepTenure, barrier: Barrier, user: str, app: str, ids: Sequence[str], now_ms: int
+    ) -> None:
+        """What is taken off devices with its campaign counts no more. Told again it changes nothing."""
+        key = badge_key(user, app)
+        badge = self._rows.badge(tenure, key)
+        less = None if badge is None else badges.read(badge, ids)
+        if badge is not None and less is not None and less != badge:
+            self._change(tenure, barrier, key, badge, less, _BY_A_CAMPAIGN, now_ms)
 
     def told(
         self, tenure: KeepTenure, barrier: Barrier, user: str, app: str, word: SlotPlanned | Ended, offset: int

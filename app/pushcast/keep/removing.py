@@ -25,6 +25,8 @@ from pushcast.wire.timers import Timer, note_id_of, part_key, user_key
 
 #: In place of the offset of a cancel: the record of a campaign's has none in this partition.
 _OF_A_CAMPAIGN: Final = -1
+#: Hears of a user's notifications in an app that are taken off devices, and when.
+Removed = Callable[[KeepTenure, Barrier, str, str, Sequence[str], int], None]
 #: Apple's first: theirs waits the longest.
 _HALVES: Final = (RemovalScope.APPLE, RemovalScope.OTHERS)
 
@@ -38,9 +40,11 @@ class Removing:
         rules: RemovalRules,
         count: Count,
         campaigns: Callable[[], Mapping[str, CampaignCancel]] = dict,
+        removed: Removed | None = None,
     ) -> None:
-        """`campaigns`: those that are cancelled."""
+        """`campaigns`: those that are cancelled. `removed`: hears of what goes with them."""
         self._campaigns = campaigns
+        self._removed = removed
         self._rows = rows
         self._rules = rules
         self._count = count
@@ -87,6 +91,8 @@ class Removing:
         mine = {name: timer for name, timer in timers.items() if timer.kind == OwnClass.REMOVE}
         self._join_or_open(tenure, barrier, user, asked, mine)
         self._rows.put(tenure, barrier, key, row.without(found))
+        if self._removed is not None:
+            self._removed(tenure, barrier, user, app_of(key), found, now_ms)
         return True
 
     def read(self, tenure: KeepTenure, barrier: Barrier, engagement: Engagement, offset: int, written_at: int) -> None:

@@ -78,6 +78,21 @@ async def test_c4_what_a_provider_accepts_after_the_cancel_is_taken_back_too() -
     assert pushes(world) == [(ANN, ["late"])]
 
 
+async def test_b1_what_is_taken_back_with_its_campaign_counts_no_more() -> None:
+    world = KeepWorld()
+    for name in ("mine", "other"):
+        world.hold(name, badge="+1")
+        world.offer(name, "d-1", campaign="xmas" if name == "mine" else None)
+    keeper = await keeper_of(world)
+    await cancel(keeper)
+    await told(keeper, 60)
+    events = [orjson.loads(each.value() or b"") for each in world.due()]
+    assert [event["options"]["badge"] for event in events if event["id"].startswith("badge:")] == [1]
+    await cancel(keeper, how=CampaignCancel(remove=True, comment="once more"))
+    await told(keeper, 60)
+    assert len(world.due()) == len(events)
+
+
 @pytest.mark.parametrize("turns", range(0, 12, 2))
 async def test_a2_a_keeper_that_is_killed_on_the_way_leaves_the_rest_to_its_successor(turns: int) -> None:
     world, keeper = await shown()
