@@ -18,6 +18,7 @@ from pushcast.config.providers import App
 from pushcast.config.reading import read_tree, with_seconds
 from pushcast.config.refusals import sentences
 from pushcast.config.security import KafkaSecurity
+from pushcast.config.servers import servers
 from pushcast.config.stages import Broadcast, Devices, Flood, Keep, Park, Plan, Retry, Send, Sweep, Tickets
 from pushcast.config.strict import EndpointName, Label, Name, Strict
 from pushcast.model.caps import CapRule
@@ -45,6 +46,15 @@ class Kafka(Strict):
     commit_interval_seconds: float = Field(default=0.25, gt=0, le=60)
     # Without a heartbeat, after which the partitions of a process go to others.
     session_timeout_seconds: float = Field(default=10, ge=6, le=300)
+
+    @model_validator(mode="after")
+    def _servers_in_one_form(self) -> Self:
+        try:
+            found = servers(self.bootstrap_servers, self.security.protocol)
+        except ValueError as error:
+            raise ValueError(f"bootstrap_servers: {error}") from None
+        object.__setattr__(self, "bootstrap_servers", found)
+        return self
 
 
 class Schemas(Strict):
