@@ -81,7 +81,9 @@ def run(options: Options) -> Result:
         # They yield as the broadcast's own roles do: a real provider takes none of these cores.
         yields = Niceness().of(LANE)
         sims = {
-            platform: stack.enter_context(simulator(platform, folder / platform, niceness=yields))
+            platform: stack.enter_context(
+                simulator(platform, folder / platform, niceness=yields, leaves_core=True)
+            )
             for platform in PLATFORMS
         }
         codes = stack.enter_context(simulator(Platform.APNS, folder / CODES))

@@ -54,6 +54,13 @@ class Plan(Strict):
     window_seed: int | None = None  # of random windows; None: the system's randomness
 
 
+class Run(Strict):
+    """How `pushcast run all` shares a machine among its processes."""
+
+    # Planner and sender of the bulk lane keep off the first of several cores: urgent work finds one without them.
+    bulk_leaves_core: bool = True
+
+
 class Broadcast(Strict):
     """How broadcasts share a planner with notifications, and how far they run ahead of the senders."""
 
