@@ -57,8 +57,9 @@ class Plan(Strict):
 class Run(Strict):
     """How `pushcast run all` shares a machine among its processes."""
 
-    # Planner and sender of the bulk lane keep off the first of several cores: urgent work finds one without them.
-    bulk_leaves_core: bool = True
+    # Planner and sender of the bulk lane keep off the first of several cores: urgent work finds one without them, and
+    # bulk work has one core less.
+    bulk_leaves_core: bool = False
 
 
 class Broadcast(Strict):
