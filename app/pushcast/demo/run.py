@@ -29,6 +29,8 @@ from pushcast.wire import groups, topics
 DRAIN_SECONDS = 300.0
 SETTLE_SECONDS = 20.0
 POLL_SECONDS = 0.2
+#: Between two looks at lags and counters while there is work: each takes the broker's and the simulators' time.
+LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ def _drain(
             return
         if time.monotonic() > deadline:
             raise PushcastError(f"{left + waiting} records still unfinished after {DRAIN_SECONDS:.0f} s")
-        time.sleep(POLL_SECONDS)
+        time.sleep(LOOK_SECONDS)
 
 
 def _timers(world: World) -> TimerTotals:
