@@ -35,7 +35,7 @@ class Choosing(Pushcast):
 def test_a0_who_opts_out_while_a_retry_waits_gets_nothing_and_the_others_get_theirs() -> None:
     overrides = {
         "kafka": {"partitions": PARTITIONS},
-        "retry": {"rungs_seconds": [20, 20, 20, 20]},
+        "retry": {"rungs_seconds": [30, 30, 30, 30]},
         # Two of two devices fail: without this the breaker opens, and their work is parked instead.
         "send": {"breaker": {"failure_share": 1.1}},
     }
@@ -48,7 +48,7 @@ def test_a0_who_opts_out_while_a_retry_waits_gets_nothing_and_the_others_get_the
         control("/rules", {"rules": refused}, "PUT")
         for user in USERS:
             pushcast.notify(user, "n")
-        pushcast.until(lambda: pushcast.retries() == len(USERS), "both wait on a rung")
+        pushcast.until(lambda: pushcast.retries() >= len(USERS), "both wait on a rung, or did twice")
         pushcast.opt_out("ann")
         control("/rules", {"rules": []}, "PUT")
         pushcast.until(lambda: all(map(pushcast.receipts, USERS)), "both have ended")

@@ -24,8 +24,7 @@ from pushcast.bench.planning import APP, TOPICS, load_devices
 from pushcast.bench.sink import Simulator, simulator
 from pushcast.bench.steady import PER_SECOND, Answered, SteadyEvents, quantiles
 from pushcast.bench.whole import Used, Whole, run_all, used
-        yields = Niceness().of(LANE)
-from pushcast.config.settings import Settings
+from pushcast.config.settings import Niceness, Settings
 from pushcast.kafka.intake import put_one
 from pushcast.kafka.switchboard import write
 from pushcast.model.errors import PushcastError
@@ -83,9 +82,7 @@ def run(options: Options) -> Result:
         yields = Niceness().of(LANE)
         apart = setup["bulk_leaves_core"] = Settings().run.bulk_leaves_core
         sims = {
-            platform: stack.enter_context(
-                simulator(platform, folder / platform, niceness=yields, leaves_core=apart)
-            )
+            platform: stack.enter_context(simulator(platform, folder / platform, niceness=yields, leaves_core=apart))
             for platform in PLATFORMS
         }
         codes = stack.enter_context(simulator(Platform.APNS, folder / CODES))
