@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from pushcast.model.errors import ConfigurationError
 from pushcast.model.urls import http_url
 from pushcast.whole_files import write_whole
 
@@ -32,10 +33,13 @@ def write(data_dir: Path, entry: Whereabouts) -> Path:
     """Writes the file of this process in one step, so that no reader sees half of it; returns its path.
 
     Two processes may have one name: a second member of a role has the name of the first. Files that killed processes of
-    this name left are removed.
+    this name left are removed. Raises ConfigurationError when `data_dir` cannot be made.
     """
     folder = data_dir / "run"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"the folder {folder} cannot be made (data_dir): {error.strerror}") from error
     for path, other in _files(data_dir):
         if other.name == entry.name and not _lives(other.pid):
             path.unlink(missing_ok=True)

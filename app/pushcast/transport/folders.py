@@ -17,9 +17,13 @@ class SlotTaken(ConfigurationError):
 
 
 def private_folder(path: Path) -> Path:
-    """Makes it, for its owner alone: copies of tables hold the tokens of devices."""
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.chmod(0o700)
+    """Makes it, for its owner alone: copies of tables hold the tokens of devices. Raises ConfigurationError when it
+    cannot be made."""
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.chmod(0o700)
+    except OSError as error:
+        raise ConfigurationError(f"the folder {path} cannot be made (data_dir): {error.strerror}") from error
     return path
 
 

@@ -103,6 +103,7 @@ HELD: dict[str, tuple[str, ...]] = {
     "3.15": ("unit/runtime/test_limits.py::test_a_low_soft_limit_is_raised_to_what_the_tables_may_need",),
     "3.24": (
         _CFG + "test_a_refusal_says_what_would_be_right",
+        "unit/transport/test_folders.py::test_row_24_a_folder_that_cannot_be_made_is_refused_with_setting_and_reason",
         "unit/config/test_servers.py::test_row_24_what_one_client_takes_all_take_in_the_same_form",
         _CFG + "test_row_24_odd_files_are_read_or_refused_with_their_place",
     ),

@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from pushcast.model.errors import ConfigurationError
 from pushcast.runtime import whereabouts
 from pushcast.runtime.whereabouts import Whereabouts
 
@@ -43,3 +46,9 @@ def test_a_process_that_was_killed_is_left_out_and_its_file_goes_when_the_next_o
 
 def test_nobody_has_written_yet(tmp_path: Path) -> None:
     assert whereabouts.read_all(tmp_path) == []
+
+
+def test_a_data_dir_that_cannot_be_made_is_refused_by_the_setting(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match=r"file/run cannot be made \(data_dir\): Not a directory"):
+        whereabouts.write(tmp_path / "file", entry(os.getpid()))

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from pushcast.model.errors import ConfigurationError
 from pushcast.transport.folders import FolderLocks, SlotTaken, holder, private_folder
 
 HOLD = """
 import sys
 from pathlib import Path
+from pushcast.model.errors import ConfigurationError
 from pushcast.transport.folders import FolderLocks
 locks = FolderLocks([Path(sys.argv[1])])
 print("held", flush=True)
@@ -45,6 +47,13 @@ def test_a_folder_is_its_owners_alone_even_one_that_was_there(tmp_path: Path) ->
     assert private_folder(folder).stat().st_mode & 0o777 == 0o700
     assert private_folder(tmp_path / "new" / "er").stat().st_mode & 0o777 == 0o700
     assert os.access(folder, os.W_OK)
+
+
+def test_row_24_a_folder_that_cannot_be_made_is_refused_with_setting_and_reason(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(ConfigurationError, match=rf"{folder} cannot be made \(data_dir\): "):
+            FolderLocks([folder])
 
 
 def test_who_holds_a_folder_is_known_to_others_and_nobody_holds_one_that_is_not_there(tmp_path: Path) -> None:
