@@ -14,6 +14,7 @@ import aiokafka
 import aiokafka.consumer.fetcher
 import aiokafka.consumer.group_coordinator
 import aiokafka.consumer.subscription_state
+import aiokafka.protocol.fetch
 import faust.app.base
 import faust.stores.rocksdb
 import faust.tables.manager
@@ -152,8 +153,21 @@ ASSIGNED: list[tuple[Any, list[str]]] = [
             "self._records =",
             "self._fetch_max_wait_ms =",
             "self._max_partition_fetch_bytes =",
+            "self._client =",
         ],
     ),
+    (
+        aiokafka.protocol.fetch.FetchRequest,
+        [
+            "self._max_wait_ms =",
+            "self._min_bytes =",
+            "self._max_bytes =",
+            "self._isolation_level =",
+            "self._topics =",
+            "self._rack_id =",
+        ],
+    ),
+    (mode.threads.ServiceThread, ["self.thread_loop = thread_loop or", "self._close_thread_loop_on_stop ="]),
     (aiokafka.consumer.fetcher.FetchResult, ["self._backoff ="]),
     (aiokafka.consumer.subscription_state.SubscriptionState, ["self._subscription ="]),
     (faust.tables.manager.TableManager, ["self._changelogs =", "self.standbys_ready ="]),
@@ -210,6 +224,21 @@ WORDS: list[tuple[Any, str, str]] = [
         aiokafka.consumer.fetcher.Fetcher._get_actions_per_node,
         "self._fetch_max_wait_ms",
         "the long-poll is read at each plan",
+    ),
+    (
+        aiokafka.consumer.fetcher.Fetcher._proc_fetch_request,
+        "await self._client.send(node_id, request)",
+        "fetches go through the client that is replaced",
+    ),
+    (
+        aiokafka.consumer.fetcher.Fetcher._proc_fetch_request,
+        "for topic, partitions in response.topics:",
+        "a partition that an answer leaves out has nothing new",
+    ),
+    (
+        aiokafka.consumer.fetcher.Fetcher._fetch_requests_routine,
+        "self._in_flight.add(node_id)",
+        "a broker has one fetch at a time, so that sessions stay in step",
     ),
     (aiokafka.conn.AIOKafkaConnection.send, "request_struct.encode()", "fetch requests are encoded by ours"),
     (aiokafka.conn.AIOKafkaConnection._handle_frame, "resp_type.decode(resp)", "fetch answers are decoded by ours"),
