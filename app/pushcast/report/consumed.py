@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message
@@ -21,6 +21,11 @@ class Consumed(NamedTuple):
 
     runs: dict[BookPlace, list[BookEntry]]
     ended: dict[BookPlace, int]
+
+    def size(self) -> tuple[int, int]:
+        """Records, and bytes of their values."""
+        runs = self.runs.values()
+        return sum(map(len, runs)), sum(len(entry.value or b"") for run in runs for entry in run)
 
 
 def sorted_out(messages: Iterable[Message]) -> Consumed:
@@ -41,6 +46,36 @@ def sorted_out(messages: Iterable[Message]) -> Consumed:
         else:
             logger.warning("books cannot be read: %s", error.str())
     return found
+
+
+def in_parts(entries: Sequence[BookEntry], most_bytes: int) -> Iterator[Sequence[BookEntry]]:
+    """Neighbours with about so many bytes of values, a larger one alone: what is written together is in memory as a
+    whole, and a planned record makes rows of ten times its size."""
+    start, size = 0, 0
+    for place, entry in enumerate(entries):
+        bytes_of = len(entry.value or b"")
+        if size + bytes_of > most_bytes and place > start:
+            yield entries[start:place]
+            start, size = place, 0
+        size += bytes_of
+    if start < len(entries):
+        yield entries[start:] if start else entries
+
+
+class ReadSize:
+    """How many records are asked for at once, so that they are about so many bytes: a receipt has some 200, a planned
+    record of a campaign 30,000."""
+
+    def __init__(self, most_records: int, most_bytes: int) -> None:
+        self._most_records = most_records
+        self._most_bytes = most_bytes
+        self.records = max(1, most_bytes >> 20)  # as if each had the most that Kafka takes
+
+    def saw(self, records: int, size: int) -> None:
+        """What came of the last question. It grows at most eightfold: the next ones may be larger."""
+        if records:
+            fitting = records * self._most_bytes // max(size, 1)
+            self.records = max(1, min(self._most_records, fitting, self.records * 8))
 
 
 def is_fenced(error: KafkaException) -> bool:

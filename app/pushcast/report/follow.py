@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +33,9 @@ logger = logging.getLogger(__name__)
 #: Kafka's client mixes partitions: of 2,000 records 350 were of one, and what is done once for all of a partition took
 #: a sixth of the time.
 BATCH_RECORDS: Final = 8000
+BATCH_BYTES: Final = 8 << 20
+#: What is written to a store in one go.
+PART_BYTES: Final = 512 << 10
 POLL_SECONDS: Final = 0.2
 NEWER_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 10.0
@@ -164,8 +167,9 @@ class Follower:
 
     def _follow(self, consumer: Consumer) -> None:
         dropped_at = looked_at = 0.0
+        reads = consumed.ReadSize(BATCH_RECORDS, BATCH_BYTES)
         while not self._stop.is_set():
-            messages = consumer.consume(BATCH_RECORDS, POLL_SECONDS)
+            messages = consumer.consume(reads.records, POLL_SECONDS)
             now = time.monotonic()
             if now - dropped_at > DROP_EVERY_SECONDS:
                 dropped_at = now
@@ -173,7 +177,7 @@ class Follower:
                     now_ms = round(self._clock() * 1000)
                     store.drop_before(now_ms - self._keep_ms, now_ms - max(self._keep_ms, KEEP_SUMS_MS))
             if messages:
-                self._apply(consumer, messages)
+                reads.saw(*self._apply(consumer, messages))
             self.unpublished.note_published()
             if now - looked_at > OVERDUE_EVERY_SECONDS:
                 looked_at, now_ms = now, round(self._clock() * 1000)
@@ -184,20 +188,26 @@ class Follower:
             if sum(self._behind.values()) < CAUGHT_UP_RECORDS:
                 self.level.decide(round(self._clock() * 1000))
 
-    def _apply(self, consumer: Consumer, messages: Iterable[Message]) -> None:
-        runs, ended = consumed.sorted_out(messages)
+    def _apply(self, consumer: Consumer, messages: Iterable[Message]) -> tuple[int, int]:
+        """Returns how many records they were, and how many bytes."""
+        found = consumed.sorted_out(messages)
+        runs, ended = found
         for (topic, partition), entries in runs.items():
             store = self.stores.get(partition)
             if store is not None:
-                self._apply_run(consumer, store, topic, partition, entries)
+                for part in consumed.in_parts(entries, PART_BYTES):
+                    if not self._apply_run(consumer, store, topic, partition, part):
+                        break
         if self.waits is None:
             self._catching_up = self._catching_up - ended.keys()
             for place, end in ended.items():
                 self._freshness.reached(place, end)
+        return found.size()
 
     def _apply_run(
-        self, consumer: Consumer, store: PartitionStore, topic: str, partition: int, entries: list[BookEntry]
-    ) -> None:
+        self, consumer: Consumer, store: PartitionStore, topic: str, partition: int, entries: Sequence[BookEntry]
+    ) -> bool:
+        """Whether they are applied; else they are read again."""
         try:
             seen = store.apply(topic, entries)
         except NewerSchema as error:
@@ -205,7 +215,7 @@ class Follower:
             logger.warning("%s", error)
             self._stop.wait(NEWER_SECONDS)
             consumer.seek(TopicPartition(topic, partition, entries[0].offset))
-            return
+            return False
         self.waits = None
         self.applied += len(entries)
         now_ms = round(self._clock() * 1000)
@@ -213,6 +223,7 @@ class Follower:
         if store.unmatched:
             self._unmatched.take(partition, store.unmatched, now_ms)
             store.unmatched.clear()
+        return True
 
     def _ask_behind(self, consumer: Consumer) -> None:
         now_ms = round(self._clock() * 1000)
