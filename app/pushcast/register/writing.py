@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from pushcast.model.device import DeviceRow
 from pushcast.model.errors import InvalidInput
@@ -39,6 +40,15 @@ MAX_ROW_BYTES: Final = 65_536
 HEALED: Final = b"healed"
 
 
+#: Value, key and headers of rows that are put together.
+_Rows = list[tuple[bytes, bytes, headers.Headers]]
+
+
+class _Tombstone(NamedTuple):
+    key: bytes
+    headers: headers.Headers
+
+
 class Writing:
     """For one stretch without an await: reading a row and writing it are one step. Enter it: rows, and what they claim
     as few records, are put when it is left. Where a token is given up of which FCM is told, the rows follow when Kafka
@@ -52,7 +62,8 @@ class Writing:
         self._gate = tenure.gate
         self._barrier = barrier
         self.behind: Barrier = tenure.gate.behind(barrier)
-        self._rows: list[tuple[bytes, bytes | None, headers.Headers]] = []  # key, value
+        self._rows: _Rows = []  # behind the newest tombstone
+        self._lots: list[_Rows | _Tombstone] = [self._rows]
         self._claims: list[EncodedClaim] = []
         self._claims_tag = b""
         self._telling: list[tuple[SourceRecord, Claim]] = []  # claims of mirrored apps, with what FCM is told
@@ -126,7 +137,7 @@ class Writing:
 
     def held(self, record: SourceRecord, key: bytes, row: DeviceRow) -> None:
         """The claim of a row that takes no other's place: `claims.registered`, in one step."""
-        if self._is_mirrored(row.app, row.platform):
+        if self._context.mirrored and self._is_mirrored(row.app, row.platform):
             self.claims(record, [claim for claim in (held(key, row),) if claim is not None])
         else:
             self._claim(record, encode_held(row, record.key or b""))
@@ -201,23 +212,20 @@ class Writing:
             if trace is not None:
                 added.append((headers.TRACEPARENT, trace))
         self._overlay.put(record.key or b"", key, OverlayEntry(row, tag))
-        self._rows.append((key, value, added))
+        if value is None:
+            self._rows = []
+            self._lots += (_Tombstone(key, added), self._rows)
+        else:
+            self._rows.append((value, key, added))
 
     def _put_rows(self) -> None:
         """In their order: several may have one key."""
-        together: list[tuple[bytes, bytes, headers.Headers]] = []
-        for key, value, added in self._rows:
-            if value is not None:
-                together.append((value, key, added))
-                continue
-            self._put_together(together)
-            together = []
-            self._put(self._context.names.device, None, key, added)
-        self._put_together(together)
-
-    def _put_together(self, rows: list[tuple[bytes, bytes, headers.Headers]]) -> None:
-        if rows:
-            self._context.put_many(self._barrier, self._context.names.device, self._partition, rows)
+        topic = self._context.names.device
+        for lot in self._lots:
+            if isinstance(lot, _Tombstone):
+                self._put(topic, None, lot.key, lot.headers)
+            elif lot:
+                self._context.put_many(self._barrier, topic, self._partition, lot)
 
     def _put(self, topic: str, value: bytes | None, key: bytes | None, added: headers.Headers) -> None:
         self._context.outbox.put(self._barrier, topic, self._partition, value, key=key, headers=added)
@@ -236,4 +244,9 @@ def _why(step: str, reason: str) -> Headers:
 
 def _tag(record: SourceRecord) -> bytes:
     """Names what this record writes, for ever: an event writes a key at most once."""
-    return f"{record.topic}/{record.partition}/{record.offset}".encode()
+    return b"%b%d" % (_place(record.topic, record.partition), record.offset)
+
+
+@lru_cache(maxsize=1024)
+def _place(topic: str, partition: int) -> bytes:
+    return f"{topic}/{partition}/".encode()
