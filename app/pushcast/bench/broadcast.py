@@ -24,7 +24,7 @@ from pushcast.bench.planning import APP, TOPICS, load_devices
 from pushcast.bench.sink import Simulator, simulator
 from pushcast.bench.steady import PER_SECOND, Answered, SteadyEvents, quantiles
 from pushcast.bench.whole import Used, Whole, run_all, used
-from pushcast.config.settings import Niceness, Settings
+from pushcast.config.settings import Niceness
 from pushcast.kafka.intake import put_one
 from pushcast.kafka.switchboard import write
 from pushcast.model.errors import PushcastError
@@ -80,9 +80,8 @@ def run(options: Options) -> Result:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pushcast-bench-sim-")))
         # They yield as the broadcast's own roles do: a real provider takes none of these cores.
         yields = Niceness().of(LANE)
-        apart = setup["bulk_leaves_core"] = Settings().run.bulk_leaves_core
         sims = {
-            platform: stack.enter_context(simulator(platform, folder / platform, niceness=yields, leaves_core=apart))
+            platform: stack.enter_context(simulator(platform, folder / platform, niceness=yields))
             for platform in PLATFORMS
         }
         codes = stack.enter_context(simulator(Platform.APNS, folder / CODES))

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from pushcast.kafka.topics import apply, load_topology
 from pushcast.model.errors import PushcastError
 from pushcast.runtime import whereabouts
 from pushcast.runtime.child import child_command
-from pushcast.runtime.priority import leave_core, stand_apart
+from pushcast.runtime.priority import stand_apart
 
 READY_SECONDS = 120.0  # on a busy machine the tails of a role are read slowly
 STOP_SECONDS = 40.0
@@ -116,11 +117,10 @@ def _opened(
 class ProcessUnderTest:
     """A process of its own, measured from outside. Use it as a context manager; it ends with SIGTERM."""
 
-    def __init__(self, command: Sequence[str], log: Path, niceness: int = 0, leaves_core: bool = False) -> None:
+    def __init__(self, command: Sequence[str], log: Path, niceness: int = 0) -> None:
         self._command = command
         self._log = log
         self._niceness = niceness
-        self._leaves_core = leaves_core
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> ProcessUnderTest:
@@ -129,14 +129,9 @@ class ProcessUnderTest:
                 self._command,
                 stdout=log,
                 stderr=log,
-                preexec_fn=self._yield,  # noqa: PLW1509 - it locks nothing
+                preexec_fn=partial(stand_apart, self._niceness),  # noqa: PLW1509 - it locks nothing
             )
         return self
-
-    def _yield(self) -> None:
-        stand_apart(self._niceness)
-        if self._leaves_core:
-            leave_core()
 
     def __exit__(self, *_: object) -> None:
         process = self._running()

@@ -83,13 +83,7 @@ class Simulator:
 
 @contextmanager
 def simulator(
-    platform: Platform,
-    folder: Path,
-    *,
-    checks: bool = False,
-    max_copies: int = 0,
-    niceness: int = 0,
-    leaves_core: bool = False,
+    platform: Platform, folder: Path, *, checks: bool = False, max_copies: int = 0, niceness: int = 0
 ) -> Iterator[Simulator]:
     """`pushcast sim PLATFORM` until the end of the block. Makes the folder."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -97,7 +91,7 @@ def simulator(
     options = {"--checks": "on" if checks else "off", "--max-copies": str(max_copies)}
     options["--work-dir"] = str(folder / platform)
     arguments = ("sim", platform, *chain.from_iterable(options.items()))
-    with ProcessUnderTest(child_command(*arguments), log, niceness, leaves_core) as process:
+    with ProcessUnderTest(child_command(*arguments), log, niceness) as process:
         process.until(lambda: _line(log) is not None, f"the {platform} simulator listens", LISTENS_SECONDS)
         line = _line(log)
         assert line is not None

@@ -19,7 +19,7 @@ from pushcast.config.reading import read_tree, with_seconds
 from pushcast.config.refusals import sentences
 from pushcast.config.security import KafkaSecurity
 from pushcast.config.servers import servers
-from pushcast.config.stages import Broadcast, Devices, Flood, Keep, Park, Plan, Retry, Run, Send, Sweep, Tickets
+from pushcast.config.stages import Broadcast, Devices, Flood, Keep, Park, Plan, Retry, Send, Sweep, Tickets
 from pushcast.config.strict import EndpointName, Label, Name, Strict
 from pushcast.model.caps import CapRule
 from pushcast.model.errors import ConfigurationError
@@ -119,7 +119,6 @@ class Settings(BaseSettings):
     sealing: Sealing = Sealing()
     plan: Plan = Plan()
     broadcast: Broadcast = Broadcast()
-    run: Run = Run()
     send: Send = Send()
     retry: Retry = Retry()
     keep: Keep = Keep()

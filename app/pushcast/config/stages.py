@@ -54,14 +54,6 @@ class Plan(Strict):
     window_seed: int | None = None  # of random windows; None: the system's randomness
 
 
-class Run(Strict):
-    """How `pushcast run all` shares a machine among its processes."""
-
-    # Planner and sender of the bulk lane keep off the first of several cores: urgent work finds one without them, and
-    # bulk work has one core less.
-    bulk_leaves_core: bool = False
-
-
 class Broadcast(Strict):
     """How broadcasts share a planner with notifications, and how far they run ahead of the senders."""
 

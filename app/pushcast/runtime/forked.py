@@ -22,7 +22,7 @@ from pushcast.runtime import start
 from pushcast.runtime.child import end_with_parent
 from pushcast.runtime.layout import ProcessPlan
 from pushcast.runtime.memory import fill_gaps, give_back, share_pools
-from pushcast.runtime.priority import leave_core, stand_apart
+from pushcast.runtime.priority import stand_apart
 from pushcast.stream.stages import stages
 from pushcast.wire.schemas import NAMES, avro_type
 
@@ -92,8 +92,6 @@ def run_role(plan: ProcessPlan, parent: int, settings: Callable[[], Settings] = 
         signal.signal(number, signal.SIG_DFL)
     # Its own session also keeps Ctrl-C from it, which goes to the whole foreground group: the supervisor shall hear it.
     stand_apart(plan.niceness)
-    if plan.leaves_core:
-        leave_core()
     end_with_parent(parent)
     if sys.platform == "linux":  # else `ps` and `top` would show the supervisor's name for all of them
         ctypes.CDLL(None).prctl(PR_SET_NAME, plan.name.encode(), 0, 0, 0)

@@ -22,7 +22,6 @@ class ProcessPlan:
     platforms: tuple[Platform, ...] = tuple(Platform)
     slot: str | None = None
     niceness: int = 0
-    leaves_core: bool = False  # the first core of the machine, to others
     since_ms: int | None = None  # when its supervisor started, milliseconds since the epoch
     ready_fd: int | None = None  # a descriptor that gets the process's id, a line, when everything is ready
 
@@ -44,10 +43,10 @@ def processes(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Pla
     background = tuple(role for role in _stages(senders) if role not in BY_LANE)
     plans = [ProcessPlan("-".join(background), background, slot=SLOT, niceness=settings.niceness.background)]
     for lane in lanes:
-        nice, apart = settings.niceness.of(lane), lane is Lane.BULK and settings.run.bulk_leaves_core
-        plans.append(ProcessPlan(f"planner-{lane}", ("planner",), (lane,), slot=SLOT, niceness=nice, leaves_core=apart))
+        nice = settings.niceness.of(lane)
+        plans.append(ProcessPlan(f"planner-{lane}", ("planner",), (lane,), slot=SLOT, niceness=nice))
         if senders:
-            plans.append(ProcessPlan(f"sender-{lane}", ("sender",), (lane,), senders, SLOT, nice, apart))
+            plans.append(ProcessPlan(f"sender-{lane}", ("sender",), (lane,), senders, SLOT, nice))
     return [*plans, *_doors(settings)]
 
 

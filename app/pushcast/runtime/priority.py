@@ -1,5 +1,4 @@
-"""How a process yields the CPU to others: its share, on kernels that group processes by session and on those that do
-not, and its cores."""
+"""How a process yields the CPU to others, on kernels that group processes by session and on those that do not."""
 
 from __future__ import annotations
 
@@ -19,7 +18,6 @@ AUTOGROUP: Final = Path("/proc/self/autogroup")
 #: The kernel takes ten changes a second from all unprivileged processes together, and answers EAGAIN to others.
 _TRIES: Final = 20
 _AGAIN_SECONDS: Final = 0.1
-_FEWEST_CORES: Final = 2
 
 
 def stand_apart(niceness: int, *, autogroup: Path = AUTOGROUP, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -44,17 +42,3 @@ def stand_apart(niceness: int, *, autogroup: Path = AUTOGROUP, sleep: Callable[[
         else:
             return
     log.warning("session_keeps_its_share", niceness=niceness, error="the kernel was busy")
-
-
-def leave_core() -> None:
-    """Keeps this process, with the threads that it starts from here on, off the first of its cores, so that urgent work
-    finds one where nothing in bulk runs. With a single core, or on a system without affinity, nothing happens."""
-    if not hasattr(os, "sched_setaffinity"):
-        return
-    cores = os.sched_getaffinity(0)
-    if len(cores) < _FEWEST_CORES:
-        return
-    try:
-        os.sched_setaffinity(0, cores - {min(cores)})
-    except OSError as error:
-        log.warning("runs_on_every_core", error=str(error))

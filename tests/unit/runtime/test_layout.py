@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from pushcast.config.settings import Settings
 from pushcast.model.words import Lane, Platform
 from pushcast.runtime.layout import compact, processes
@@ -37,14 +35,6 @@ def test_compact_is_one_process_with_every_role_under_the_name_that_it_gives_its
     assert list(plan.roles) == roles
     assert plan.name == process_name(roles, list(Lane))
     assert plan.niceness == 0
-
-
-@pytest.mark.parametrize("leaves", [True, False])
-def test_only_the_bulk_lane_leaves_a_core_to_others(leaves: bool) -> None:
-    settings = Settings.model_validate({"run": {"bulk_leaves_core": leaves}, "apps": {"news": {"expo": {}}}})
-    plans = processes(settings, list(Lane), list(Platform))
-    named = {plan.name for plan in plans if plan.leaves_core}
-    assert named == ({plan.name for plan in plans if plan.lanes == (Lane.BULK,)} if leaves else set())
 
 
 def test_what_waits_for_a_push_lingers_less_than_what_writes_many_small_records() -> None:

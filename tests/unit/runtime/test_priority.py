@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from pushcast.runtime.priority import leave_core, stand_apart
+from pushcast.runtime.priority import stand_apart
 
 
 @pytest.fixture
@@ -72,32 +72,3 @@ def test_a_session_that_cannot_yield_is_told_and_the_role_starts(niced: list[int
         stand_apart(5, autogroup=kernel, sleep=lambda _: None)
     assert [line["event"] for line in lines] == ["session_keeps_its_share"]
     assert (niced, kernel.took) == ([5], [])
-
-
-def test_bulk_work_leaves_the_first_of_several_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    taken: list[set[int]] = []
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 1, 2}, raising=False)
-    monkeypatch.setattr(os, "sched_setaffinity", lambda _, cores: taken.append(cores), raising=False)
-    leave_core()
-    assert taken == [{2, 3}]
-
-
-def test_a_single_core_is_shared_and_a_system_without_affinity_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    taken: list[set[int]] = []
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
-    monkeypatch.setattr(os, "sched_setaffinity", lambda _, cores: taken.append(cores), raising=False)
-    leave_core()
-    monkeypatch.delattr(os, "sched_setaffinity")
-    leave_core()
-    assert taken == []
-
-
-def test_a_core_that_cannot_be_left_is_told_and_the_role_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(_: int, cores: set[int]) -> None:
-        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
-
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
-    monkeypatch.setattr(os, "sched_setaffinity", refused, raising=False)
-    with capture_logs() as lines:
-        leave_core()
-    assert [line["event"] for line in lines] == ["runs_on_every_core"]
