@@ -18,7 +18,7 @@ from pushcast.wire.configured import unknown_app
 from pushcast.wire.json_errors import from_msgspec
 from pushcast.wire.keys import check_id
 from pushcast.wire.notification_json import folded
-from pushcast.wire.notification_reader import VERSIONS, read_rest, split
+from pushcast.wire.notification_reader import VERSIONS, Parts, read_rest, split
 from pushcast.wire.notification_rules import (
     RawNotification,
     SharedNotification,
@@ -102,23 +102,27 @@ class NotificationDecoder:
         campaigns = self._campaigns[parts.version]
         shared = campaigns.get(parts.rest)
         if shared is None:
-            rest = read_rest(parts.rest, parts.version)
-            if rest is None:
-                raw = self._from_avro(self._avro.decode(value, self._schemas))
-            else:
-                klass, title, body, data, options, created, expires, text = rest
-                names = (parts.id, parts.user, parts.app)
-                if text is None:
-                    usual = UsualNotification(*names, klass, title, body, data, options, created, expires)
-                    shared = usual_of(usual, self._classes)
-                raw = RawNotification(*names, klass, title, body, data, None, options, created, expires, text)
-            self._check(parts.id, parts.user, parts.app, user)
-            if shared is None:
-                shared = shared_of(raw, self._classes)
+            shared = self._shared_of_avro(value, parts, user)
             _remember(campaigns, parts.rest, shared)
         else:
             self._check(parts.id, parts.user, parts.app, user)
         return self._note(parts.id, user, parts.app, shared, timestamp_ms, trace)
+
+    def _shared_of_avro(self, value: bytes, parts: Parts, user: str) -> SharedNotification:
+        rest = read_rest(parts.rest, parts.version)
+        if rest is None:
+            raw = self._from_avro(self._avro.decode(value, self._schemas))
+            self._check(raw.id, raw.user, raw.app, user)
+            return shared_of(raw, self._classes)
+        self._check(parts.id, parts.user, parts.app, user)
+        klass, title, body, data, options, created, expires, text = rest
+        names = (parts.id, parts.user, parts.app)
+        if text is None:
+            usual = UsualNotification(*names, klass, title, body, data, options, created, expires)
+            if (shared := usual_of(usual, self._classes)) is not None:
+                return shared
+        raw = RawNotification(*names, klass, title, body, data, None, options, created, expires, text)
+        return shared_of(raw, self._classes)
 
     def _from_json(self, value: bytes, user: str) -> _Known:
         usual = self._usual(value)
