@@ -6,10 +6,10 @@ import orjson
 
 from browser.scenes import GOAL, USER
 from pushcast.model.words import Platform
-from pushcast.wire.actions import OperatorAction
-from pushcast.wire.actions import encode as encode_action
-from pushcast.wire.control import CampaignCancel, Halt, Kind, Name, Pause, Subject, WebhookOrder
-from pushcast.wire.control import encode as encode_control
+from pushcast.wire.control.actions import OperatorAction
+from pushcast.wire.control.actions import encode as encode_action
+from pushcast.wire.control.control import CampaignCancel, Halt, Kind, Name, Pause, Subject, WebhookOrder
+from pushcast.wire.control.control import encode as encode_control
 from twins.console import ConsoleRig, device_of, report_of
 from twins.gateway import NOW_MS
 

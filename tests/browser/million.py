@@ -27,7 +27,7 @@ from pushcast.report.questions import ReportQuestions
 from pushcast.report.server import ReportServer
 from pushcast.report.store import PartitionStore
 from pushcast.wire import topics
-from pushcast.wire.receipts import Planned, PlannedFacts, Receipt, encode_planned, encode_receipt
+from pushcast.wire.answers.receipts import Planned, PlannedFacts, Receipt, encode_planned, encode_receipt
 from twins.console import ConsoleRig
 from twins.gateway import NOW_MS, PARTITIONS
 

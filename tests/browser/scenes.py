@@ -10,10 +10,10 @@ from typing import Any, Final
 from pushcast.console.watch import Process
 from pushcast.model.words import Lane, Platform
 from pushcast.settle.hexdump import dump
-from pushcast.wire.actions import OperatorAction, encode
-from pushcast.wire.api_keys import ApiKey, Hash, Scope, encode_record
-from pushcast.wire.control import BreakerRecord, CanaryWord, Halt, Kind, Name, Pause, Subject, WebhookOrder
-from pushcast.wire.control import encode as encode_control
+from pushcast.wire.control.actions import OperatorAction, encode
+from pushcast.wire.control.api_keys import ApiKey, Hash, Scope, encode_record
+from pushcast.wire.control.control import BreakerRecord, CanaryWord, Halt, Kind, Name, Pause, Subject, WebhookOrder
+from pushcast.wire.control.control import encode as encode_control
 from twins.console import METRICS, ConsoleRig, device_of, report_of, standing_of
 from twins.gateway import NOW_MS
 

@@ -14,8 +14,8 @@ from browser.screenshots import compose
 from browser.visitor import NARROW, WIDE, Visitor, visiting
 from pushcast.model.words import Platform
 from pushcast.wire import topics
-from pushcast.wire.api_keys import encode_record
-from pushcast.wire.control import Kind, Subject
+from pushcast.wire.control.api_keys import encode_record
+from pushcast.wire.control.control import Kind, Subject
 from twins.console import ConsoleRig, console, report_of
 
 

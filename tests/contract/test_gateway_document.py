@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from pushcast.wire.api_keys import KeyLimits
+from pushcast.wire.control.api_keys import KeyLimits
 from twins.gateway import Rig
 
 

@@ -19,8 +19,8 @@ from pushcast.model.words import Platform
 from pushcast.providers.port import Part, Result
 from pushcast.send.sealing import ContentSealing
 from pushcast.simulators import Simulator, start
-from pushcast.wire.content_keys import KeptKey, pack
-from pushcast.wire.sealed_contents import plaintext_of
+from pushcast.wire.devices.content_keys import KeptKey, pack
+from pushcast.wire.sending.sealed_contents import plaintext_of
 from unit.providers.messages import message
 
 TITLE = "A message here.."  # 16 letters

@@ -19,7 +19,7 @@ from pushcast.kafka.offsets import watermarks
 from pushcast.kafka.topics import load_topology
 from pushcast.model.words import Lane
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch
+from pushcast.wire.sending.batches import decode_batch
 
 SILENT_POLLS = 20
 READ_AT_ONCE = 500

@@ -12,9 +12,9 @@ from pushcast.handover.fences import Fences, author_of
 from pushcast.kafka.offsets import watermarks
 from pushcast.model.ids import is_user_row
 from pushcast.wire import topics
-from pushcast.wire.devices import is_gone
+from pushcast.wire.devices.devices import is_gone
+from pushcast.wire.devices.row_reader import active_device
 from pushcast.wire.headers import Headers
-from pushcast.wire.row_reader import active_device
 
 QUIET_POLLS = 20
 POLL_SECONDS = 0.5

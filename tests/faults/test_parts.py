@@ -30,11 +30,12 @@ from pushcast.demo.world import World
 from pushcast.model.device import AddressKind, DeviceRow, DeviceState
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
-from pushcast.wire import row_fences, topics
-from pushcast.wire.class_rules import ClassRule
-from pushcast.wire.devices import encode_row
+from pushcast.wire import topics
+from pushcast.wire.devices import row_fences
+from pushcast.wire.devices.devices import encode_row
+from pushcast.wire.events.class_rules import ClassRule
+from pushcast.wire.events.notifications import NotificationDecoder
 from pushcast.wire.keys import user_of
-from pushcast.wire.notifications import NotificationDecoder
 
 
 @pytest.mark.parametrize("kind", KINDS)

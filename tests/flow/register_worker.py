@@ -16,7 +16,7 @@ from pushcast.register.names import STAGE, Topics
 from pushcast.stream.fatal import end_process
 from pushcast.transport.app import add_devices_table, add_stage, make_app
 from pushcast.transport.host import run_apps
-from pushcast.wire.control_state import ControlState
+from pushcast.wire.control.control_state import ControlState
 
 
 async def main() -> int:

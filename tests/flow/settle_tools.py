@@ -17,8 +17,8 @@ from pushcast.model.notification import Content, Options
 from pushcast.model.words import Lane, Platform
 from pushcast.settle.reads import RUNGS, SOURCES
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch
-from pushcast.wire.retries import retry_record
+from pushcast.wire.sending.batches import decode_batch
+from pushcast.wire.sending.retries import retry_record
 
 PARTITIONS, PARTITION = 8, 2
 SEND = topics.send(Platform.APNS, Lane.URGENT)

@@ -19,8 +19,8 @@ from pushcast.model.batch import SendBatch
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane, Platform
 from pushcast.wire import topics
-from pushcast.wire.batches import encode_batch
-from pushcast.wire.receipts import Planned, encode_planned
+from pushcast.wire.answers.receipts import Planned, encode_planned
+from pushcast.wire.sending.batches import encode_batch
 
 LANE = Lane.BULK
 INTAKE = topics.notification(LANE)

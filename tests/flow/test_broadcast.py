@@ -29,7 +29,7 @@ from pushcast.demo.timed import CAPPED_CLASS, DAY_HOUR, NIGHT_HOUR, QUIET_CLASS,
 from pushcast.demo.world import Options, World
 from pushcast.kafka.switchboard import write
 from pushcast.model.words import Lane
-from pushcast.wire.control import Halt, Kind, Name
+from pushcast.wire.control.control import Halt, Kind, Name
 
 DEVICES = 3_000
 

@@ -22,8 +22,8 @@ from pushcast.send.build import bounds, build
 from pushcast.simulators import start
 from pushcast.transport.app import add_batch_stage, make_app
 from pushcast.wire import topics
-from pushcast.wire.cancel_state import CancelState
-from pushcast.wire.receipts import decode_receipt
+from pushcast.wire.answers.receipts import decode_receipt
+from pushcast.wire.control.cancel_state import CancelState
 
 PARTITIONS = 4
 CANCEL = b'{"ids": ["n"]}'

@@ -11,8 +11,8 @@ from flow.kafka_tools import create_topic, produce, until
 from pushcast.kafka.control import ControlTail, ControlUnreadable
 from pushcast.kafka.embedded import temporary_cluster
 from pushcast.model.words import Lane, Platform
-from pushcast.wire.control import BreakerRecord, Kind, Pause, Subject, encode
-from pushcast.wire.control_state import ControlState
+from pushcast.wire.control.control import BreakerRecord, Kind, Pause, Subject, encode
+from pushcast.wire.control.control_state import ControlState
 
 NEWS = Subject(Kind.PAUSE, "news", Platform.APNS)
 CHAT = Subject(Kind.PAUSE, "chat", Platform.APNS, Lane.BULK)

@@ -27,10 +27,10 @@ from pushcast.runtime.hosted import Hosted, host
 from pushcast.simulators import Simulator, start
 from pushcast.simulators.configuration import provider_settings
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch, encode_batch
-from pushcast.wire.control import Kind, Pause, Subject
-from pushcast.wire.parked import parked_of
-from pushcast.wire.receipts import decode_receipt
+from pushcast.wire.answers.receipts import decode_receipt
+from pushcast.wire.control.control import Kind, Pause, Subject
+from pushcast.wire.sending.batches import decode_batch, encode_batch
+from pushcast.wire.sending.parked import parked_of
 
 PARTITIONS = 4
 TARGETS = 40

@@ -26,9 +26,9 @@ from pushcast.model.ids import device_row_key, partition_of, token_hash
 from pushcast.model.words import Lane, Platform, Source
 from pushcast.runtime.hosted import host
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch
-from pushcast.wire.devices import encode_row
-from pushcast.wire.receipts import decode_planned, decode_receipt
+from pushcast.wire.answers.receipts import decode_planned, decode_receipt
+from pushcast.wire.devices.devices import encode_row
+from pushcast.wire.sending.batches import decode_batch
 
 PARTITIONS = 2
 NORMAL = Lane.NORMAL

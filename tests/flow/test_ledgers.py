@@ -17,7 +17,7 @@ from pushcast.handover.reading import SpanReader, TailUnreadable
 from pushcast.handover.standing import decode
 from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.stream.batch import TP, Committed
-from pushcast.wire import ledger
+from pushcast.wire.answers import ledger
 from pushcast.wire.headers import LEDGER, first
 
 GROUP, HERE = "senders", TP("send", 1)

@@ -20,10 +20,10 @@ from pushcast.model.device import DeviceRow
 from pushcast.model.ids import device_row_key, partition_of, token_hash
 from pushcast.model.words import Lane
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch
-from pushcast.wire.devices import encode_row
+from pushcast.wire.answers.receipts import decode_planned, decode_receipt
+from pushcast.wire.devices.devices import encode_row
 from pushcast.wire.headers import FENCE, first
-from pushcast.wire.receipts import decode_planned, decode_receipt
+from pushcast.wire.sending.batches import decode_batch
 
 LANE = Lane.BULK
 TOPIC = topics.notification(LANE)

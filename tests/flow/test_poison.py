@@ -21,9 +21,9 @@ from pushcast.demo.world import World
 from pushcast.model.ids import is_user_row, partition_of
 from pushcast.model.words import Lane, Platform
 from pushcast.wire import topics
-from pushcast.wire.devices import is_gone
+from pushcast.wire.answers.receipts import decode_planned
+from pushcast.wire.devices.devices import is_gone
 from pushcast.wire.headers import first
-from pushcast.wire.receipts import decode_planned
 from twins import poison
 from twins.poison import NOTE, REGISTER, Poison
 from twins.raw_kafka import CODECS, GZIP, RawProducer, RawRecord

@@ -26,9 +26,9 @@ from pushcast.send.build import build as build_send
 from pushcast.simulators import Simulator, start
 from pushcast.transport.app import add_batch_stage, make_app
 from pushcast.wire import topics
-from pushcast.wire.batches import encode_batch
-from pushcast.wire.receipts import decode_receipt, decode_token_invalid
-from pushcast.wire.tickets import TicketBatch, decode_tickets
+from pushcast.wire.answers.receipts import decode_receipt, decode_token_invalid
+from pushcast.wire.sending.batches import encode_batch
+from pushcast.wire.sending.tickets import TicketBatch, decode_tickets
 
 PARTITIONS = 8
 SEND = topics.send(Platform.EXPO, Lane.URGENT)

@@ -35,8 +35,8 @@ from pushcast.runtime.hosted import host, patient
 from pushcast.simulators import Simulator, start
 from pushcast.simulators.configuration import provider_settings
 from pushcast.wire import groups, topics
+from pushcast.wire.answers.receipts import decode_receipt
 from pushcast.wire.headers import is_probe
-from pushcast.wire.receipts import decode_receipt
 
 HOST = "127.0.0.1"
 PROPERTIES = {

@@ -31,11 +31,11 @@ from pushcast.register.names import STAGE, Topics
 from pushcast.register.ports import Counters
 from pushcast.stream.fatal import end_process
 from pushcast.transport.app import add_devices_table, add_stage, make_app
-from pushcast.wire.control_state import ControlState
-from pushcast.wire.devices import decode_row, encode_row, is_gone
+from pushcast.wire.answers.receipts import TokenInvalid, encode_token_invalid
+from pushcast.wire.control.control_state import ControlState
+from pushcast.wire.devices.devices import decode_row, encode_row, is_gone
+from pushcast.wire.devices.row_fences import is_row
 from pushcast.wire.headers import FORWARDED, first, origin
-from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
-from pushcast.wire.row_fences import is_row
 from pushcast.wire.topics import keep
 
 TOKEN, OTHER_TOKEN = "ab12" * 16, "cd34" * 16

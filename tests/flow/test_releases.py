@@ -36,9 +36,9 @@ from pushcast.runtime import whereabouts
 from pushcast.simulators import Simulator, start
 from pushcast.simulators.configuration import provider_settings
 from pushcast.wire import topics
-from pushcast.wire.devices import decode_row
+from pushcast.wire.answers.receipts import decode_receipt
+from pushcast.wire.devices.devices import decode_row
 from pushcast.wire.headers import is_data
-from pushcast.wire.receipts import decode_receipt
 from pushcast.wire.schemas import FRAME_BYTES, avro_type, released_type, written_type
 from snippets import ROOT
 

@@ -22,8 +22,8 @@ from pushcast.demo.world import World
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane
 from pushcast.wire import topics
-from pushcast.wire.devices import decode_row
-from pushcast.wire.receipts import decode_receipt
+from pushcast.wire.answers.receipts import decode_receipt
+from pushcast.wire.devices.devices import decode_row
 
 PARTITIONS = 2
 DEADLINE_SECONDS = 120.0

@@ -27,9 +27,9 @@ from pushcast.kafka.headers import headers_of
 from pushcast.kafka.intake import put_one
 from pushcast.model.words import Lane
 from pushcast.wire import topics
-from pushcast.wire.addresses import Given
-from pushcast.wire.content_keys import RawContentKey
-from pushcast.wire.sealed_intake import intake_place, seal_for_intake
+from pushcast.wire.devices.addresses import Given
+from pushcast.wire.devices.content_keys import RawContentKey
+from pushcast.wire.sealing.sealed_intake import intake_place, seal_for_intake
 
 DEVICES = 1_000
 INTAKE = "i1"

@@ -29,9 +29,9 @@ from pushcast.simulators import start
 from pushcast.stream.batch import TP
 from pushcast.transport.app import add_batch_stage, make_app
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch, encode_batch
-from pushcast.wire.ledger import parse
-from pushcast.wire.receipts import decode_receipt, decode_token_invalid
+from pushcast.wire.answers.ledger import parse
+from pushcast.wire.answers.receipts import decode_receipt, decode_token_invalid
+from pushcast.wire.sending.batches import decode_batch, encode_batch
 from twins.steady import Steady
 
 PARTITIONS = 4

@@ -31,8 +31,8 @@ from pushcast.settle.redrive import DeadLetters
 from pushcast.settle.redrive_report import Report
 from pushcast.transport.app import add_batch_stage, make_app
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch, encode_batch
-from pushcast.wire.receipts import decode_receipt
+from pushcast.wire.answers.receipts import decode_receipt
+from pushcast.wire.sending.batches import decode_batch, encode_batch
 from twins.steady import Steady
 
 

@@ -17,7 +17,7 @@ from pushcast.handover.fences import author_of
 from pushcast.handover.standing import decode
 from pushcast.model.clock import SystemClock
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch
+from pushcast.wire.sending.batches import decode_batch
 
 RUNG = topics.retry("10s")
 RECORDS = 300

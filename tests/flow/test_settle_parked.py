@@ -20,11 +20,12 @@ from pushcast.settle import build as settle
 from pushcast.settle.exact import build_handover
 from pushcast.settle.reads import SOURCES
 from pushcast.transport.app import add_batch_stage, make_app
-from pushcast.wire import control, topics
-from pushcast.wire.batches import decode_batch
-from pushcast.wire.control import Kind, Pause, Subject
-from pushcast.wire.control_state import ControlState
-from pushcast.wire.parked import Why, parked_record
+from pushcast.wire import topics
+from pushcast.wire.control import control
+from pushcast.wire.control.control import Kind, Pause, Subject
+from pushcast.wire.control.control_state import ControlState
+from pushcast.wire.sending.batches import decode_batch
+from pushcast.wire.sending.parked import Why, parked_record
 
 RECORDS = 50
 

@@ -18,7 +18,7 @@ from pushcast.stream.stage import Stage
 from pushcast.transport.app import add_batch_stage, add_devices_table, make_app
 from pushcast.transport.store import OFFSET_KEY
 from pushcast.transport.table import SourceTable
-from pushcast.wire.row_fences import records
+from pushcast.wire.devices.row_fences import records
 
 PARTITIONS = 2
 

@@ -17,7 +17,7 @@ from pushcast.model.device import DeviceRow
 from pushcast.model.ids import device_row_key, partition_of, token_hash
 from pushcast.model.words import Lane
 from pushcast.wire import topics
-from pushcast.wire.devices import encode_row
+from pushcast.wire.devices.devices import encode_row
 
 PARTITIONS = 8
 

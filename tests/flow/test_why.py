@@ -23,12 +23,12 @@ from pushcast.model.ids import broadcast_delivery_id, device_row_key
 from pushcast.model.words import Lane
 from pushcast.register.history import KnownDevice
 from pushcast.wire import topics
-from pushcast.wire.dead_letters import REASON, STREAMS
+from pushcast.wire.answers.dead_letters import REASON, STREAMS
+from pushcast.wire.answers.receipts import Planned, encode_planned
 from pushcast.wire.headers import FENCE
-from pushcast.wire.held import Held, held_headers
-from pushcast.wire.held_broadcasts import HeldBroadcast, encode_held, held_broadcast_key
-from pushcast.wire.receipts import Planned, encode_planned
-from pushcast.wire.timers import Timer, encode_timer
+from pushcast.wire.waiting.held import Held, held_headers
+from pushcast.wire.waiting.held_broadcasts import HeldBroadcast, encode_held, held_broadcast_key
+from pushcast.wire.waiting.timers import Timer, encode_timer
 
 LANE = Lane.BULK
 INTAKE = topics.notification(LANE)

@@ -10,10 +10,10 @@ import pytest
 
 from pushcast.keep import badges
 from pushcast.model.words import Lane
-from pushcast.wire.badge_rows import badge_key, readable_badge
-from pushcast.wire.counted import Counted
+from pushcast.wire.answers.counted import Counted
 from pushcast.wire.headers import first
-from pushcast.wire.held import CLOSES, released_of
+from pushcast.wire.waiting.badge_rows import badge_key, readable_badge
+from pushcast.wire.waiting.held import CLOSES, released_of
 from twins.keep import SOURCES, T0, USERS, Keeper, KeepWorld
 
 WORLDS = 25

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from pushcast.model.batch import NO_NOTES, Message, Notes, SendBatch, Targets
 from pushcast.model.errors import InvalidInput
 from pushcast.model.notification import MAX_BADGE, Content, LiveActivity, LocalText, Options
-from pushcast.wire import batch_reader, many_columns
-from pushcast.wire.batch_reader import read_batch
-from pushcast.wire.batches import check_message, decode_batch, encode_batch
-from pushcast.wire.retries import picked
+from pushcast.wire.sending import batch_reader, many_columns
+from pushcast.wire.sending.batch_reader import read_batch
+from pushcast.wire.sending.batches import check_message, decode_batch, encode_batch
+from pushcast.wire.sending.retries import picked
 
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(["n" * 63, "n" * 64, "ü" * 70])
 texts = names | st.just("x" * 9000)

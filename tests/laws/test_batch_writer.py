@@ -22,15 +22,15 @@ from pushcast.model.notification import (
     Sound,
 )
 from pushcast.model.sealing import Sealing
+from pushcast.wire.answers.planned_writer import PlannedRow, planned_facts, planned_of
+from pushcast.wire.answers.receipts import PLATFORMS, Planned, PlannedFacts, decode_planned, encode_planned
 from pushcast.wire.avro_bytes import bytes_of, long_at, long_of
-from pushcast.wire.batch_writer import MessageWriter, batch_of
-from pushcast.wire.batches import encode_batch
-from pushcast.wire.devices import encode_row
-from pushcast.wire.message_head import message_head
-from pushcast.wire.more import more_of
-from pushcast.wire.planned_writer import PlannedRow, planned_facts, planned_of
-from pushcast.wire.receipts import PLATFORMS, Planned, PlannedFacts, decode_planned, encode_planned
-from pushcast.wire.row_reader import active_device
+from pushcast.wire.devices.devices import encode_row
+from pushcast.wire.devices.row_reader import active_device
+from pushcast.wire.events.more import more_of
+from pushcast.wire.sending.batch_writer import MessageWriter, batch_of
+from pushcast.wire.sending.batches import encode_batch
+from pushcast.wire.sending.message_head import message_head
 
 names = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.just("x" * 9000)

@@ -20,7 +20,7 @@ from pushcast.send.figures import Figures
 from pushcast.send.isolation import Breakers
 from pushcast.send.tally import Tally
 from pushcast.wire import topics
-from pushcast.wire.control_state import ControlState
+from pushcast.wire.control.control_state import ControlState
 
 APNS = Platform.APNS
 LIMITS = Limits(least_answers=10, least_tokens=10, open_seconds=1.0, max_open_seconds=8.0, sustained_seconds=0.5)

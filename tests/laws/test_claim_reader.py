@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import TOKEN_HASH_BYTES
 from pushcast.model.ownership import Claim, Registration, Token, registration_of
-from pushcast.wire import claim_reader
-from pushcast.wire.claim_reader import read_claims
-from pushcast.wire.ownership import decode_claims, encode_claims
+from pushcast.wire.devices import claim_reader
+from pushcast.wire.devices.claim_reader import read_claims
+from pushcast.wire.devices.ownership import decode_claims, encode_claims
 
 ID = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=70)
 AT = st.integers(0, 2**45) | st.integers(1_700_000_000_000, 1_900_000_000_000)

@@ -16,9 +16,9 @@ from pushcast.model.words import Platform
 from pushcast.providers.port import Disposition, Result
 from pushcast.send.decide import Policy
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch
-from pushcast.wire.retries import DEFAULT_RUNGS, Ladder
-from pushcast.wire.tickets import decode_tickets
+from pushcast.wire.sending.batches import decode_batch
+from pushcast.wire.sending.retries import DEFAULT_RUNGS, Ladder
+from pushcast.wire.sending.tickets import decode_tickets
 from twins.kafka import TwinBarrier
 from unit.send.twin import Harness, TwinOutbox, TwinProvider, failed, message, ok, send_batch
 

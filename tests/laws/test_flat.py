@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from pushcast.keep.index import entries_of, entry_of
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane
-from pushcast.wire.badge_rows import Badge
-from pushcast.wire.digests import Head
 from pushcast.wire.flat import FlatType
 from pushcast.wire.schemas import FRAME_BYTES, avro_type
-from pushcast.wire.timers import Timer, part_key, readable
+from pushcast.wire.waiting.badge_rows import Badge
+from pushcast.wire.waiting.digests import Head
+from pushcast.wire.waiting.timers import Timer, part_key, readable
 
 TIMERS, BADGES, HEADS = FlatType("timer", Timer, 8), FlatType("badge", Badge, 8), FlatType("digest_head", Head, 12)
 

@@ -21,9 +21,9 @@ from pushcast.gateway.http import JSON, Request
 from pushcast.gateway.identity import Repeats
 from pushcast.gateway.notifications import Notifications
 from pushcast.gateway.writing import Writer
-from pushcast.wire.api_keys import ApiKey, Scope
-from pushcast.wire.class_rules import class_rules
-from pushcast.wire.notifications import NotificationDecoder
+from pushcast.wire.control.api_keys import ApiKey, Scope
+from pushcast.wire.events.class_rules import class_rules
+from pushcast.wire.events.notifications import NotificationDecoder
 from twins.gateway import NOW_MS, PARTITIONS, ProducerTwin, settings_of
 
 SETTINGS: Final = settings_of()

@@ -28,10 +28,10 @@ from pushcast.model.caps import CapRule
 from pushcast.model.recalls import RemovalScope, scope_of
 from pushcast.model.words import Lane
 from pushcast.stream.ports import Barrier
-from pushcast.wire.digests import Head, closed_by
 from pushcast.wire.headers import first
-from pushcast.wire.held import CLOSES, LEFT_AS, PASSED, TIMER
-from pushcast.wire.notices import NoticeKind
+from pushcast.wire.waiting.digests import Head, closed_by
+from pushcast.wire.waiting.held import CLOSES, LEFT_AS, PASSED, TIMER
+from pushcast.wire.waiting.notices import NoticeKind
 from twins.keep import SOURCES, T0, USERS, Keeper, KeepWorld
 
 WORLDS = 40

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pushcast.model.errors import InvalidInput
-from pushcast.wire import notifications
 from pushcast.wire.avro_bytes import long_of
-from pushcast.wire.class_rules import ClassRule
-from pushcast.wire.notifications import NotificationDecoder
+from pushcast.wire.events import notifications
+from pushcast.wire.events.class_rules import ClassRule
+from pushcast.wire.events.notifications import NotificationDecoder
 from pushcast.wire.schemas import avro_type
 
 T0 = 1_800_000_000_000

@@ -30,7 +30,7 @@ from pushcast.register.sweep import DEFAULT_RULES
 from pushcast.register.writing import Writing
 from pushcast.stream.batch import TP
 from pushcast.stream.tracker import Tracker
-from pushcast.wire.devices import decode_row
+from pushcast.wire.devices.devices import decode_row
 from pushcast.wire.topics import DEVICE_CHANGED, TOKEN_CLAIM, TOKEN_EVICT
 from twins.kafka import OPEN, TwinBarrier, settled
 from unit.own.twin import OwnHarness, own_kafka

@@ -27,7 +27,7 @@ from pushcast.own.agent import OwnStage
 from pushcast.own.token_marks import TokenMarks
 from pushcast.register import rows, sweep
 from pushcast.stream.overlay import InFlight, Overlay
-from pushcast.wire.devices import decode_row
+from pushcast.wire.devices.devices import decode_row
 from pushcast.wire.topics import DEVICE_CHANGED
 from unit.register.twin import PARTITIONS, T0, record
 

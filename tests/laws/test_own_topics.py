@@ -22,8 +22,8 @@ from pushcast.handover.fences import Fences, author_of
 from pushcast.model.ids import is_user_row, partition_of
 from pushcast.own.token_marks import TokenMarks
 from pushcast.register.gate import RowGate
-from pushcast.wire.devices import decode_row
-from pushcast.wire.ownership import decode_topics
+from pushcast.wire.devices.devices import decode_row
+from pushcast.wire.devices.ownership import decode_topics
 from pushcast.wire.topics import DEVICE_CHANGED, TOKEN_EVICT, TOKEN_OWNER, TOKEN_TOPICS
 from unit.register.twin import PARTITIONS, T0, Harness, TwinKafka, record
 

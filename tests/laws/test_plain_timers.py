@@ -12,10 +12,10 @@ from pushcast.keep import rules
 from pushcast.keep.index import entry_of, released_entry, waiting_entry, waiting_of
 from pushcast.model.words import Lane
 from pushcast.wire.headers import TRACEPARENT, origin
-from pushcast.wire.held import Held, Released, held_headers, held_of, plain_released_headers, released_headers
-from pushcast.wire.plain_holds import plain_hold
-from pushcast.wire.plain_timers import PlainTimer, PlainTimers, released_row, waiting_row
-from pushcast.wire.timers import Timer, decode_timer, encode_timer, timer_key
+from pushcast.wire.waiting.held import Held, Released, held_headers, held_of, plain_released_headers, released_headers
+from pushcast.wire.waiting.plain_holds import plain_hold
+from pushcast.wire.waiting.plain_timers import PlainTimer, PlainTimers, released_row, waiting_row
+from pushcast.wire.waiting.timers import Timer, decode_timer, encode_timer, timer_key
 
 times = st.integers(0, 2**53) | st.integers(1_800_000_000_000, 1_800_000_000_003) | st.just(0)
 offsets = st.integers(0, 2**40)

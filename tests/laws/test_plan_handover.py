@@ -32,9 +32,9 @@ from pushcast.plan.exact import build_handover
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.tracker import Tracker
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch
-from pushcast.wire.devices import encode_row
-from pushcast.wire.receipts import decode_planned, decode_receipt
+from pushcast.wire.answers.receipts import decode_planned, decode_receipt
+from pushcast.wire.devices.devices import encode_row
+from pushcast.wire.sending.batches import decode_batch
 from twins.handover import Log, Process
 from twins.kafka import OPEN, ManualTimers, TwinTable, record, settled
 from twins.plan import PARTITIONS, T0, users_of

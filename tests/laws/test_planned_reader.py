@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushcast.model.errors import InvalidInput
-from pushcast.wire import planned_reader
-from pushcast.wire.planned_reader import read_planned
-from pushcast.wire.receipts import PLATFORMS, Planned, PlannedFacts, decode_planned, encode_planned
+from pushcast.wire.answers import planned_reader
+from pushcast.wire.answers.planned_reader import read_planned
+from pushcast.wire.answers.receipts import PLATFORMS, Planned, PlannedFacts, decode_planned, encode_planned
 
 TEXT = st.sampled_from(["", "news", "ü"]) | st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
 LONG = st.integers(-(2**40), 2**53) | st.integers(0, 300) | st.integers(1_700_000_000_000, 1_900_000_000_000)

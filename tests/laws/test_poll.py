@@ -13,7 +13,7 @@ from pushcast.providers.port import Disposition
 from pushcast.providers.verdict import Verdict
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.tracker import Record
-from pushcast.wire.tickets import decode_tickets
+from pushcast.wire.sending.tickets import decode_tickets
 from unit.poll.twin import DEAD, OK, TOPIC, Harness, TwinSource, record, refused, tickets
 
 FIRST_OFFSET = 100

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushcast.model.errors import InvalidInput
-from pushcast.wire import receipt_reader, receipts_together
-from pushcast.wire.receipt_reader import ReadReceipt, Section, read_placed, read_receipt
-from pushcast.wire.receipts import Receipt, decode_receipt, encode_receipt
-from pushcast.wire.receipts_together import read_receipts
+from pushcast.wire.answers import receipt_reader, receipts_together
+from pushcast.wire.answers.receipt_reader import ReadReceipt, Section, read_placed, read_receipt
+from pushcast.wire.answers.receipts import Receipt, decode_receipt, encode_receipt
+from pushcast.wire.answers.receipts_together import read_receipts
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=90)
 LONG = st.integers(-(2**40), 2**53) | st.integers(0, 300) | st.integers(1_700_000_000_000, 1_900_000_000_000)

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from pushcast.model.batch import NO_LABEL, ReceiptLabel
 from pushcast.model.words import Source
-from pushcast.wire.receipt_writer import ReceiptWriter
-from pushcast.wire.receipts import Receipt, encode_receipt
+from pushcast.wire.answers.receipt_writer import ReceiptWriter
+from pushcast.wire.answers.receipts import Receipt, encode_receipt
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=300) | st.sampled_from(["x" * 8191, "x" * 8192])
 LONG = st.integers(0, 2**53) | st.integers(0, 20_000) | st.integers(1_700_000_000_000, 1_900_000_000_000)

@@ -13,8 +13,8 @@ from pushcast.model.notification import Options
 from pushcast.model.words import Lane, Platform
 from pushcast.stream.ports import Barrier
 from pushcast.stream.receipts import Receipts, ReceiptWriters, SentFrom
+from pushcast.wire.answers.receipt_writer import TargetEnd
 from pushcast.wire.headers import Headers
-from pushcast.wire.receipt_writer import TargetEnd
 from twins.kafka import Produced, TwinOutbox
 from unit.send.twin import T0, message
 

@@ -14,9 +14,9 @@ from pushcast.model.device import DeviceRow
 from pushcast.model.ids import is_user_row, partition_of, token_hash
 from pushcast.register.context import REASON, STEP
 from pushcast.stream.tracker import Record
-from pushcast.wire.devices import decode_row
+from pushcast.wire.answers.receipts import TokenInvalid, encode_token_invalid
+from pushcast.wire.devices.devices import decode_row
 from pushcast.wire.headers import first
-from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_INVALID
 from unit.register.twin import PARTITIONS, T0, Harness, TwinKafka, record
 

@@ -20,7 +20,7 @@ from pushcast.handover.healing import Healing
 from pushcast.register.names import STAGE
 from pushcast.stream.batch import TP
 from pushcast.stream.tracker import Tracker
-from pushcast.wire.row_fences import KEYS, epoch_of, is_row
+from pushcast.wire.devices.row_fences import KEYS, epoch_of, is_row
 from pushcast.wire.topics import DEVICE, DEVICE_CHANGED
 from twins.kafka import settled
 from unit.register.twin import OPEN, T0, Harness, TwinKafka

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from pushcast.model.ids import partition_of, token_hash
 from pushcast.stream.batch import TP
 from pushcast.stream.tracker import Record, Tracker
-from pushcast.wire.devices import decode_row
-from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
+from pushcast.wire.answers.receipts import TokenInvalid, encode_token_invalid
+from pushcast.wire.devices.devices import decode_row
 from pushcast.wire.topics import DEVICE_CHANGED, TOKEN_HOLD, TOKEN_INVALID
 from twins.kafka import settled
 from unit.register.twin import HOLD_SECONDS, OPEN, PARTITIONS, T0, Harness, TwinKafka, record

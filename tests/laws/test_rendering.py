@@ -19,8 +19,8 @@ from pushcast.providers.webpush.encryption import MAX_PLAINTEXT_BYTES
 from pushcast.simulators.apns.validation import LIMIT_BYTES, refuse_payload
 from pushcast.simulators.fcm.errors import TOO_LARGE
 from pushcast.simulators.fcm.messages import parse as parse_fcm
-from pushcast.wire.batches import decode_batch, encode_batch
-from pushcast.wire.content_sizes import check_size
+from pushcast.wire.events.content_sizes import check_size
+from pushcast.wire.sending.batches import decode_batch, encode_batch
 from unit.providers.fields import message_of, note_of
 from unit.providers.rendering import RENDERERS
 

@@ -1,6 +1,7 @@
 """In whatever order keys come and go, files are read anew and dead letters redriven: what is to be sent opens.
 
-The law drives `wire.rotation`, `wire.keyring` and `wire.seals` themselves. Each rule of a step switched off must fail.
+The law drives `rotation`, `keyring` and `seals` of `wire.sealing` themselves. Each rule of a step
+switched off must fail.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pushcast.model.errors import PushcastError
-from pushcast.wire.keyring import (
+from pushcast.wire.sealing.keyring import (
     HASH_KEY,
     Keyring,
     KeyringRole,
@@ -24,8 +25,8 @@ from pushcast.wire.keyring import (
     unlocked,
     wrap,
 )
-from pushcast.wire.rotation import KeyUsage, RotationRefused, promote, retire, with_key
-from pushcast.wire.seals import Place, TokenKeys
+from pushcast.wire.sealing.rotation import KeyUsage, RotationRefused, promote, retire, with_key
+from pushcast.wire.sealing.seals import Place, TokenKeys
 
 DAY_MS = 86_400_000
 OUTER = bytes(32)

@@ -13,11 +13,11 @@ from pushcast.model.batch import KIND_NUMBERS
 from pushcast.model.device import DeviceRow, Purpose
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import device_row_key
-from pushcast.wire import row_reader
 from pushcast.wire.avro_bytes import bytes_of, long_of, optional_of
-from pushcast.wire.devices import encode_row
-from pushcast.wire.row_reader import active_device, is_marker
-from pushcast.wire.row_tail import first_at_ms, followed_and_first_at, locale_of, registered_at_ms, time_zone_of
+from pushcast.wire.devices import row_reader
+from pushcast.wire.devices.devices import encode_row
+from pushcast.wire.devices.row_reader import active_device, is_marker
+from pushcast.wire.devices.row_tail import first_at_ms, followed_and_first_at, locale_of, registered_at_ms, time_zone_of
 from pushcast.wire.schemas import AvroType, lock
 
 PURPOSES = {None, *map(str, Purpose)}

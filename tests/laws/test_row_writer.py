@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pushcast.model.device import DeviceRow, Purpose
-from pushcast.wire import row_writer
-from pushcast.wire.devices import decode_row, encode_row
-from pushcast.wire.row_writer import RowWriter
+from pushcast.wire.devices import row_writer
+from pushcast.wire.devices.devices import decode_row, encode_row
+from pushcast.wire.devices.row_writer import RowWriter
 from pushcast.wire.schemas import AvroType, lock
 
 BEFORE = AvroType("device_row", json.dumps(lock()["device_row"][1]["schema"]))

@@ -16,13 +16,13 @@ from pushcast.providers.breadth import WantedBreadth
 from pushcast.providers.port import Disposition, Result
 from pushcast.send.abnormal import Limits
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch
-from pushcast.wire.control import BreakerRecord, Kind, Pause, Subject, encode
-from pushcast.wire.control_state import ControlState
+from pushcast.wire.answers.receipts import decode_token_invalid
+from pushcast.wire.control.control import BreakerRecord, Kind, Pause, Subject, encode
+from pushcast.wire.control.control_state import ControlState
 from pushcast.wire.headers import Headers
-from pushcast.wire.parked import parked_of
-from pushcast.wire.receipts import decode_token_invalid
-from pushcast.wire.retries import ATTEMPT, DEFAULT_RUNGS, REFUSED, Ladder, round_of
+from pushcast.wire.sending.batches import decode_batch
+from pushcast.wire.sending.parked import parked_of
+from pushcast.wire.sending.retries import ATTEMPT, DEFAULT_RUNGS, REFUSED, Ladder, round_of
 from unit.send.twin import T0, Harness, TwinProvider, failed, message, ok, send_batch
 
 APPS = ("news", "chat")

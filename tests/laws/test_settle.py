@@ -13,8 +13,8 @@ from pushcast.providers.port import Disposition, Result
 from pushcast.send.decide import Again, End, Later, Policy, decide
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.tracker import Record
-from pushcast.wire.batches import decode_batch
-from pushcast.wire.retries import Ladder, Rung, rungs_of
+from pushcast.wire.sending.batches import decode_batch
+from pushcast.wire.sending.retries import Ladder, Rung, rungs_of
 from unit.send.twin import T0, message, record, send_batch
 from unit.settle.twin import RUNG, Harness, waiting
 

@@ -26,13 +26,14 @@ from pushcast.settle.exact import build_handover
 from pushcast.settle.passes import Intervals
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.tracker import Record, Tracker
-from pushcast.wire import control, topics
-from pushcast.wire.batches import decode_batch
-from pushcast.wire.control import Kind, Pause, Subject
-from pushcast.wire.control_state import ControlState
-from pushcast.wire.parked import Why, parked_record
-from pushcast.wire.receipts import decode_receipt
-from pushcast.wire.retries import retry_record
+from pushcast.wire import topics
+from pushcast.wire.answers.receipts import decode_receipt
+from pushcast.wire.control import control
+from pushcast.wire.control.control import Kind, Pause, Subject
+from pushcast.wire.control.control_state import ControlState
+from pushcast.wire.sending.batches import decode_batch
+from pushcast.wire.sending.parked import Why, parked_record
+from pushcast.wire.sending.retries import retry_record
 from twins.handover import Log, Process
 from twins.kafka import OPEN, ManualTimers, Produced, record, settled
 from unit.send.twin import T0, message

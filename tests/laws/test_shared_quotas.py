@@ -20,8 +20,8 @@ from pushcast.gateway.keyring import ApiKeyring
 from pushcast.gateway.limits import LEASE_SECONDS, WINDOW_SECONDS, QuotaWindow
 from pushcast.gateway.problems import Problem
 from pushcast.gateway.shared_quotas import SharedQuotas
-from pushcast.wire.api_keys import ApiKey, KeyLimits
-from pushcast.wire.quota_leases import LeaseAsk, QuotaGrant
+from pushcast.wire.control.api_keys import ApiKey, KeyLimits
+from pushcast.wire.control.quota_leases import LeaseAsk, QuotaGrant
 
 QUOTA: Final = 100
 HOME: Final = "0"

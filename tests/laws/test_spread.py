@@ -29,9 +29,9 @@ from pushcast.spread.steps import StepTally
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import topics
-from pushcast.wire.control import Kind, Name, SegmentRecord, encode
-from pushcast.wire.control_state import ControlState
-from pushcast.wire.orders import STEPS_SUFFIX, Order, decode_order, steps_of
+from pushcast.wire.control.control import Kind, Name, SegmentRecord, encode
+from pushcast.wire.control.control_state import ControlState
+from pushcast.wire.events.orders import STEPS_SUFFIX, Order, decode_order, steps_of
 from twins.kafka import OPEN, ManualTimers, Produced, TwinOutbox, record, settled
 
 INTAKE, WALK = topics.broadcast("bulk"), topics.walk("bulk")  # type: ignore[arg-type]

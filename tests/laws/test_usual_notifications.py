@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from pushcast.model.errors import InvalidInput
 from pushcast.model.notification import Options
-from pushcast.wire.class_rules import ClassRule
-from pushcast.wire.notification_rules import RawNotification, UsualNotification, shared_of, usual_of
-from pushcast.wire.notifications import NotificationDecoder
+from pushcast.wire.events.class_rules import ClassRule
+from pushcast.wire.events.notification_rules import RawNotification, UsualNotification, shared_of, usual_of
+from pushcast.wire.events.notifications import NotificationDecoder
 
 FORMS = UsualNotification, RawNotification
 CLASSES = {

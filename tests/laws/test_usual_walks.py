@@ -12,7 +12,7 @@ from pushcast.model.ids import device_row_key, user_row_key
 from pushcast.model.user import UserRow
 from pushcast.walk.course import Course
 from pushcast.walk.predicate import Predicate
-from pushcast.wire.user_rows import encode_user_row
+from pushcast.wire.devices.user_rows import encode_user_row
 from unit.walk.twin import T0, Row, course, row, taken
 
 TOPICS = st.lists(st.sampled_from(["a", "b", "ab", "ü", "t" * 90]), max_size=3, unique=True).map(tuple)
@@ -83,7 +83,7 @@ def test_the_short_ways_plan_what_the_long_one_plans(
 
 def test_an_audience_of_topics_is_asked_without_decoding_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pushcast.walk.course.row_columns", None)
-    monkeypatch.setattr("pushcast.wire.row_tail.row_columns", None)
+    monkeypatch.setattr("pushcast.wire.devices.row_tail.row_columns", None)
     leg, full = taken(course(audience={"topics": ["a", "b"]}), row("u-1", topics=("c", "b")), row("u-2", topics=("c",)))
     assert [each.targets for each in full] == [1]
     assert leg.matched == 1

@@ -34,13 +34,13 @@ from pushcast.walk.exact import build_handover
 from pushcast.walk.holding import OrderGates
 from pushcast.wire import headers as h
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch
-from pushcast.wire.control import Halt, Kind, Name, encode
-from pushcast.wire.control_state import ControlState
-from pushcast.wire.devices import encode_row
-from pushcast.wire.held_broadcasts import decode_held
-from pushcast.wire.legs import decode_leg
-from pushcast.wire.orders import Order, encode_order
+from pushcast.wire.answers.legs import decode_leg
+from pushcast.wire.control.control import Halt, Kind, Name, encode
+from pushcast.wire.control.control_state import ControlState
+from pushcast.wire.devices.devices import encode_row
+from pushcast.wire.events.orders import Order, encode_order
+from pushcast.wire.sending.batches import decode_batch
+from pushcast.wire.waiting.held_broadcasts import decode_held
 from twins.handover import Log, Process
 from twins.kafka import OPEN, ManualTimers, Produced, TwinTable, record, settled
 

@@ -22,7 +22,7 @@ from pushcast.webhook import cut
 from pushcast.webhook.cut import CommitMark, Line
 from pushcast.webhook.patience import Said
 from pushcast.wire import topics
-from pushcast.wire.control import BreakerRecord, CanaryWord, Kind, Subject, encode
+from pushcast.wire.control.control import BreakerRecord, CanaryWord, Kind, Subject, encode
 from pushcast.wire.times import rfc3339
 from twins.books import receipt
 from twins.webhooks import Broker, Receiver, Rig

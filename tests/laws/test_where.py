@@ -10,7 +10,7 @@ import random
 
 import pytest
 
-from pushcast.wire.where import Where, older_owner
+from pushcast.wire.control.where import Where, older_owner
 
 WORLDS = 500
 

@@ -12,9 +12,9 @@ from pushcast.report.apply import BookEntry, apply
 from pushcast.report.notes import Kind, Note, joined, note_hash
 from pushcast.report.slo import Seen
 from pushcast.wire import headers as h
-from pushcast.wire.engagement import Engagement, Event, encode_engagement
-from pushcast.wire.legs import Leg, encode_leg
-from pushcast.wire.receipts import Planned, PlannedFacts, Receipt, encode_planned, encode_receipt
+from pushcast.wire.answers.legs import Leg, encode_leg
+from pushcast.wire.answers.receipts import Planned, PlannedFacts, Receipt, encode_planned, encode_receipt
+from pushcast.wire.events.engagement import Engagement, Event, encode_engagement
 
 CREATED_MS = 1_790_000_000_000
 DAY_MS = 86_400_000

@@ -22,8 +22,8 @@ from pushcast.gateway.connections import ConnectionBounds
 from pushcast.gateway.questions import Sources
 from pushcast.model.errors import PushcastError
 from pushcast.wire import topics
-from pushcast.wire.actions import Actions, OperatorAction, decode
-from pushcast.wire.api_keys import Scope
+from pushcast.wire.control.actions import Actions, OperatorAction, decode
+from pushcast.wire.control.api_keys import Scope
 from twins.gateway import Rig, settings_of
 
 SECRET = b"s" * 32

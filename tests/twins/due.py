@@ -10,7 +10,7 @@ from pushcast.stream.batch import TP, Batch, Record
 from pushcast.stream.tracker import Tracker
 from pushcast.wire import topics
 from pushcast.wire.headers import origin
-from pushcast.wire.held import Released, released_headers
+from pushcast.wire.waiting.held import Released, released_headers
 from twins.kafka import OPEN, Produced, record, settled
 from twins.plan import T0, PlanHarness
 

@@ -24,9 +24,9 @@ from pushcast.kafka.ack_groups import Group
 from pushcast.report.answers import cursor_of, read_cursor
 from pushcast.stream.errors import Full
 from pushcast.stream.ports import Written
-from pushcast.wire.api_keys import ApiKey, Hash, Scope, encode_record, new_key
-from pushcast.wire.control_state import ControlState
-from pushcast.wire.examples import ExampleFilter
+from pushcast.wire.control.api_keys import ApiKey, Hash, Scope, encode_record, new_key
+from pushcast.wire.control.control_state import ControlState
+from pushcast.wire.control.examples import ExampleFilter
 from pushcast.wire.headers import Headers
 from pushcast.wire.times import rfc3339
 

@@ -16,10 +16,10 @@ from pushcast.model.words import Lane
 from pushcast.stream.batch import TP, Batch
 from pushcast.stream.tracker import Tracker
 from pushcast.wire import topics
-from pushcast.wire.devices import encode_row
+from pushcast.wire.devices.devices import encode_row
+from pushcast.wire.devices.user_rows import encode_user_row
 from pushcast.wire.headers import origin
-from pushcast.wire.held import Released, held_of, released_headers
-from pushcast.wire.user_rows import encode_user_row
+from pushcast.wire.waiting.held import Released, held_of, released_headers
 from twins.kafka import OPEN, Produced, record, settled
 from twins.plan import CLASSES, PlanHarness, note, users_of
 

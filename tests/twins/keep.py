@@ -29,16 +29,16 @@ from pushcast.stream.cancelling import NothingCancelled
 from pushcast.stream.sharing import Sharing
 from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import topics
-from pushcast.wire.cancel_state import CancelRecord
-from pushcast.wire.control import Rate
-from pushcast.wire.counted import Counted, encode_counted
-from pushcast.wire.facts import Facts, encode_facts
+from pushcast.wire.answers.counted import Counted, encode_counted
+from pushcast.wire.control.cancel_state import CancelRecord
+from pushcast.wire.control.control import Rate
+from pushcast.wire.devices.row_fences import is_row
 from pushcast.wire.headers import origin
-from pushcast.wire.held import Held, held_headers
-from pushcast.wire.notices import Notice, NoticeKind, notice_headers
-from pushcast.wire.recall_offers import RecallOffer, encode_offer
-from pushcast.wire.row_fences import is_row
-from pushcast.wire.timers import Timer
+from pushcast.wire.sending.recall_offers import RecallOffer, encode_offer
+from pushcast.wire.waiting.facts import Facts, encode_facts
+from pushcast.wire.waiting.held import Held, held_headers
+from pushcast.wire.waiting.notices import Notice, NoticeKind, notice_headers
+from pushcast.wire.waiting.timers import Timer
 from twins.handover import Log, Message, Process
 from twins.kafka import OPEN, ManualTimers, Produced, record, settled
 

@@ -26,11 +26,11 @@ from pushcast.stream.batch import TP, Batch
 from pushcast.stream.cancelling import Cancels
 from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch
-from pushcast.wire.devices import encode_row
+from pushcast.wire.answers.receipts import Planned, decode_planned, decode_receipt
+from pushcast.wire.devices.devices import encode_row
 from pushcast.wire.headers import Headers, first, origin
-from pushcast.wire.held import Released, released_headers
-from pushcast.wire.receipts import Planned, decode_planned, decode_receipt
+from pushcast.wire.sending.batches import decode_batch
+from pushcast.wire.waiting.held import Released, released_headers
 from twins.kafka import OPEN, ManualTimers, TwinOutbox, TwinTable, record, settled
 
 T0 = 1_800_000_000_000

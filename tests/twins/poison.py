@@ -12,7 +12,8 @@ import msgspec
 import orjson
 
 from pushcast.model.notification import LiveActivity, LocalText, Options
-from pushcast.wire import devices, notification_rules
+from pushcast.wire.devices import devices
+from pushcast.wire.events import notification_rules
 
 
 class Poison(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pushcast.model.words import Source
-from pushcast.wire.receipt_reader import ReadReceipt, Section
+from pushcast.wire.answers.receipt_reader import ReadReceipt, Section
 
 
 def placed(

@@ -16,7 +16,7 @@ from pushcast.config.doors import Webhook
 from pushcast.webhook.endpoint import GroupMembership, Ports, WebhookEndpoint
 from pushcast.webhook.patience import TAKEN, Said
 from pushcast.wire import topics
-from pushcast.wire.control import WebhookOrder
+from pushcast.wire.control.control import WebhookOrder
 
 SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
 Spot = tuple[str, int]

@@ -15,8 +15,8 @@ from pushcast.model.ids import broadcast_delivery_id, bucket, device_row_key, sp
 from pushcast.model.words import Outcome
 from pushcast.walk.course import NOT_TO
 from pushcast.walk.predicate import Left, Predicate
-from pushcast.wire.devices import row_columns
-from pushcast.wire.orders import Order
+from pushcast.wire.devices.devices import row_columns
+from pushcast.wire.events.orders import Order
 from pushcast.wire.times import rfc3339
 
 

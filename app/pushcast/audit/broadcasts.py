@@ -18,10 +18,10 @@ from pushcast.kafka.positions import Positions, Spot
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Lane, Reason
 from pushcast.wire import topics
-from pushcast.wire.legs import decode_leg, rows_of
-from pushcast.wire.orders import Order, base_log, decode_order, steps_of
-from pushcast.wire.receipt_reader import read_placed
-from pushcast.wire.receipts import decode_planned
+from pushcast.wire.answers.legs import decode_leg, rows_of
+from pushcast.wire.answers.receipt_reader import read_placed
+from pushcast.wire.answers.receipts import decode_planned
+from pushcast.wire.events.orders import Order, base_log, decode_order, steps_of
 from pushcast.wire.times import rfc3339
 
 TIMEOUT_SECONDS: Final = 15.0

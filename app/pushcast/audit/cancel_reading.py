@@ -15,7 +15,7 @@ from pushcast.handover.fences import Fences, author_of
 from pushcast.handover.reading import SpanReader
 from pushcast.kafka.headers import headers_of
 from pushcast.wire import topics
-from pushcast.wire.receipts import decode_planned, decode_receipt
+from pushcast.wire.answers.receipts import decode_planned, decode_receipt
 
 
 def of_user(settings: Settings, user: str, ids: Iterable[str]) -> CancelReport:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pushcast.audit.case import Case
 from pushcast.model.words import Outcome, Source
-from pushcast.wire.receipts import Planned
+from pushcast.wire.answers.receipts import Planned
 
 #: Outcomes that only a provider's answer, or the lack of one, can give.
 _OF_PROVIDERS: Final = frozenset({Outcome.ACCEPTED, Outcome.INVALID, Outcome.DEAD})

@@ -15,16 +15,16 @@ from pushcast.model.ids import is_user_row
 from pushcast.model.words import Lane, Outcome, Platform, Source
 from pushcast.observe.tracing import sampled
 from pushcast.wire import groups, topics
-from pushcast.wire.batches import decode_batch
-from pushcast.wire.dead_letters import PUSH, STREAMS, PlainRecord
-from pushcast.wire.devices import decode_row
+from pushcast.wire.answers.dead_letters import PUSH, STREAMS, PlainRecord
+from pushcast.wire.answers.receipts import decode_planned, decode_receipt
+from pushcast.wire.devices.devices import decode_row
+from pushcast.wire.events.notification_reader import split
+from pushcast.wire.events.threads import ThreadReader
 from pushcast.wire.headers import FORWARDED, TRACEPARENT, first
 from pushcast.wire.keys import user_of
-from pushcast.wire.notification_reader import split
-from pushcast.wire.receipts import decode_planned, decode_receipt
-from pushcast.wire.retries import DUE_AT, PARKED_FOR, number
 from pushcast.wire.schemas import avro_type
-from pushcast.wire.threads import ThreadReader
+from pushcast.wire.sending.batches import decode_batch
+from pushcast.wire.sending.retries import DUE_AT, PARKED_FOR, number
 from pushcast.wire.times import rfc3339
 
 INTAKES: Mapping[str, Lane] = {topics.notification(lane): lane for lane in Lane}

@@ -21,7 +21,7 @@ from pushcast.model.errors import InvalidInput, PushcastError
 from pushcast.model.ids import partition_of
 from pushcast.register.history import Historian, HistoryStep, HistorySubject, KnownDevice, concerns, ordered
 from pushcast.register.names import Topics
-from pushcast.wire.dead_letters import PlainRecord
+from pushcast.wire.answers.dead_letters import PlainRecord
 
 #: More devices with one id or token are not one story: say whose.
 MAX_DEVICES = 20

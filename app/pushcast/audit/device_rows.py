@@ -17,8 +17,8 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import is_user_row, split_device_row_key
 from pushcast.settle.logs import Logs
 from pushcast.wire import topics
-from pushcast.wire.devices import decode_row
-from pushcast.wire.row_fences import is_row
+from pushcast.wire.devices.devices import decode_row
+from pushcast.wire.devices.row_fences import is_row
 
 
 class Found(NamedTuple):

@@ -22,7 +22,7 @@ from pushcast.kafka.clients import client_config
 from pushcast.model.errors import ConfigurationError, InvalidInput, PushcastError
 from pushcast.settle.logs import Logs
 from pushcast.whole_files import whole_file, write_whole
-from pushcast.wire.receipts import decode_receipt
+from pushcast.wire.answers.receipts import decode_receipt
 from pushcast.wire.topics import RECEIPT
 
 MANIFEST: Final = "manifest.json"

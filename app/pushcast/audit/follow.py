@@ -18,10 +18,10 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane, Outcome, Source
 from pushcast.wire import topics
-from pushcast.wire.dead_letters import PUSH, STREAMS
+from pushcast.wire.answers.dead_letters import PUSH, STREAMS
+from pushcast.wire.answers.receipts import Planned, decode_planned, decode_receipt
 from pushcast.wire.headers import first
 from pushcast.wire.keys import user_of
-from pushcast.wire.receipts import Planned, decode_planned, decode_receipt
 from pushcast.wire.times import rfc3339
 
 REASON, MESSAGE = PUSH + "reason", STREAMS + "message"

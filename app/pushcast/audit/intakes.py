@@ -11,7 +11,7 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import is_user_row
 from pushcast.model.words import Lane, Platform, Source
 from pushcast.wire import groups, topics
-from pushcast.wire.row_fences import is_row
+from pushcast.wire.devices.row_fences import is_row
 
 #: A producer's clock may be ahead of a planner's, which would then seem to have planned before.
 CLOCKS_DIFFER_MS = 15 * 60 * 1000

@@ -9,12 +9,12 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import broadcast_delivery_id, device_name, device_row_key
 from pushcast.model.words import Reason
 from pushcast.plan.parts import names_in
-from pushcast.wire.facts import decode_facts
 from pushcast.wire.headers import Headers
-from pushcast.wire.held import held_of
-from pushcast.wire.held_broadcasts import HeldBroadcast, decode_held, is_held_broadcast
-from pushcast.wire.timers import Timer
 from pushcast.wire.times import rfc3339
+from pushcast.wire.waiting.facts import decode_facts
+from pushcast.wire.waiting.held import held_of
+from pushcast.wire.waiting.held_broadcasts import HeldBroadcast, decode_held, is_held_broadcast
+from pushcast.wire.waiting.timers import Timer
 
 #: Where it waits, in answers.
 KEEPER = "keeper"

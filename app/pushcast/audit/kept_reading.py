@@ -23,10 +23,10 @@ from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane
 from pushcast.register.history import KnownDevice
 from pushcast.wire import groups, topics
-from pushcast.wire.class_rules import class_rules
-from pushcast.wire.notices import is_notice
-from pushcast.wire.notifications import NotificationDecoder
-from pushcast.wire.receipts import decode_planned
+from pushcast.wire.answers.receipts import decode_planned
+from pushcast.wire.events.class_rules import class_rules
+from pushcast.wire.events.notifications import NotificationDecoder
+from pushcast.wire.waiting.notices import is_notice
 
 
 def kept_of(settings: Settings, user: str) -> list[KeptPush]:

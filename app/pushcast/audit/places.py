@@ -12,7 +12,7 @@ from pushcast.handover.standing import NOT_REFUSED, Refused, UnreadableMetadata,
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
 from pushcast.wire import groups, topics
-from pushcast.wire.batches import decode_batch
+from pushcast.wire.sending.batches import decode_batch
 
 #: (group, topic, place): records of the topic that the group has not finished are such a place.
 PLACES: Sequence[tuple[str, str, str]] = (

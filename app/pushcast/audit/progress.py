@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 from pushcast.model.broadcast import size_class
 from pushcast.model.words import Outcome, Platform, Reason, Source
-from pushcast.wire.legs import Leg
-from pushcast.wire.receipt_reader import ReadReceipt
-from pushcast.wire.receipts import Planned, is_of_broadcast
+from pushcast.wire.answers.legs import Leg
+from pushcast.wire.answers.receipt_reader import ReadReceipt
+from pushcast.wire.answers.receipts import Planned, is_of_broadcast
 from pushcast.wire.times import rfc3339
 
 #: What `pushcast broadcast` calls the state when a partition's walk ended for this reason.

@@ -40,10 +40,10 @@ from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane, Platform
 from pushcast.wire import groups, topics
 from pushcast.wire import headers as h
-from pushcast.wire.dead_letters import REASON, STREAMS
-from pushcast.wire.devices import is_gone
-from pushcast.wire.legs import decode_leg
-from pushcast.wire.receipts import Planned, decode_planned, decode_receipt
+from pushcast.wire.answers.dead_letters import REASON, STREAMS
+from pushcast.wire.answers.legs import decode_leg
+from pushcast.wire.answers.receipts import Planned, decode_planned, decode_receipt
+from pushcast.wire.devices.devices import is_gone
 
 
 @dataclass(frozen=True, slots=True)

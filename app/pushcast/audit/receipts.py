@@ -13,7 +13,7 @@ from pushcast.kafka.clients import client_config, open_admin, open_consumer
 from pushcast.kafka.headers import headers_of
 from pushcast.kafka.positions import Positions
 from pushcast.model.ids import partition_of
-from pushcast.wire.receipts import decode_receipt
+from pushcast.wire.answers.receipts import decode_receipt
 from pushcast.wire.topics import RECEIPT
 
 

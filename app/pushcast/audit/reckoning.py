@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from pushcast.audit.accounts import MAX_LISTED, Account, AccountKey, Begun, DeliveryEnd, Totals
 from pushcast.model.words import Outcome, Platform, Source
-from pushcast.wire.legs import Leg
-from pushcast.wire.receipts import Planned
+from pushcast.wire.answers.legs import Leg
+from pushcast.wire.answers.receipts import Planned
 
 #: Where what has not ended is: in the intake or a send topic, not handled yet; waiting on a rung; kept aside; moving
 #: while it was looked for; sent, or about to be, by a sender whose outcome Kafka refuses; or nowhere.

@@ -25,15 +25,15 @@ from pushcast.stream.batch import TP, Batch
 from pushcast.stream.cancelling import NothingCancelled
 from pushcast.stream.tracker import Tracker
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch
-from pushcast.wire.control_state import ControlState
-from pushcast.wire.counted import ended
-from pushcast.wire.digests import closed_by
+from pushcast.wire.answers.counted import ended
+from pushcast.wire.answers.receipts import decode_planned, decode_receipt
+from pushcast.wire.control.control_state import ControlState
 from pushcast.wire.headers import Headers
-from pushcast.wire.held import held_of, timer_of
-from pushcast.wire.receipts import decode_planned, decode_receipt
 from pushcast.wire.schemas import SchemaSource
-from pushcast.wire.timers import note_id_of
+from pushcast.wire.sending.batches import decode_batch
+from pushcast.wire.waiting.digests import closed_by
+from pushcast.wire.waiting.held import held_of, timer_of
+from pushcast.wire.waiting.timers import note_id_of
 
 #: How often one notification may come back from the keeper: a local time has a part for each zone.
 MAX_RETURNS: Final = 100

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from pushcast.stream.batch import Bounds
 from pushcast.stream.errors import RecordRefused
-from pushcast.wire.dead_letters import PlainRecord
+from pushcast.wire.answers.dead_letters import PlainRecord
 from pushcast.wire.headers import Headers
 
 OPEN: Final = Bounds(records=1 << 30, bytes=1 << 40)

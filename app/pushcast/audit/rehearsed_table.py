@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pushcast.keep.written import WrittenEntries
+from pushcast.wire.devices.row_fences import is_row
 from pushcast.wire.headers import Headers
-from pushcast.wire.row_fences import is_row
 
 
 class PastRow(NamedTuple):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pushcast.model.drain import Drain, Lifetime
 from pushcast.model.forecast import Forecast
 from pushcast.model.pacing import Rates
-from pushcast.wire.timers import Timer
+from pushcast.wire.waiting.timers import Timer
 
 
 def add_timers(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from pushcast.wire.timers import Timer
+from pushcast.wire.waiting.timers import Timer
 
 #: A timer that is not released so long after it was due is overdue.
 OVERDUE_MS: Final = 60_000

@@ -26,12 +26,12 @@ from pushcast.model.pacing import Rated
 from pushcast.model.words import Lane
 from pushcast.wire import groups, topics
 from pushcast.wire.headers import Headers, first
-from pushcast.wire.held import CLOSES, timer_of
-from pushcast.wire.lifetimes import lifetimes
-from pushcast.wire.notices import is_notice
-from pushcast.wire.retries import CAME_FROM
-from pushcast.wire.timers import Timer, is_timer, note_id_of, readable, timers_prefix, user_key
+from pushcast.wire.sending.retries import CAME_FROM
 from pushcast.wire.times import rfc3339
+from pushcast.wire.waiting.held import CLOSES, timer_of
+from pushcast.wire.waiting.lifetimes import lifetimes
+from pushcast.wire.waiting.notices import is_notice
+from pushcast.wire.waiting.timers import Timer, is_timer, note_id_of, readable, timers_prefix, user_key
 
 _WRITER = "keep"
 

@@ -20,7 +20,7 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane
 from pushcast.wire import topics
-from pushcast.wire.control import Kind
+from pushcast.wire.control.control import Kind
 from pushcast.wire.keys import user_of
 
 #: Changes that are listed one by one.

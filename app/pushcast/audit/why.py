@@ -24,13 +24,13 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Reason
 from pushcast.wire import groups, topics
-from pushcast.wire.class_rules import class_rules
-from pushcast.wire.dead_letters import PlainRecord
-from pushcast.wire.facts import decode_facts
+from pushcast.wire.answers.dead_letters import PlainRecord
+from pushcast.wire.events.class_rules import class_rules
+from pushcast.wire.events.notifications import NotificationDecoder
 from pushcast.wire.keys import user_of
-from pushcast.wire.notifications import NotificationDecoder
-from pushcast.wire.timers import Timer
 from pushcast.wire.times import rfc3339
+from pushcast.wire.waiting.facts import decode_facts
+from pushcast.wire.waiting.timers import Timer
 
 
 def why(settings: Settings, user: str, note: str, device: str | None = None) -> tuple[bool, dict[str, Any]]:

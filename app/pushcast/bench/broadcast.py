@@ -31,7 +31,7 @@ from pushcast.model.errors import PushcastError
 from pushcast.model.words import Lane, Platform
 from pushcast.runtime.layout import processes
 from pushcast.wire import topics
-from pushcast.wire.control import Halt, Kind, Name
+from pushcast.wire.control.control import Halt, Kind, Name
 
 NAME: Final = "broadcast/1m"
 ITEMS: Final = 1_000_000

@@ -17,7 +17,7 @@ from pushcast.model.errors import PushcastError
 from pushcast.model.words import Lane, Platform
 from pushcast.simulators.recorder import MARKER
 from pushcast.wire import topics
-from pushcast.wire.batches import encode_batch
+from pushcast.wire.sending.batches import encode_batch
 
 FLUSH_SECONDS: Final = 300.0
 OFFERED_SECONDS: Final = 120.0

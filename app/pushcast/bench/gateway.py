@@ -14,7 +14,7 @@ import yaml
 from pushcast.bench.base import Options, Result, Row, percentiles
 from pushcast.bench.cluster import ProcessUnderTest, bench_cluster, role
 from pushcast.model.errors import PushcastError
-from pushcast.wire.api_keys import ApiKey, Hash, KeyLimits, Scope, encode_record, new_key
+from pushcast.wire.control.api_keys import ApiKey, Hash, KeyLimits, Scope, encode_record, new_key
 
 SINGLE, BULK = "gateway/single", "gateway/bulk"
 ITEMS = 20_000

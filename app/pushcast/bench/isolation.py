@@ -16,7 +16,7 @@ from pushcast.model.batch import SendBatch
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Lane, Platform
 from pushcast.wire import topics
-from pushcast.wire.batches import encode_batch
+from pushcast.wire.sending.batches import encode_batch
 
 UNDISTURBED: Final = "app/undisturbed"
 OTHER_DEAD: Final = "app/other_dead"

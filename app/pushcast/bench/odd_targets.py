@@ -21,7 +21,7 @@ from pushcast.model.errors import PushcastError
 from pushcast.model.ids import delivery_id, token_hash
 from pushcast.model.words import Lane, Platform
 from pushcast.wire import topics
-from pushcast.wire.batches import encode_batch
+from pushcast.wire.sending.batches import encode_batch
 
 APP: Final = "news"
 LANE: Final = Lane.NORMAL

@@ -15,8 +15,8 @@ from pushcast.bench.cluster import BenchCluster
 from pushcast.model.device import DeviceRow
 from pushcast.model.errors import PushcastError
 from pushcast.model.ids import device_row_key, partition_of, token_hash
-from pushcast.wire.receipts import decode_planned
-from pushcast.wire.row_writer import RowWriter
+from pushcast.wire.answers.receipts import decode_planned
+from pushcast.wire.devices.row_writer import RowWriter
 from pushcast.wire.schemas import AvroType, avro_type
 from pushcast.wire.topics import DEVICE, PLANNED
 

@@ -15,7 +15,7 @@ from pushcast.model.ids import delivery_id, partition_of
 from pushcast.model.words import Lane
 from pushcast.runtime import whereabouts
 from pushcast.wire import topics
-from pushcast.wire.receipts import Planned, PlannedFacts, Receipt, encode_planned, encode_receipt
+from pushcast.wire.answers.receipts import Planned, PlannedFacts, Receipt, encode_planned, encode_receipt
 
 RECEIPTS, REBUILD = "report/receipts", "report/rebuild"
 ITEMS = 400_000

@@ -30,10 +30,10 @@ from pushcast.model.notification import Options as SendOptions
 from pushcast.model.words import Lane, Platform
 from pushcast.simulators.configuration import provider_settings
 from pushcast.wire import groups, topics
-from pushcast.wire.batches import encode_batch
-from pushcast.wire.keyring import VERSION, Keyring, encode_keyring, wrap
-from pushcast.wire.rotation import with_key
-from pushcast.wire.seals import KEY_BYTES, NONCE_BYTES, Place, TokenKeys
+from pushcast.wire.sealing.keyring import VERSION, Keyring, encode_keyring, wrap
+from pushcast.wire.sealing.rotation import with_key
+from pushcast.wire.sealing.seals import KEY_BYTES, NONCE_BYTES, Place, TokenKeys
+from pushcast.wire.sending.batches import encode_batch
 from pushcast.wire.times import rfc3339
 
 ROW = "stage/apns"

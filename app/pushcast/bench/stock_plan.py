@@ -24,11 +24,11 @@ from pushcast.model.batch import KIND_NUMBERS, Message, SendBatch, Targets
 from pushcast.model.ids import delivery_id, partition_of, token_hash
 from pushcast.model.notification import Notification
 from pushcast.model.words import Lane, Platform
-from pushcast.wire.batches import encode_batch
-from pushcast.wire.class_rules import ClassRule
-from pushcast.wire.devices import decode_row
-from pushcast.wire.notifications import NotificationDecoder
-from pushcast.wire.receipts import Planned, encode_planned
+from pushcast.wire.answers.receipts import Planned, encode_planned
+from pushcast.wire.devices.devices import decode_row
+from pushcast.wire.events.class_rules import ClassRule
+from pushcast.wire.events.notifications import NotificationDecoder
+from pushcast.wire.sending.batches import encode_batch
 from pushcast.wire.topics import PLANNED, send
 
 GROUP = "pushcast-bench-stock"

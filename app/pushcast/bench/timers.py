@@ -14,7 +14,7 @@ from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane
 from pushcast.wire import groups, topics
 from pushcast.wire.headers import origin
-from pushcast.wire.held import Held, held_headers
+from pushcast.wire.waiting.held import Held, held_headers
 
 LANE: Final = Lane.NORMAL
 TIMEOUT_SECONDS: Final = 400.0

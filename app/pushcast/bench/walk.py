@@ -24,10 +24,10 @@ from pushcast.transport.store import table_options
 from pushcast.transport.table_reads import rows_after
 from pushcast.walk.course import Course
 from pushcast.walk.legs import START, OrderWalk
-from pushcast.wire.broadcasts import BroadcastDecoder
-from pushcast.wire.class_rules import ClassRule
-from pushcast.wire.devices import encode_row
-from pushcast.wire.orders import Order
+from pushcast.wire.devices.devices import encode_row
+from pushcast.wire.events.broadcasts import BroadcastDecoder
+from pushcast.wire.events.class_rules import ClassRule
+from pushcast.wire.events.orders import Order
 
 ITEMS: Final = 200_000
 SLICE_ROWS: Final = 2_000

@@ -18,9 +18,9 @@ from pushcast.model.errors import PushcastError
 from pushcast.model.ids import bucket as bucket_of
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane
-from pushcast.wire.broadcasts import MAX_LIFE_MS, BroadcastDecoder
-from pushcast.wire.class_rules import class_rules
-from pushcast.wire.control import Halt, Kind, Name
+from pushcast.wire.control.control import Halt, Kind, Name
+from pushcast.wire.events.broadcasts import MAX_LIFE_MS, BroadcastDecoder
+from pushcast.wire.events.class_rules import class_rules
 
 app = typer.Typer(help="One event for every device of an audience.", no_args_is_help=True)
 
@@ -192,7 +192,7 @@ def bucket(
 
 def _halt(kind: Kind, broadcast_id: str, comment: str, output: Output) -> None:
     from pushcast.kafka import switchboard
-    from pushcast.wire.control_state import MAX_NAMES
+    from pushcast.wire.control.control_state import MAX_NAMES
 
     settings = connect()
     state = _control(settings)

@@ -17,9 +17,9 @@ from pushcast.cli.session import connect_by_user
 from pushcast.config.settings import Settings
 from pushcast.model.errors import InvalidInput, PushcastError
 from pushcast.model.words import Lane
-from pushcast.wire.broadcasts import BroadcastDecoder
-from pushcast.wire.class_rules import class_rules
-from pushcast.wire.notification_rules import DEFAULT_CLASS
+from pushcast.wire.events.broadcasts import BroadcastDecoder
+from pushcast.wire.events.class_rules import class_rules
+from pushcast.wire.events.notification_rules import DEFAULT_CLASS
 
 if TYPE_CHECKING:
     from pushcast.audit.progress import Progress

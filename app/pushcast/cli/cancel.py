@@ -13,9 +13,9 @@ import typer
 from pushcast.cli.output import Output, OutputOption, print_json
 from pushcast.cli.session import connect, connect_by_user
 from pushcast.wire import topics
-from pushcast.wire.cancels import CancelDecoder
-from pushcast.wire.control import CampaignCancel, Kind, Name, encode
-from pushcast.wire.control_reader import parse_key
+from pushcast.wire.control.control import CampaignCancel, Kind, Name, encode
+from pushcast.wire.control.control_reader import parse_key
+from pushcast.wire.events.cancels import CancelDecoder
 
 
 def cancel(

@@ -24,7 +24,7 @@ for command in (
 def show(user: str, output: OutputOption = Output.text) -> None:
     """Show the user's devices, read from the compacted topic. Tokens are shown by their hash only."""
     from pushcast.kafka.intake import rows_of_user
-    from pushcast.wire.devices import shown
+    from pushcast.wire.devices.devices import shown
 
     rows = [shown(row) for row in rows_of_user(connect_by_user(), user)]
     if output is Output.json:

@@ -86,7 +86,7 @@ def sweep(
 
     if confirm:
         from pushcast.kafka import switchboard
-        from pushcast.wire.control import Halt, Kind, Name
+        from pushcast.wire.control.control import Halt, Kind, Name
 
         now_ms = _now_ms()
         settings, name = connect(), pass_of(now_ms)
@@ -135,7 +135,7 @@ def _count(output: Output) -> None:
 def _write(settings: Any, user: str, event: dict[str, Any]) -> None:
     from pushcast.kafka.intake import IntakeProducer
     from pushcast.wire import topics
-    from pushcast.wire.devices import DeviceChangeDecoder
+    from pushcast.wire.devices.devices import DeviceChangeDecoder
 
     now_ms = _now_ms()
     value = orjson.dumps({**event, "at": now_ms})
@@ -151,9 +151,9 @@ def _retire(settings: Any, app: str, platform: Platform, token: str) -> None:
     from pushcast.model.ownership import NOBODY, Claim, Registration, Token
     from pushcast.stream.token_keys import read_keys
     from pushcast.wire import topics
-    from pushcast.wire.addresses import canonical_address
-    from pushcast.wire.keyring import KeyringRole
-    from pushcast.wire.ownership import encode_claims
+    from pushcast.wire.devices.addresses import canonical_address
+    from pushcast.wire.devices.ownership import encode_claims
+    from pushcast.wire.sealing.keyring import KeyringRole
 
     _, address = canonical_address(platform, token, None, None)
     file = settings.sealing.keyring_file

@@ -154,7 +154,7 @@ def _text_of(file: Path) -> Iterator[TextIO]:
 
 
 def _own_csv(table: CsvTable) -> Iterator[NumberedLine]:
-    from pushcast.wire.device_export import from_csv
+    from pushcast.wire.devices.device_export import from_csv
 
     table.need(("user",), "export of `device export` (a table of your own needs --map)")
     for number, row in table:

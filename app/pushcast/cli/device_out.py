@@ -110,7 +110,7 @@ def _as_text(
 
 def _as_parquet(settings: Settings, progress: ExportProgress, keys: Any, file: Path | None, *, resume: bool) -> None:
     from pushcast.cli.parquet import pyarrow_for, write_texts
-    from pushcast.wire.device_export import COLUMNS, as_csv
+    from pushcast.wire.devices.device_export import COLUMNS, as_csv
 
     option = "--format parquet"
     if resume:
@@ -172,9 +172,9 @@ def release(
 
 def _line(user: str, row: Any, keys: Any) -> tuple[dict[str, Any], bool]:
     """What stands for a device, and whether its token stays sealed."""
-    from pushcast.wire.content_keys import opened, sealed_under
-    from pushcast.wire.device_export import registration_of
-    from pushcast.wire.seals import Place, TokenKeys
+    from pushcast.wire.devices.content_keys import opened, sealed_under
+    from pushcast.wire.devices.device_export import registration_of
+    from pushcast.wire.sealing.seals import Place, TokenKeys
 
     place = Place(row.app, row.platform, row.kind, user, row.device)
     address: bytes | None = row.address if not row.key_id else None
@@ -187,7 +187,7 @@ def _line(user: str, row: Any, keys: Any) -> tuple[dict[str, Any], bool]:
 
 
 def _writer(out: ExportFile, form: Form) -> Any:
-    from pushcast.wire.device_export import COLUMNS, as_csv
+    from pushcast.wire.devices.device_export import COLUMNS, as_csv
 
     if form is Form.jsonl:
         return lambda line: out.text.write(orjson.dumps(line).decode() + "\n")
@@ -245,7 +245,7 @@ def _progress_of(file: Path) -> Path:
 
 def _keys(settings: Settings) -> Any:
     from pushcast.stream.token_keys import read_keys
-    from pushcast.wire.keyring import KeyringRole
+    from pushcast.wire.sealing.keyring import KeyringRole
 
     if settings.sealing.keyring_file is None:
         return None

@@ -11,7 +11,7 @@ import typer
 from pushcast.cli.output import Output, OutputOption, print_json
 from pushcast.cli.session import connect_by_user
 from pushcast.wire import topics
-from pushcast.wire.engagement import EngagementDecoder, Event
+from pushcast.wire.events.engagement import EngagementDecoder, Event
 
 app = typer.Typer(name="digest", help="What is gathered for a user.", no_args_is_help=True)
 

@@ -14,7 +14,7 @@ from pushcast.config.settings import Settings
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Lane
 from pushcast.wire import topics
-from pushcast.wire.api_keys import ApiKey, Hash, KeyLimits, Scope, app_key, decode_id, encode_record, new_key
+from pushcast.wire.control.api_keys import ApiKey, Hash, KeyLimits, Scope, app_key, decode_id, encode_record, new_key
 from pushcast.wire.times import rfc3339
 
 app = typer.Typer(name="key", help="Keys of the HTTP API: what each may do. The secret is shown once.")

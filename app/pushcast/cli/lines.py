@@ -14,11 +14,11 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.pacing import Rated
 from pushcast.model.rate_outlook import RateOutlook, TooSlow
 from pushcast.model.words import Lane
-from pushcast.wire.class_rules import class_rules
-from pushcast.wire.content_sizes import check_size
-from pushcast.wire.devices import DeviceChangeDecoder
-from pushcast.wire.notifications import NotificationDecoder
-from pushcast.wire.timings import check_spread
+from pushcast.wire.devices.devices import DeviceChangeDecoder
+from pushcast.wire.events.class_rules import class_rules
+from pushcast.wire.events.content_sizes import check_size
+from pushcast.wire.events.notifications import NotificationDecoder
+from pushcast.wire.events.timings import check_spread
 
 #: (user, value, milliseconds); raises InvalidInput, as the stage will, for what would become a dead letter.
 Check = Callable[[str, bytes, int], object]

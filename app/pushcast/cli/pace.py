@@ -12,8 +12,8 @@ from pushcast.cli.output import Output, OutputOption, print_json
 from pushcast.cli.session import connect
 from pushcast.model.pacing import MAX_PER_MINUTE
 from pushcast.wire import topics
-from pushcast.wire.control import Kind, Name, Rate, encode
-from pushcast.wire.control_reader import parse_key
+from pushcast.wire.control.control import Kind, Name, Rate, encode
+from pushcast.wire.control.control_reader import parse_key
 
 
 def pace(

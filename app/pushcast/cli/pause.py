@@ -14,8 +14,8 @@ from pushcast.cli.output import Output, OutputOption, counted, print_json, say
 from pushcast.cli.session import connect, require_app
 from pushcast.config.settings import Settings
 from pushcast.model.words import Lane, Platform
-from pushcast.wire.control import BreakerRecord, Kind, Pause, Subject
-from pushcast.wire.control_state import ControlState
+from pushcast.wire.control.control import BreakerRecord, Kind, Pause, Subject
+from pushcast.wire.control.control_state import ControlState
 from pushcast.wire.times import rfc3339
 
 AppOption = Annotated[

@@ -12,9 +12,9 @@ import typer
 from pushcast.cli.output import Output, OutputOption, print_json
 from pushcast.cli.session import connect_by_user
 from pushcast.wire import topics
-from pushcast.wire.devices import DeviceChangeDecoder
-from pushcast.wire.preferences import shown_preferences
-from pushcast.wire.user_rows import wishes_of
+from pushcast.wire.devices.devices import DeviceChangeDecoder
+from pushcast.wire.devices.user_rows import wishes_of
+from pushcast.wire.events.preferences import shown_preferences
 
 app = typer.Typer(name="prefer", help="What a user wants, for all apps or for one.", no_args_is_help=True)
 _WINDOW = re.compile(r"(\d\d:\d\d)-(\d\d:\d\d)(?:@([a-z,]+))?")

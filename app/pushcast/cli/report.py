@@ -219,7 +219,7 @@ def _ask(question: Callable[[Any], Awaitable[Any]]) -> Any:
     from pushcast.report.coordinator import Coordinator
     from pushcast.report.fetch import Fetcher, read_token
     from pushcast.report.goal import goal_of
-    from pushcast.wire.reporters import Reporters
+    from pushcast.wire.control.reporters import Reporters
 
     settings = connect_by_user()
     known = Reporters()

@@ -19,7 +19,7 @@ from pushcast.model.errors import ConfigurationError
 from pushcast.model.key_wear import ALARM_SEALS
 from pushcast.stream.token_keys import outer_key, read_ring, read_secret
 from pushcast.whole_files import write_whole
-from pushcast.wire.keyring import (
+from pushcast.wire.sealing.keyring import (
     HASH_KEY,
     VERSION,
     IntakeKey,
@@ -30,9 +30,9 @@ from pushcast.wire.keyring import (
     part_of,
     wrap,
 )
-from pushcast.wire.keyring_holders import Holder
-from pushcast.wire.rotation import KeyUsage, emptied, promote, retire, with_intake, with_key
-from pushcast.wire.seals import KEY_BYTES, NONCE_BYTES
+from pushcast.wire.sealing.keyring_holders import Holder
+from pushcast.wire.sealing.rotation import KeyUsage, emptied, promote, retire, with_intake, with_key
+from pushcast.wire.sealing.seals import KEY_BYTES, NONCE_BYTES
 from pushcast.wire.times import rfc3339, to_ms
 
 app = typer.Typer(help="Keys of tokens: add, promote, retire (docs/sealing.md).", no_args_is_help=True)

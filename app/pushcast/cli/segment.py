@@ -12,9 +12,9 @@ import typer
 from pushcast.cli.output import Output, OutputOption, print_json, say
 from pushcast.cli.session import connect
 from pushcast.model.errors import InvalidInput, PushcastError
-from pushcast.wire.audience_leaves import check_segment_name
-from pushcast.wire.audiences import parse_where, where_of
-from pushcast.wire.control import Kind, Name, SegmentRecord
+from pushcast.wire.control.control import Kind, Name, SegmentRecord
+from pushcast.wire.events.audience_leaves import check_segment_name
+from pushcast.wire.events.audiences import parse_where, where_of
 
 app = typer.Typer(help="Named audiences: trees of conditions that broadcasts use by their name.", no_args_is_help=True)
 
@@ -32,7 +32,7 @@ def put(
 ) -> None:
     """Say what a name stands for from now on. Broadcasts that are spread already keep what it stood for."""
     from pushcast.kafka import switchboard
-    from pushcast.wire.control_state import MAX_NAMES
+    from pushcast.wire.control.control_state import MAX_NAMES
 
     text = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     try:

@@ -16,8 +16,8 @@ from pushcast.cli.output import Output, OutputOption, print_json, say
 from pushcast.cli.session import connect_by_user, require_app
 from pushcast.config.settings import Settings
 from pushcast.model.words import Lane
-from pushcast.wire.control import Rate
-from pushcast.wire.notification_rules import DEFAULT_CLASS
+from pushcast.wire.control.control import Rate
+from pushcast.wire.events.notification_rules import DEFAULT_CLASS
 
 
 def send(

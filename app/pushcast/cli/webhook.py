@@ -16,7 +16,7 @@ from pushcast.cli.session import connect
 from pushcast.config.settings import Settings
 from pushcast.model.errors import ConfigurationError
 from pushcast.wire import groups
-from pushcast.wire.control import Kind, Name, WebhookOrder
+from pushcast.wire.control.control import Kind, Name, WebhookOrder
 from pushcast.wire.times import rfc3339
 
 app = typer.Typer(name="webhook", help="Endpoints that are told what became of deliveries.")

@@ -21,7 +21,7 @@ from pushcast.console.pages import (
     webhooks,
 )
 from pushcast.console.visit import Away, Page, View, Visit
-from pushcast.wire.api_keys import Scope
+from pushcast.wire.control.api_keys import Scope
 
 _VIEW: Final = (Scope.CONSOLE_VIEW, Scope.CONSOLE_OPERATE, Scope.CONSOLE_SEND)
 _OPERATE: Final = (Scope.CONSOLE_OPERATE,)

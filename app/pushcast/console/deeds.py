@@ -10,7 +10,7 @@ from pushcast.gateway.access import Caller
 from pushcast.gateway.problems import Problem
 from pushcast.gateway.writing import Writer
 from pushcast.wire import topics
-from pushcast.wire.actions import MAX_TEXT_CHARS, OperatorAction, encode
+from pushcast.wire.control.actions import MAX_TEXT_CHARS, OperatorAction, encode
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from pushcast.console.preview import Previews
 from pushcast.console.watch import Watch
 from pushcast.gateway.keyring import ApiKeyring
 from pushcast.model.words import Lane, Platform
-from pushcast.wire.actions import Actions
-from pushcast.wire.control_state import ControlState
+from pushcast.wire.control.actions import Actions
+from pushcast.wire.control.control_state import ControlState
 
 #: (device id or hash of a token, user) to its steps, as `pushcast device why --output json` has them. Raises
 #: PushcastError.

@@ -17,7 +17,7 @@ from pushcast.gateway.access import Caller, Door
 from pushcast.gateway.connections import address_of
 from pushcast.gateway.problems import Problem
 from pushcast.gateway.reading import Bodies
-from pushcast.wire.api_keys import Scope
+from pushcast.wire.control.api_keys import Scope
 
 CONSOLE_SCOPES: Final = (Scope.CONSOLE_VIEW, Scope.CONSOLE_OPERATE, Scope.CONSOLE_SEND)
 SIGN_IN: Final = "/sign-in"

@@ -8,8 +8,8 @@ from typing import Any
 from pushcast.config.settings import Settings
 from pushcast.gateway.events import decoded, plain_event
 from pushcast.gateway.sizes import Measured, Sizes
-from pushcast.wire.class_rules import class_rules
-from pushcast.wire.notifications import NotificationDecoder
+from pushcast.wire.events.class_rules import class_rules
+from pushcast.wire.events.notifications import NotificationDecoder
 
 #: Stands in for the user of a broadcast.
 SOMEBODY = "somebody"

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from pushcast.gateway.access import Caller
-from pushcast.wire.api_keys import Presented
+from pushcast.wire.control.api_keys import Presented
 
 #: What the two MACs are for: one must not stand for the other.
 _COOKIE: Final = b"cookie\0"

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 from pushcast.gateway.access import Caller
-from pushcast.wire.api_keys import Scope
+from pushcast.wire.control.api_keys import Scope
 
 
 class Visit(NamedTuple):

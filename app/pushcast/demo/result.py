@@ -11,7 +11,7 @@ from pushcast.audit.timer_ledger import TimerTotals
 from pushcast.demo.parts import lane_and_part
 from pushcast.model.words import Outcome, Source
 from pushcast.simulators.latency import LatencyHistogram
-from pushcast.wire.receipts import Planned
+from pushcast.wire.answers.receipts import Planned
 
 
 @dataclass(slots=True)

@@ -27,7 +27,7 @@ from pushcast.kafka import embedded
 from pushcast.model.errors import ConfigurationError, PushcastError
 from pushcast.model.words import Lane
 from pushcast.transport.folders import FolderLocks, holder
-from pushcast.wire.api_keys import ApiKey, Hash, Scope, encode_record, new_key
+from pushcast.wire.control.api_keys import ApiKey, Hash, Scope, encode_record, new_key
 
 HOME: Final = Path(".pushcast/up")
 APP: Final = "news"

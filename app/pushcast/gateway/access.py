@@ -14,8 +14,8 @@ from pushcast.gateway.keyring import ApiKeyring
 from pushcast.gateway.limits import WINDOW_SECONDS, QuotaStanding, QuotaWindow, Windows
 from pushcast.gateway.problems import Problem
 from pushcast.model.words import Lane
-from pushcast.wire.api_keys import ApiKey, Presented, Scope, parse_app_key, parse_key
-from pushcast.wire.quota_leases import NOTIFICATIONS, REQUESTS, LeaseAsk, QuotaGrant
+from pushcast.wire.control.api_keys import ApiKey, Presented, Scope, parse_app_key, parse_key
+from pushcast.wire.control.quota_leases import NOTIFICATIONS, REQUESTS, LeaseAsk, QuotaGrant
 
 #: RFC 6750 section 3
 CHALLENGE: Final = 'Bearer realm="pushcast"'

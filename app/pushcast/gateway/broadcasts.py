@@ -24,7 +24,7 @@ from pushcast.model.broadcast import Broadcast
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane
 from pushcast.wire import topics
-from pushcast.wire.control import Halt, Kind, Name, encode
+from pushcast.wire.control.control import Halt, Kind, Name, encode
 from pushcast.wire.keys import check_id
 from pushcast.wire.times import rfc3339
 

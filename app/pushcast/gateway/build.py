@@ -33,13 +33,13 @@ from pushcast.gateway.segments import SegmentCalls
 from pushcast.gateway.sizes import Sizes
 from pushcast.gateway.webhooks import WebhookCalls
 from pushcast.gateway.writing import Writer
-from pushcast.wire.broadcasts import BroadcastDecoder
-from pushcast.wire.cancels import CancelDecoder
-from pushcast.wire.class_rules import class_rules
-from pushcast.wire.control_state import ControlState
-from pushcast.wire.devices import DeviceChangeDecoder
-from pushcast.wire.engagement import EngagementDecoder
-from pushcast.wire.notifications import NotificationDecoder
+from pushcast.wire.control.control_state import ControlState
+from pushcast.wire.devices.devices import DeviceChangeDecoder
+from pushcast.wire.events.broadcasts import BroadcastDecoder
+from pushcast.wire.events.cancels import CancelDecoder
+from pushcast.wire.events.class_rules import class_rules
+from pushcast.wire.events.engagement import EngagementDecoder
+from pushcast.wire.events.notifications import NotificationDecoder
 
 
 class Calls(NamedTuple):

@@ -11,7 +11,7 @@ from pushcast.gateway.problems import FieldError, Problem, refused
 from pushcast.gateway.writing import Writer
 from pushcast.model.errors import InvalidInput
 from pushcast.wire import topics
-from pushcast.wire.control import MAX_TEXT_CHARS, CampaignCancel, Kind, Name, encode
+from pushcast.wire.control.control import MAX_TEXT_CHARS, CampaignCancel, Kind, Name, encode
 from pushcast.wire.keys import check_id
 
 _PARTITION: Final = 0

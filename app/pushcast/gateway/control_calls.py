@@ -8,7 +8,7 @@ from pushcast.gateway.pauses import Pauses
 from pushcast.gateway.routes import SINGLE_BYTES, Parameter, Route
 from pushcast.gateway.segments import SegmentCalls
 from pushcast.gateway.webhooks import WebhookCalls
-from pushcast.wire.api_keys import Scope
+from pushcast.wire.control.api_keys import Scope
 
 
 def control_routes(pauses: Pauses) -> list[Route]:

@@ -8,7 +8,7 @@ from typing import Any, cast
 from pushcast.config.settings import Settings
 from pushcast.gateway.build import calls, openapi
 from pushcast.gateway.questions import Sources
-from pushcast.wire.control_state import ControlState
+from pushcast.wire.control.control_state import ControlState
 
 
 def render() -> bytes:

@@ -21,7 +21,7 @@ from pushcast.gateway.http import JSON, Answer, Request, answer
 from pushcast.gateway.problems import FieldError, Problem
 from pushcast.gateway.writing import Writer
 from pushcast.wire import topics
-from pushcast.wire.engagement import Engagement
+from pushcast.wire.events.engagement import Engagement
 
 MAX_EVENTS: Final = 100
 #: What is said once for all events.

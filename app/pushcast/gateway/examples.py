@@ -10,7 +10,7 @@ from pushcast.gateway.http import Answer, Request, answer
 from pushcast.gateway.problems import Problem
 from pushcast.gateway.reports import Reports, limit_of
 from pushcast.model.words import Outcome, Platform
-from pushcast.wire.examples import MAX_EXAMPLES, ExampleFilter
+from pushcast.wire.control.examples import MAX_EXAMPLES, ExampleFilter
 from pushcast.wire.times import to_ms
 
 DEFAULT_LIMIT: Final = 20

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from pushcast.model.errors import ConfigurationError, InvalidInput
-from pushcast.wire.api_keys import ApiKey, Presented, decode_id, decode_record
+from pushcast.wire.control.api_keys import ApiKey, Presented, decode_id, decode_record
 
 logger = logging.getLogger(__name__)
 

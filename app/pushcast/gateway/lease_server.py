@@ -10,8 +10,8 @@ from pushcast.gateway.access import Door
 from pushcast.inner.client import InnerClient
 from pushcast.inner.port import InnerPort
 from pushcast.model.errors import InvalidInput
-from pushcast.wire import quota_leases
-from pushcast.wire.quota_leases import LeaseAsk, QuotaGrant
+from pushcast.wire.control import quota_leases
+from pushcast.wire.control.quota_leases import LeaseAsk, QuotaGrant
 
 PATH: Final = "/leases"
 MAX_BYTES: Final = 4096

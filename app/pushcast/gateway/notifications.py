@@ -37,10 +37,10 @@ from pushcast.model.timing import Timing
 from pushcast.model.words import Lane
 from pushcast.stream.ports import Written
 from pushcast.wire import topics
-from pushcast.wire.api_keys import Scope
-from pushcast.wire.content_sizes import check_size
+from pushcast.wire.control.api_keys import Scope
+from pushcast.wire.events.content_sizes import check_size
+from pushcast.wire.events.timings import check_spread
 from pushcast.wire.times import rfc3339
-from pushcast.wire.timings import check_spread
 
 IDEMPOTENCY_KEY: Final = "idempotency-key"
 _TOPICS: Final = {lane: topics.notification(lane) for lane in Lane}

@@ -17,8 +17,9 @@ from pushcast.gateway.letters import Redrive
 from pushcast.gateway.problems import CONTENT_TYPE, KINDS
 from pushcast.gateway.rehearsals import FIELD
 from pushcast.gateway.routes import NO_BODY, PLACEHOLDERS, OpenRoute, Parameter, Route
-from pushcast.wire import devices, engagement, notification_rules
-from pushcast.wire.preferences import Choices
+from pushcast.wire.devices import devices
+from pushcast.wire.events import engagement, notification_rules
+from pushcast.wire.events.preferences import Choices
 
 _REFERENCE: Final = "#/components/schemas/{name}"
 _PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}

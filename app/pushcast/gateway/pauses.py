@@ -11,8 +11,8 @@ from pushcast.gateway.problems import FieldError, Problem
 from pushcast.gateway.writing import Writer
 from pushcast.model.words import Lane, Platform
 from pushcast.wire import topics
-from pushcast.wire.control import MAX_TEXT_CHARS, Kind, Pause, Subject, encode
-from pushcast.wire.control_state import ControlState
+from pushcast.wire.control.control import MAX_TEXT_CHARS, Kind, Pause, Subject, encode
+from pushcast.wire.control.control_state import ControlState
 from pushcast.wire.times import rfc3339
 
 _PARTITION: Final = 0

@@ -7,7 +7,7 @@ from pushcast.gateway.questions import Questions
 from pushcast.gateway.reports import STATES, ReportCalls
 from pushcast.gateway.routes import Parameter, Route
 from pushcast.gateway.schedules import Schedules
-from pushcast.wire.api_keys import Scope
+from pushcast.wire.control.api_keys import Scope
 
 
 def reads_routes(questions: Questions) -> list[Route]:

@@ -14,7 +14,7 @@ from pushcast.gateway.records import read_record
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Outcome
 from pushcast.wire import topics
-from pushcast.wire.examples import ExampleFilter
+from pushcast.wire.control.examples import ExampleFilter
 from pushcast.wire.times import to_ms
 
 MAX_LIMIT: Final = 500

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from pushcast.gateway.access import Caller
 from pushcast.gateway.bulk import Bulk
 from pushcast.gateway.http import Answer, PendingAnswer, Request
-from pushcast.wire.api_keys import Scope
+from pushcast.wire.control.api_keys import Scope
 
 SINGLE_BYTES: Final = 65_536
 BULK_BYTES: Final = 4 << 20

@@ -11,7 +11,7 @@ from pushcast.gateway.problems import Problem
 from pushcast.gateway.questions import Questions, Sources
 from pushcast.gateway.writing import Writer
 from pushcast.wire import topics
-from pushcast.wire.cancels import MAX_IDS
+from pushcast.wire.events.cancels import MAX_IDS
 
 MAX_SHOWN: Final = 1000
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pushcast.gateway.access import Caller
 from pushcast.gateway.http import Answer, Request, answer
 from pushcast.gateway.problems import Problem
-from pushcast.wire.audiences import where_of
-from pushcast.wire.control_state import ControlState
+from pushcast.wire.control.control_state import ControlState
+from pushcast.wire.events.audiences import where_of
 
 
 class SegmentCalls:

@@ -20,7 +20,7 @@ from typing import Final
 from pushcast.gateway.access import Caller, Door, exceeded, quotas_of, told
 from pushcast.gateway.limits import LEASE_SECONDS, MAX_CLIENTS, QuotaStanding
 from pushcast.gateway.problems import Problem
-from pushcast.wire.quota_leases import NOTIFICATIONS, REQUESTS, LeaseAsk, QuotaAsk, QuotaGrant
+from pushcast.wire.control.quota_leases import NOTIFICATIONS, REQUESTS, LeaseAsk, QuotaAsk, QuotaGrant
 
 logger = logging.getLogger(__name__)
 

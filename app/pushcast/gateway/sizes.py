@@ -18,9 +18,9 @@ from pushcast.providers.fcm.size import MAX_PAYLOAD_BYTES as FCM_BYTES
 from pushcast.providers.unsendable import Unsendable
 from pushcast.providers.webpush import message as webpush
 from pushcast.providers.webpush.encryption import MAX_PLAINTEXT_BYTES as WEBPUSH_BYTES
-from pushcast.wire.content_keys import PLATFORMS
-from pushcast.wire.pings import sealed_options
-from pushcast.wire.sealed_contents import SECRETBOX_NONCE_BYTES, TAG_BYTES, plaintext_of, seen_of
+from pushcast.wire.devices.content_keys import PLATFORMS
+from pushcast.wire.events.pings import sealed_options
+from pushcast.wire.sending.sealed_contents import SECRETBOX_NONCE_BYTES, TAG_BYTES, plaintext_of, seen_of
 
 #: Below it no platform's smallest limit (3,993 bytes, Web Push) can be passed: rendering writes no text twice.
 ALWAYS_FITS_BYTES: Final = 1500

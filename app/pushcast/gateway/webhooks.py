@@ -13,8 +13,8 @@ from pushcast.gateway.problems import Problem, refused
 from pushcast.gateway.writing import Writer
 from pushcast.model.errors import InvalidInput
 from pushcast.wire import topics
-from pushcast.wire.control import Kind, Name, WebhookOrder, encode
-from pushcast.wire.control_state import ControlState
+from pushcast.wire.control.control import Kind, Name, WebhookOrder, encode
+from pushcast.wire.control.control_state import ControlState
 from pushcast.wire.times import rfc3339, to_ms
 
 _PARTITION: Final = 0

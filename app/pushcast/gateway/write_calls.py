@@ -9,7 +9,7 @@ from pushcast.gateway.engagement import Engagements
 from pushcast.gateway.notifications import Notifications, notifications_of
 from pushcast.gateway.preferences import Preferences
 from pushcast.gateway.routes import BULK_BYTES, LINES_BYTES, SINGLE_BYTES, Parameter, Route
-from pushcast.wire.api_keys import Scope
+from pushcast.wire.control.api_keys import Scope
 
 
 def writes_routes(notes: Notifications, devices: Devices) -> list[Route]:

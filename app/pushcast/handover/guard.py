@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from pushcast.wire import headers as h
-from pushcast.wire import row_fences
+from pushcast.wire.devices import row_fences
 
 #: No row can have these keys: rows are keyed by UTF-8 user ids, and 0xff is in no UTF-8. Readers of rows never see
 #: them, because they read by the prefix of a user.

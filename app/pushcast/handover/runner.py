@@ -22,7 +22,7 @@ from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.stream.batch import TP, Committed
 from pushcast.wire import headers as h
-from pushcast.wire import row_fences
+from pushcast.wire.devices import row_fences
 from pushcast.wire.newer import waited_for
 
 if TYPE_CHECKING:

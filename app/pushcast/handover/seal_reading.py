@@ -7,7 +7,7 @@ from confluent_kafka import Message
 from pushcast.handover.reading import SpanReader
 from pushcast.stream.seal_count import KeyedRecord, Read
 from pushcast.wire import topics
-from pushcast.wire.key_seals import PREFIX
+from pushcast.wire.sealing.key_seals import PREFIX
 
 
 def seals_told(reader: SpanReader) -> Read:

@@ -18,7 +18,7 @@ from pushcast.stream.batch import TP, Committed
 from pushcast.stream.ports import Outbox
 from pushcast.stream.table import Table
 from pushcast.wire import headers as h
-from pushcast.wire import row_fences
+from pushcast.wire.devices import row_fences
 
 #: A table that has not applied a fence by then stands still: the claim is made anew.
 FENCE_SECONDS = 30.0

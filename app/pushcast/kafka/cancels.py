@@ -23,7 +23,7 @@ from pushcast.model.errors import PushcastError
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.ports import Fatal
 from pushcast.wire import topics
-from pushcast.wire.cancel_state import CancelRecord, CancelState
+from pushcast.wire.control.cancel_state import CancelRecord, CancelState
 from pushcast.wire.schemas import SchemaSource
 
 logger = logging.getLogger(__name__)

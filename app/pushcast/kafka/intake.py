@@ -21,7 +21,7 @@ from pushcast.model.ids import device_row_prefix, is_user_row, partition_of
 from pushcast.model.plural import counted
 from pushcast.model.words import Reason
 from pushcast.wire import topics
-from pushcast.wire.devices import row_columns
+from pushcast.wire.devices.devices import row_columns
 from pushcast.wire.keys import user_of
 
 MAX_INTAKE_BYTES = 1_048_576  # contract: intake topics take records up to 1 MiB

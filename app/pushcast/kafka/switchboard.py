@@ -12,8 +12,8 @@ from pushcast.kafka.clients import client_config, open_producer
 from pushcast.kafka.control import ControlTail, FollowedControl
 from pushcast.stream.errors import KafkaLayerError
 from pushcast.wire import topics
-from pushcast.wire.control import Entry, Name, Subject, encode
-from pushcast.wire.control_state import ControlState
+from pushcast.wire.control.control import Entry, Name, Subject, encode
+from pushcast.wire.control.control_state import ControlState
 
 READ_SECONDS: Final = 15.0
 WRITE_SECONDS: Final = 15.0

@@ -52,10 +52,10 @@ from pushcast.stream.stage import Stage
 from pushcast.stream.table import AppliedRecord, Table, require_held
 from pushcast.stream.tenure import Tenures
 from pushcast.wire import topics
-from pushcast.wire.digests import closed_by
+from pushcast.wire.events.threads import ThreadReader
 from pushcast.wire.schemas import SchemaSource
-from pushcast.wire.threads import ThreadReader
-from pushcast.wire.timers import user_key
+from pushcast.wire.waiting.digests import closed_by
+from pushcast.wire.waiting.timers import user_key
 
 #: Source records handled without giving way to the event loop.
 CHUNK_RECORDS = 200

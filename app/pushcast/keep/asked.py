@@ -10,10 +10,10 @@ from pushcast.keep.rules import AT_ONCE
 from pushcast.keep.tenure import KeepTenure
 from pushcast.stream.edge import Count
 from pushcast.stream.ports import Barrier
-from pushcast.wire.digests import all_heads_prefix
-from pushcast.wire.engagement import Engagement, Event
-from pushcast.wire.held import Held
-from pushcast.wire.timers import Timer
+from pushcast.wire.events.engagement import Engagement, Event
+from pushcast.wire.waiting.digests import all_heads_prefix
+from pushcast.wire.waiting.held import Held
+from pushcast.wire.waiting.timers import Timer
 
 
 class AppsAsking:

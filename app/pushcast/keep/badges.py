@@ -14,8 +14,8 @@ import msgspec
 from pushcast.keep import fates
 from pushcast.model.caps import Ended, SlotPlanned
 from pushcast.model.notification import MAX_BADGE, ONE_MORE
-from pushcast.wire.badge_rows import NAME_BYTES, Badge, name_of
-from pushcast.wire.thread_places import (
+from pushcast.wire.waiting.badge_rows import NAME_BYTES, Badge, name_of
+from pushcast.wire.waiting.thread_places import (
     NO_THREAD,
     PLACE_BYTES,
     is_within,

@@ -27,13 +27,13 @@ from pushcast.model.own import OWN_TTL_SECONDS, OwnClass
 from pushcast.model.words import Lane
 from pushcast.stream.edge import Count
 from pushcast.stream.ports import Barrier
-from pushcast.wire.badge_rows import Badge, app_of, badge_key
-from pushcast.wire.cancels import Cancel
-from pushcast.wire.engagement import Engagement, Event
-from pushcast.wire.held import Released, released_headers
-from pushcast.wire.thread_places import NO_THREAD, thread_place
-from pushcast.wire.threads import ThreadReader
-from pushcast.wire.timers import Timer, note_id_of, part_key, user_key
+from pushcast.wire.events.cancels import Cancel
+from pushcast.wire.events.engagement import Engagement, Event
+from pushcast.wire.events.threads import ThreadReader
+from pushcast.wire.waiting.badge_rows import Badge, app_of, badge_key
+from pushcast.wire.waiting.held import Released, released_headers
+from pushcast.wire.waiting.thread_places import NO_THREAD, thread_place
+from pushcast.wire.waiting.timers import Timer, note_id_of, part_key, user_key
 
 _DECIDED: Final = "="
 #: Why a number has changed, where no record of the partition says so.

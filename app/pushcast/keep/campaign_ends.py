@@ -18,10 +18,10 @@ from pushcast.stream.cancelling import Cancels
 from pushcast.stream.ports import Barrier, CallLater, Fatal, Outbox
 from pushcast.stream.runner import Runner
 from pushcast.stream.table import Table
-from pushcast.wire.control import CampaignCancel
-from pushcast.wire.recallable import Recallable, is_recallable
-from pushcast.wire.threads import ThreadReader
-from pushcast.wire.timers import is_timer, user_key
+from pushcast.wire.control.control import CampaignCancel
+from pushcast.wire.events.threads import ThreadReader
+from pushcast.wire.waiting.recallable import Recallable, is_recallable
+from pushcast.wire.waiting.timers import is_timer, user_key
 
 #: Rows between two looks at the outbox, and turns of the loop for others.
 SLICE_ROWS: Final = 500

@@ -30,11 +30,11 @@ from pushcast.model.words import Reason
 from pushcast.model.zones import zone_of
 from pushcast.stream.edge import Count
 from pushcast.stream.ports import Barrier
-from pushcast.wire.closings import EXPIRED_CAP
-from pushcast.wire.facts import Facts, decode_facts
-from pushcast.wire.held import has_passed, passing
-from pushcast.wire.timers import Timer, note_id_of, user_key
-from pushcast.wire.usage import usage_key
+from pushcast.wire.waiting.closings import EXPIRED_CAP
+from pushcast.wire.waiting.facts import Facts, decode_facts
+from pushcast.wire.waiting.held import has_passed, passing
+from pushcast.wire.waiting.timers import Timer, note_id_of, user_key
+from pushcast.wire.waiting.usage import usage_key
 
 #: Lets a timer go, and writes its slot.
 Fire = Callable[[KeepTenure, bytes, Timer, int, Put], None]

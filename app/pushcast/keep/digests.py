@@ -15,11 +15,11 @@ import msgspec
 from pushcast.keep.rules import AT_ONCE, closed_as
 from pushcast.model.digest import DigestRule
 from pushcast.model.words import Reason
-from pushcast.wire.closings import EXPIRED_DIGEST
-from pushcast.wire.digests import Head
-from pushcast.wire.facts import Facts, decode_facts
-from pushcast.wire.held import passing
-from pushcast.wire.timers import Timer, note_id_of
+from pushcast.wire.waiting.closings import EXPIRED_DIGEST
+from pushcast.wire.waiting.digests import Head
+from pushcast.wire.waiting.facts import Facts, decode_facts
+from pushcast.wire.waiting.held import passing
+from pushcast.wire.waiting.timers import Timer, note_id_of
 
 
 class Member(NamedTuple):

@@ -14,7 +14,7 @@ from pushcast.stream.callbacks import Guarded, timers
 from pushcast.stream.ports import Barrier, CallLater, Outbox, putting_many
 from pushcast.wire import topics
 from pushcast.wire.headers import Headers
-from pushcast.wire.timers import user_key
+from pushcast.wire.waiting.timers import user_key
 
 #: Rows of so many timers of a partition are worth a write of their own.
 MANY: Final = 50

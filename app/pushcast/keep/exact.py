@@ -19,7 +19,7 @@ from pushcast.stream.ports import PositionedOutbox
 from pushcast.stream.table import Table
 from pushcast.wire import topics
 from pushcast.wire.headers import Headers
-from pushcast.wire.held import timer_of
+from pushcast.wire.waiting.held import timer_of
 
 STAGE = "keep"
 #: A table that has not applied a fence by then stands still: the claim is made anew.

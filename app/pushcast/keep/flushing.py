@@ -14,10 +14,10 @@ from pushcast.model.digest import NO_RULE, DigestRule
 from pushcast.model.words import Reason
 from pushcast.stream.edge import Count
 from pushcast.stream.ports import Barrier
-from pushcast.wire.digest_text import DigestPart, digest_event
-from pushcast.wire.digests import Head, closing_name
-from pushcast.wire.held import Released, released_headers
-from pushcast.wire.timers import user_key
+from pushcast.wire.waiting.digest_text import DigestPart, digest_event
+from pushcast.wire.waiting.digests import Head, closing_name
+from pushcast.wire.waiting.held import Released, released_headers
+from pushcast.wire.waiting.timers import user_key
 
 
 class Flushes:

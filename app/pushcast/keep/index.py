@@ -8,9 +8,9 @@ from functools import lru_cache
 from typing import Final, NamedTuple, overload
 
 from pushcast.model.words import Lane, Reason
-from pushcast.wire.digests import Head, is_head, readable_head
-from pushcast.wire.plain_timers import plain_times
-from pushcast.wire.timers import Timer, is_timer, readable
+from pushcast.wire.waiting.digests import Head, is_head, readable_head
+from pushcast.wire.waiting.plain_timers import plain_times
+from pushcast.wire.waiting.timers import Timer, is_timer, readable
 
 #: A released timer is remembered so long: the same id again is a duplicate.
 REMEMBER_MS: Final = 86_400_000

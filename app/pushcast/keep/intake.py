@@ -21,20 +21,20 @@ from pushcast.stream.batch import Record
 from pushcast.stream.cancelling import Cancels
 from pushcast.stream.edge import Count, check_place
 from pushcast.stream.ports import Barrier
-from pushcast.wire.cancel_state import CancelRecord
-from pushcast.wire.cancels import CancelDecoder
-from pushcast.wire.counted import decode_counted
-from pushcast.wire.engagement import EngagementDecoder
-from pushcast.wire.facts import decode_facts
+from pushcast.wire.answers.counted import decode_counted
+from pushcast.wire.control.cancel_state import CancelRecord
+from pushcast.wire.events.cancels import CancelDecoder
+from pushcast.wire.events.engagement import EngagementDecoder
+from pushcast.wire.events.threads import ThreadReader
 from pushcast.wire.headers import TRACEPARENT, first
-from pushcast.wire.held import Held, held_of
-from pushcast.wire.held_broadcasts import held_broadcast_key
 from pushcast.wire.keys import user_of
-from pushcast.wire.notices import notice_of
-from pushcast.wire.recall_offers import decode_offer
 from pushcast.wire.schemas import SchemaSource
-from pushcast.wire.threads import ThreadReader
-from pushcast.wire.timers import Timer, part_key, timer_key
+from pushcast.wire.sending.recall_offers import decode_offer
+from pushcast.wire.waiting.facts import decode_facts
+from pushcast.wire.waiting.held import Held, held_of
+from pushcast.wire.waiting.held_broadcasts import held_broadcast_key
+from pushcast.wire.waiting.notices import notice_of
+from pushcast.wire.waiting.timers import Timer, part_key, timer_key
 
 
 class KeepIntake:

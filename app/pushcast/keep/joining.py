@@ -12,10 +12,10 @@ from pushcast.keep.tenure import KeepTenure
 from pushcast.model.digest import NO_RULE, DigestRule
 from pushcast.model.words import Reason
 from pushcast.stream.ports import Barrier
-from pushcast.wire.digests import Head, head_key, heads_prefix
-from pushcast.wire.facts import Facts, decode_facts
-from pushcast.wire.held import passing
-from pushcast.wire.timers import Timer
+from pushcast.wire.waiting.digests import Head, head_key, heads_prefix
+from pushcast.wire.waiting.facts import Facts, decode_facts
+from pushcast.wire.waiting.held import passing
+from pushcast.wire.waiting.timers import Timer
 
 
 class Joining:

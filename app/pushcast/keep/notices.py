@@ -10,10 +10,10 @@ from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
 from pushcast.stream.edge import Count
 from pushcast.stream.ports import Barrier
-from pushcast.wire.digests import Head, all_heads_prefix
-from pushcast.wire.notices import Notice, NoticeKind
-from pushcast.wire.timers import Timer, note_id_of, timer_key
-from pushcast.wire.usage import usage_key
+from pushcast.wire.waiting.digests import Head, all_heads_prefix
+from pushcast.wire.waiting.notices import Notice, NoticeKind
+from pushcast.wire.waiting.timers import Timer, note_id_of, timer_key
+from pushcast.wire.waiting.usage import usage_key
 
 #: A planner may know that much later than the keeper what a registrar told: one that was killed starts meanwhile.
 LATE_MS: Final = 30_000

@@ -15,7 +15,7 @@ from pushcast.model.drain import Drain, EvenSample, Lifetime, late_at_provider
 from pushcast.model.forecast import HORIZON_MS, MINUTE_MS, Forecast, provider_of
 from pushcast.model.pacing import Rates
 from pushcast.stream.table import Table
-from pushcast.wire.timers import Timer, readable, user_key
+from pushcast.wire.waiting.timers import Timer, readable, user_key
 
 #: Entries between two turns of the loop for others.
 SLICE_ENTRIES: Final = 500

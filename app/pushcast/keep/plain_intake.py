@@ -18,9 +18,9 @@ from pushcast.stream.cancelling import Cancels
 from pushcast.stream.edge import Count
 from pushcast.stream.ports import Barrier
 from pushcast.wire.keys import is_user
-from pushcast.wire.plain_holds import plain_hold
-from pushcast.wire.plain_timers import waiting_row
-from pushcast.wire.timers import timers_prefix
+from pushcast.wire.waiting.plain_holds import plain_hold
+from pushcast.wire.waiting.plain_timers import waiting_row
+from pushcast.wire.waiting.timers import timers_prefix
 
 
 class PlainIntake:

@@ -14,9 +14,9 @@ from pushcast.model.words import Lane
 from pushcast.stream.ports import Barrier
 from pushcast.wire import topics
 from pushcast.wire.headers import Headers
-from pushcast.wire.held import plain_released_headers
-from pushcast.wire.plain_timers import PlainTimers, released_row
-from pushcast.wire.timers import Timer
+from pushcast.wire.waiting.held import plain_released_headers
+from pushcast.wire.waiting.plain_timers import PlainTimers, released_row
+from pushcast.wire.waiting.timers import Timer
 
 _TOPICS: Final = {lane.encode(): topics.due(lane) for lane in Lane}
 #: Writes the row of a timer that was let go, whatever it is.

@@ -19,7 +19,7 @@ from pushcast.model.errors import InvalidInput
 from pushcast.stream.ports import CallLater, Fatal
 from pushcast.stream.runner import Runner
 from pushcast.wire import topics
-from pushcast.wire.engagement import EngagementDecoder, Event
+from pushcast.wire.events.engagement import EngagementDecoder, Event
 from pushcast.wire.keys import user_of
 from pushcast.wire.schemas import SchemaSource
 

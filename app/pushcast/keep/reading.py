@@ -11,9 +11,9 @@ from pushcast.keep.tenure import KeepTenure
 from pushcast.model.errors import InvalidInput
 from pushcast.model.marks import mark_of, thread_mark_of
 from pushcast.stream.ports import Barrier
-from pushcast.wire.engagement import Engagement, Event
-from pushcast.wire.threads import ThreadReader
-from pushcast.wire.timers import Timer, note_id_of
+from pushcast.wire.events.engagement import Engagement, Event
+from pushcast.wire.events.threads import ThreadReader
+from pushcast.wire.waiting.timers import Timer, note_id_of
 
 #: So long what is held meanwhile is known to be read.
 REMEMBER_MS: Final = 86_400_000

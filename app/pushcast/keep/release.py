@@ -40,11 +40,11 @@ from pushcast.stream.edge import Count
 from pushcast.stream.ports import Barrier, CallLater, Fatal, Outbox
 from pushcast.stream.runner import Runner
 from pushcast.stream.table import Table
-from pushcast.wire.badge_rows import Badge
-from pushcast.wire.digests import Head, is_head, name_of
-from pushcast.wire.held import Released, released_headers
-from pushcast.wire.recallable import Recallable
-from pushcast.wire.timers import Timer, user_key
+from pushcast.wire.waiting.badge_rows import Badge
+from pushcast.wire.waiting.digests import Head, is_head, name_of
+from pushcast.wire.waiting.held import Released, released_headers
+from pushcast.wire.waiting.recallable import Recallable
+from pushcast.wire.waiting.timers import Timer, user_key
 
 logger = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ import orjson
 from pushcast.model.own import OWN_TTL_SECONDS, OwnClass
 from pushcast.model.recalls import SEQ, RemovalScope, only_of, recalled_of, recalling, scope_of, scoped_id
 from pushcast.model.words import Lane, Reason
-from pushcast.wire.recallable import Push
-from pushcast.wire.timers import Timer
+from pushcast.wire.waiting.recallable import Push
+from pushcast.wire.waiting.timers import Timer
 
 #: Ids of one push; the newest count.
 MAX_IDS: Final = 200

@@ -15,13 +15,13 @@ from pushcast.model.recalls import RemovalScope, scope_of
 from pushcast.model.words import Lane
 from pushcast.stream.edge import Count
 from pushcast.stream.ports import Barrier
-from pushcast.wire.cancels import Cancel
-from pushcast.wire.control import CampaignCancel
-from pushcast.wire.engagement import Engagement, Event
-from pushcast.wire.recall_offers import RecallOffer
-from pushcast.wire.recallable import Push, Recallable, app_of, recallable_key
-from pushcast.wire.thread_places import thread_place
-from pushcast.wire.timers import Timer, note_id_of, part_key, user_key
+from pushcast.wire.control.control import CampaignCancel
+from pushcast.wire.events.cancels import Cancel
+from pushcast.wire.events.engagement import Engagement, Event
+from pushcast.wire.sending.recall_offers import RecallOffer
+from pushcast.wire.waiting.recallable import Push, Recallable, app_of, recallable_key
+from pushcast.wire.waiting.thread_places import thread_place
+from pushcast.wire.waiting.timers import Timer, note_id_of, part_key, user_key
 
 #: In place of the offset of a cancel: the record of a campaign's has none in this partition.
 _OF_A_CAMPAIGN: Final = -1

@@ -11,8 +11,8 @@ from pushcast.keep.joining import Joining, is_leaving
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
 from pushcast.stream.ports import Barrier
-from pushcast.wire.held import Held
-from pushcast.wire.timers import Timer, timer_key
+from pushcast.wire.waiting.held import Held
+from pushcast.wire.waiting.timers import Timer, timer_key
 
 
 class Replaced(NamedTuple):

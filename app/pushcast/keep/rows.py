@@ -13,18 +13,19 @@ from pushcast.model.caps import Usage
 from pushcast.stream.overlay import OverlayEntry
 from pushcast.stream.ports import Barrier, Outbox, putting_many
 from pushcast.stream.table import Table
-from pushcast.wire import row_fences, topics
-from pushcast.wire.badge_rows import Badge, badges_prefix, encode_badge, is_badge, readable_badge
-from pushcast.wire.digests import Head, encode_head, is_head, readable_head
+from pushcast.wire import topics
+from pushcast.wire.devices import row_fences
 from pushcast.wire.headers import CE_ID, FENCE, Headers
-from pushcast.wire.recallable import (
+from pushcast.wire.waiting.badge_rows import Badge, badges_prefix, encode_badge, is_badge, readable_badge
+from pushcast.wire.waiting.digests import Head, encode_head, is_head, readable_head
+from pushcast.wire.waiting.recallable import (
     Recallable,
     encode_recallable,
     is_recallable,
     readable_recallable,
     recallables_prefix,
 )
-from pushcast.wire.timers import (
+from pushcast.wire.waiting.timers import (
     Timer,
     encode_timer,
     is_timer,
@@ -34,7 +35,7 @@ from pushcast.wire.timers import (
     timers_prefix,
     user_key,
 )
-from pushcast.wire.usage import encode_usage, is_usage, readable_usage
+from pushcast.wire.waiting.usage import encode_usage, is_usage, readable_usage
 
 #: Tag of a row that was written over a void one: no write of ours has it.
 _HEALED = b"healed"

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from pushcast.model.words import Lane, Reason
-from pushcast.wire.timers import Timer
+from pushcast.wire.waiting.timers import Timer
 
 #: Timers of one user that wait at a time. What comes on top ends at once.
 MAX_TIMERS: Final = 1_000
@@ -91,7 +91,7 @@ def _ended(timer: Timer | None, reason: Reason) -> Timer | None:
 
 
 def closed_as(timer: Timer, word: str) -> Timer:
-    """The row of one that ends instead of being sent, as soon as may be (`wire.closings`)."""
+    """The row of one that ends instead of being sent, as soon as may be (`wire.waiting.closings`)."""
     return msgspec.structs.replace(timer, due_at=AT_ONCE, closes=str(word))
 
 

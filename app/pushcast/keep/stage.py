@@ -28,7 +28,7 @@ from pushcast.stream.sharing import Sharing
 from pushcast.stream.spec import Host, StageSpec, Subscription, TableSpec
 from pushcast.stream.table import Table
 from pushcast.wire import groups, topics
-from pushcast.wire.lifetimes import lifetimes
+from pushcast.wire.waiting.lifetimes import lifetimes
 
 BOUNDS = Bounds(records=10_000, bytes=4 << 20)
 #: Nobody waits for the row of a timer that has left, but a successor: it looks for so much more in the tail.

@@ -17,12 +17,12 @@ from pushcast.stream.completions import Completions
 from pushcast.stream.overlay import Overlay
 from pushcast.stream.runner import Runner
 from pushcast.stream.tenure import Pending
-from pushcast.wire.badge_rows import Badge
-from pushcast.wire.control import CampaignCancel
-from pushcast.wire.digests import Head
+from pushcast.wire.control.control import CampaignCancel
 from pushcast.wire.headers import Headers
-from pushcast.wire.recallable import Recallable
-from pushcast.wire.timers import Timer
+from pushcast.wire.waiting.badge_rows import Badge
+from pushcast.wire.waiting.digests import Head
+from pushcast.wire.waiting.recallable import Recallable
+from pushcast.wire.waiting.timers import Timer
 
 #: What KEEP writes of a user.
 Row = Timer | Head | Badge | Usage | Recallable

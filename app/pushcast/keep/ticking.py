@@ -17,7 +17,7 @@ from pushcast.stream.ports import Barrier, CallLater, Fatal, Outbox
 from pushcast.stream.runner import Runner
 from pushcast.stream.table import Table
 from pushcast.wire import topics
-from pushcast.wire.clock_rows import KEY, ClockRow, encode_clock, tzdata_of
+from pushcast.wire.waiting.clock_rows import KEY, ClockRow, encode_clock, tzdata_of
 
 #: Timers between two looks at the outbox, and turns of the loop for others.
 SLICE_TIMERS: Final = 500

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pushcast.wire.timers import Timer
+from pushcast.wire.waiting.timers import Timer
 
 #: From so many rows on a user is remembered; others are scanned each time.
 MANY: Final = 16

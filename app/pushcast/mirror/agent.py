@@ -27,9 +27,9 @@ from pushcast.stream.edge import Edge, counting
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Outbox
 from pushcast.stream.stage import Stage
+from pushcast.wire.devices.ownership import decode_topics
 from pushcast.wire.headers import appended_at
-from pushcast.wire.ownership import decode_topics
-from pushcast.wire.seals import KeyUnknown, Place, SealBroken, TokenKeys
+from pushcast.wire.sealing.seals import KeyUnknown, Place, SealBroken, TokenKeys
 
 log = structlog.get_logger(__name__)
 

@@ -19,8 +19,8 @@ from pushcast.stream.spec import Host, StageSpec, Subscription
 from pushcast.stream.table import Table
 from pushcast.stream.token_keys import KeyringFile
 from pushcast.wire import groups, topics
-from pushcast.wire.keyring import KeyringRole
-from pushcast.wire.seals import TokenKeys
+from pushcast.wire.sealing.keyring import KeyringRole
+from pushcast.wire.sealing.seals import TokenKeys
 
 BOUNDS: Final = Bounds(records=2_000, bytes=4 << 20)
 

@@ -45,7 +45,7 @@ class Targets:
     attempt: list[int] = field(default_factory=list)  # attempts so far
     not_after: list[int | None] | None = None  # never handed over later; None: the expiries alone count
     app_version: list[str | None] | None = None  # None: unknown for all
-    content_key: list[bytes | None] | None = None  # `wire.content_keys`; None: none has one, or nobody asks for it
+    content_key: list[bytes | None] | None = None  # None: none has one, or nobody asks for it
 
     def __len__(self) -> int:
         return len(self.delivery_id)

@@ -79,7 +79,7 @@ def takes(purpose: str | None, push_type: str) -> bool:
 
 # Neither can refer to itself. A hundred thousand may be in flight, and the garbage collector looks at none of them.
 class DeviceChange(msgspec.Struct, frozen=True, gc=False):
-    """A valid change. `address` is canonical (`wire.addresses`); None for operations that need none.
+    """A valid change. `address` is canonical (`wire.devices.addresses`); None for operations that need none.
 
     `app` is empty where it is for all apps: of `forget_user`, and of a `prefer` that names none.
     """
@@ -133,7 +133,7 @@ class DeviceRow(msgspec.Struct, frozen=True, gc=False):
     country: str | None = None
     region: str | None = None
     tags: dict[str, str] = {}
-    content_key: bytes | None = None  # `wire.content_keys`
+    content_key: bytes | None = None  # `wire.devices.content_keys`
     content_key_id: str | None = None
     zone_before: str | None = None
     zone_at: int | None = None

@@ -40,7 +40,7 @@ class LiveActivity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
     """What a push of type liveactivity does (Apple, "Starting and updating Live Activities with push notifications").
 
     As producers write it, times may be RFC 3339 and the objects JSON; in a decoded notification times are milliseconds
-    since the epoch and objects are text (`wire.live_activities`).
+    since the epoch and objects are text (`wire.events.live_activities`).
     """
 
     event: LiveActivityEvent

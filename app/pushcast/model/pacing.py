@@ -14,7 +14,7 @@ _SECOND_MS: Final = 1_000
 
 
 class Rated(Protocol):
-    """`wire.control.Rate`, `config.settings.Campaign`."""
+    """`wire.control.control.Rate`, `config.settings.Campaign`."""
 
     @property
     def per_minute(self) -> int: ...

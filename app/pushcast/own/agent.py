@@ -28,7 +28,7 @@ from pushcast.stream.stage import Stage
 from pushcast.stream.sweeps import DEFAULT_PACE, SweepPace
 from pushcast.stream.table import AppliedRecord, Table, require_held
 from pushcast.stream.tenure import Tenures
-from pushcast.wire.claim_reader import ReadClaim, read_claims
+from pushcast.wire.devices.claim_reader import ReadClaim, read_claims
 from pushcast.wire.headers import appended_at
 
 #: Handled without giving way to the event loop, and those of one record more: about 20 ms of work.

@@ -9,7 +9,7 @@ from pushcast.model.ownership import Evict, Mark, TokenHolder, TokenTopics
 from pushcast.own.decide import decide
 from pushcast.own.fresh import FreshMark, KnownMark, whole
 from pushcast.stream.batch import Record
-from pushcast.wire.claim_reader import ReadClaim
+from pushcast.wire.devices.claim_reader import ReadClaim
 from pushcast.wire.headers import appended_at
 
 

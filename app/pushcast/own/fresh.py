@@ -6,8 +6,8 @@ import msgspec
 
 from pushcast.model.ownership import Mark
 from pushcast.own.decide import decide
-from pushcast.wire.claim_reader import ReadClaim
-from pushcast.wire.ownership import encode_first_mark, encode_mark
+from pushcast.wire.devices.claim_reader import ReadClaim
+from pushcast.wire.devices.ownership import encode_first_mark, encode_mark
 
 
 class FreshMark(msgspec.Struct, frozen=True, gc=False):

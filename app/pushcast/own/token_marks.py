@@ -15,10 +15,11 @@ from pushcast.stream.overlay import OverlayEntry
 from pushcast.stream.ports import Barrier, Outbox, putting_many
 from pushcast.stream.table import Table
 from pushcast.wire import headers as h
-from pushcast.wire import row_fences, topics
+from pushcast.wire import topics
+from pushcast.wire.devices import row_fences
+from pushcast.wire.devices.ownership import decode_mark, encode_evict, encode_topics
 from pushcast.wire.headers import Headers
 from pushcast.wire.newer import waited_for
-from pushcast.wire.ownership import decode_mark, encode_evict, encode_topics
 
 STAGE: Final = "own"
 _SOURCE: Final = "/pushcast/own"

@@ -14,7 +14,7 @@ from pushcast.stream.ports import CallLater, Fatal
 from pushcast.stream.runner import Runner
 from pushcast.stream.sweeps import ASK_SECONDS, FIRST_SECONDS, SLICE_ROWS, SweepPace
 from pushcast.stream.table import Row, Table
-from pushcast.wire.ownership import decode_mark
+from pushcast.wire.devices.ownership import decode_mark
 
 
 class Vacancies:

@@ -11,7 +11,7 @@ from pushcast.config.settings import Settings
 from pushcast.model.notification import ONE_MORE, Notification
 from pushcast.model.pacing import Rated
 from pushcast.model.words import Reason
-from pushcast.wire.held import Held
+from pushcast.wire.waiting.held import Held
 
 
 class Carried:

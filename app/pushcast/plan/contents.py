@@ -15,10 +15,10 @@ from pushcast.model.notification import Notification, OfBroadcast
 from pushcast.model.timing import Timing
 from pushcast.model.words import Lane, Reason
 from pushcast.wire import topics
-from pushcast.wire.broadcasts import BroadcastDecoder
-from pushcast.wire.class_rules import class_rules
-from pushcast.wire.held_broadcasts import HeldBroadcast, content_of, decode_held, is_held_broadcast
-from pushcast.wire.orders import decode_order
+from pushcast.wire.events.broadcasts import BroadcastDecoder
+from pushcast.wire.events.class_rules import class_rules
+from pushcast.wire.events.orders import decode_order
+from pushcast.wire.waiting.held_broadcasts import HeldBroadcast, content_of, decode_held, is_held_broadcast
 
 #: Reads the value of an order, by partition and offset; None: it is gone. Raises ConnectionError, and is asked again.
 ReadOrder = Callable[[int, int], Awaitable[bytes | None]]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from pushcast.model.notification import Notification
+from pushcast.wire.answers.planned_writer import PlannedRow, held, is_held, planned_facts
+from pushcast.wire.answers.receipts import PLATFORMS
 from pushcast.wire.avro_bytes import bytes_of, long_of
-from pushcast.wire.planned_writer import PlannedRow, held, is_held, planned_facts
-from pushcast.wire.receipts import PLATFORMS
 
 if TYPE_CHECKING:
     from pushcast.stream.batch import Batch

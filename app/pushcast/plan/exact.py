@@ -16,14 +16,14 @@ from pushcast.model.ids import DELIVERY_ID_BYTES
 from pushcast.model.words import Lane, Platform, Source
 from pushcast.plan.entry import Entry
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch
+from pushcast.wire.answers.receipts import decode_planned, decode_receipt
 from pushcast.wire.headers import Headers
-from pushcast.wire.held import event_of, parted_of
-from pushcast.wire.receipts import decode_planned, decode_receipt
+from pushcast.wire.sending.batches import decode_batch
+from pushcast.wire.waiting.held import event_of, parted_of
 
 if TYPE_CHECKING:
     from pushcast.stream.ports import PositionedOutbox
-    from pushcast.wire.row_reader import Device
+    from pushcast.wire.devices.row_reader import Device
 
 
 #: Each has an origin of its own, so outputs of the one are never folded into the tail of the other.

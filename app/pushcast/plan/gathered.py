@@ -11,8 +11,8 @@ from pushcast.config.digests import Digest
 from pushcast.model.notification import Notification
 from pushcast.model.words import Reason
 from pushcast.model.zones import WallTime, due_at, reading_of
-from pushcast.wire.facts import Facts
-from pushcast.wire.held import Released, has_passed
+from pushcast.wire.waiting.facts import Facts
+from pushcast.wire.waiting.held import Released, has_passed
 
 
 class _Rule(NamedTuple):

@@ -42,13 +42,13 @@ from pushcast.stream.capped import Limited
 from pushcast.stream.edge import Count, Misplaced, check_place
 from pushcast.stream.tracker import record_bytes
 from pushcast.wire import topics
-from pushcast.wire.cancel_state import CancelState
-from pushcast.wire.device_zones import home_of
-from pushcast.wire.facts import encode_facts
-from pushcast.wire.held import Held, Released, has_passed
+from pushcast.wire.control.cancel_state import CancelState
+from pushcast.wire.devices.device_zones import home_of
+from pushcast.wire.devices.row_reader import Device
+from pushcast.wire.devices.user_rows import wishes_of
 from pushcast.wire.newer import look
-from pushcast.wire.row_reader import Device
-from pushcast.wire.user_rows import wishes_of
+from pushcast.wire.waiting.facts import encode_facts
+from pushcast.wire.waiting.held import Held, Released, has_passed
 
 if TYPE_CHECKING:
     from pushcast.stream.batch import Batch

@@ -9,8 +9,8 @@ from pushcast.model.device import takes
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import broadcast_delivery_id
 from pushcast.model.notification import Notification, OfBroadcast
-from pushcast.wire.row_reader import Device, active_device
-from pushcast.wire.row_tail import locale_of, registered_at_ms
+from pushcast.wire.devices.row_reader import Device, active_device
+from pushcast.wire.devices.row_tail import locale_of, registered_at_ms
 
 Row = tuple[bytes, bytes]
 

@@ -25,11 +25,11 @@ from pushcast.stream.callbacks import Guarded
 from pushcast.stream.edge import Count, Edge
 from pushcast.stream.receipts import EndOfNote, SourcePlace, receipt_of
 from pushcast.wire import topics
-from pushcast.wire.counted import Counted, account_of, encode_counted
-from pushcast.wire.held import Held, held_headers
-from pushcast.wire.planned_writer import planned_of
-from pushcast.wire.receipts import encode_receipt
+from pushcast.wire.answers.counted import Counted, account_of, encode_counted
+from pushcast.wire.answers.planned_writer import planned_of
+from pushcast.wire.answers.receipts import encode_receipt
 from pushcast.wire.schemas import NEWEST_GENERATION
+from pushcast.wire.waiting.held import Held, held_headers
 
 if TYPE_CHECKING:
     from pushcast.stream.batch import Batch

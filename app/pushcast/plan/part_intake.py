@@ -41,10 +41,10 @@ from pushcast.stream.capped import Limited
 from pushcast.stream.edge import Count
 from pushcast.stream.table import Row
 from pushcast.wire import topics
-from pushcast.wire.device_zones import Home, home_of, place_of, zone_of_user
-from pushcast.wire.facts import encode_facts
-from pushcast.wire.held import MAX_PARTS, Held, Released, has_passed
-from pushcast.wire.row_reader import Device
+from pushcast.wire.devices.device_zones import Home, home_of, place_of, zone_of_user
+from pushcast.wire.devices.row_reader import Device
+from pushcast.wire.waiting.facts import encode_facts
+from pushcast.wire.waiting.held import MAX_PARTS, Held, Released, has_passed
 
 Key = TypeVar("Key")
 

@@ -21,9 +21,9 @@ from pushcast.model.quiet import Quiet, QuietRule, QuietTerms
 from pushcast.model.timing import Timing, spread_of
 from pushcast.model.words import Reason
 from pushcast.model.zones import name_of as name_of_zone
-from pushcast.wire.device_zones import Home, place_of
-from pushcast.wire.row_reader import Device
-from pushcast.wire.row_tail import seen_at_ms
+from pushcast.wire.devices.device_zones import Home, place_of
+from pushcast.wire.devices.row_reader import Device
+from pushcast.wire.devices.row_tail import seen_at_ms
 
 
 class Around(NamedTuple):

@@ -20,15 +20,15 @@ from pushcast.stream.batch import Record
 from pushcast.stream.edge import Count
 from pushcast.wire import groups, topics
 from pushcast.wire import headers as h
-from pushcast.wire.class_rules import OWN_RULES, class_rules
-from pushcast.wire.content_sizes import MAX_PAYLOAD_BYTES, check_size
-from pushcast.wire.held import released_of
-from pushcast.wire.held_broadcasts import is_held_broadcast
+from pushcast.wire.events.class_rules import OWN_RULES, class_rules
+from pushcast.wire.events.content_sizes import MAX_PAYLOAD_BYTES, check_size
+from pushcast.wire.events.notifications import NotificationDecoder
+from pushcast.wire.events.timings import FURTHEST_AHEAD_MS, check_spread
 from pushcast.wire.keys import user_of
 from pushcast.wire.newer import NewerSchema, look
-from pushcast.wire.notifications import NotificationDecoder
 from pushcast.wire.schemas import SchemaSource
-from pushcast.wire.timings import FURTHEST_AHEAD_MS, check_spread
+from pushcast.wire.waiting.held import released_of
+from pushcast.wire.waiting.held_broadcasts import is_held_broadcast
 
 if TYPE_CHECKING:
     from pushcast.stream.table import Table

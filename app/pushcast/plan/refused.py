@@ -13,12 +13,12 @@ from pushcast.model.ids import MAX_ID_BYTES
 from pushcast.model.notification import Content, Notification, OfBroadcast, Options
 from pushcast.model.timing import Timing
 from pushcast.stream.batch import Record
-from pushcast.wire.held import Released, timer_of
-from pushcast.wire.held_broadcasts import decode_held, is_held_broadcast
-from pushcast.wire.intake_events import readable_event
+from pushcast.wire.events.intake_events import readable_event
 from pushcast.wire.keys import user_of
-from pushcast.wire.timers import note_id_of
 from pushcast.wire.times import to_ms
+from pushcast.wire.waiting.held import Released, timer_of
+from pushcast.wire.waiting.held_broadcasts import decode_held, is_held_broadcast
+from pushcast.wire.waiting.timers import note_id_of
 
 
 def note_of_refused(record: Record, released: Released) -> Notification | None:

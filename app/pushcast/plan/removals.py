@@ -10,7 +10,7 @@ from pushcast.model.notification import Notification
 from pushcast.model.own import OwnClass
 from pushcast.model.recalls import messages_of, only_of, scope_of, shows
 from pushcast.model.words import Platform
-from pushcast.wire.row_reader import Device
+from pushcast.wire.devices.row_reader import Device
 
 
 def takers_of(apps: Mapping[str, App]) -> dict[str, frozenset[tuple[str, str]]]:

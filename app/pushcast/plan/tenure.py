@@ -14,9 +14,9 @@ from pushcast.plan.windows import PartitionWindows
 from pushcast.stream.batch import TP, Record
 from pushcast.stream.runner import Runner
 from pushcast.stream.tenure import Pending
-from pushcast.wire.closings import Closing
 from pushcast.wire.headers import Headers
-from pushcast.wire.held import Released
+from pushcast.wire.waiting.closings import Closing
+from pushcast.wire.waiting.held import Released
 
 
 class LookAgain(NamedTuple):

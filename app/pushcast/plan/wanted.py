@@ -12,7 +12,7 @@ from pushcast.model.own import OwnClass
 from pushcast.model.preferences import Wishes
 from pushcast.model.quiet import Quiet
 from pushcast.model.words import Reason
-from pushcast.wire.row_reader import Device
+from pushcast.wire.devices.row_reader import Device
 
 _USER_APP: Final = ""
 

@@ -11,7 +11,10 @@ from pushcast.model.notification import Notification
 from pushcast.model.words import Source
 from pushcast.plan.entry import Entry
 from pushcast.wire.avro_bytes import bytes_of
-from pushcast.wire.batch_writer import (
+from pushcast.wire.devices.row_reader import Device
+from pushcast.wire.devices.row_tail import locale_of
+from pushcast.wire.schemas import NEWEST_GENERATION
+from pushcast.wire.sending.batch_writer import (
     BATCH_OVERHEAD_BYTES,
     CONTENT_KEY_OVERHEAD_BYTES,
     MESSAGE_OVERHEAD_BYTES,
@@ -19,10 +22,7 @@ from pushcast.wire.batch_writer import (
     MessageWriter,
     batch_of,
 )
-from pushcast.wire.message_head import head_of
-from pushcast.wire.row_reader import Device
-from pushcast.wire.row_tail import locale_of
-from pushcast.wire.schemas import NEWEST_GENERATION
+from pushcast.wire.sending.message_head import head_of
 
 _MessageKey = tuple[str, bytes, str | None]  # app, content key, variant
 _ESCAPED_BYTES = 6  # of a character in JSON, at most

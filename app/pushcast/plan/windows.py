@@ -19,9 +19,9 @@ from pushcast.model.notification import Notification
 from pushcast.plan.entry import Entry
 from pushcast.plan.window import NOTE_BYTES, Window
 from pushcast.wire.avro_bytes import bytes_of
-from pushcast.wire.batch_writer import MESSAGE_OVERHEAD_BYTES, TARGET_OVERHEAD_BYTES, MessageWriter
-from pushcast.wire.message_head import head_of
-from pushcast.wire.row_reader import Device
+from pushcast.wire.devices.row_reader import Device
+from pushcast.wire.sending.batch_writer import MESSAGE_OVERHEAD_BYTES, TARGET_OVERHEAD_BYTES, MessageWriter
+from pushcast.wire.sending.message_head import head_of
 
 
 class WindowRule:

@@ -32,7 +32,7 @@ from pushcast.stream.ports import Barrier, Fatal, Outbox
 from pushcast.stream.runner import Runner
 from pushcast.wire import groups
 from pushcast.wire.schemas import NEWEST_GENERATION
-from pushcast.wire.tickets import decode_tickets
+from pushcast.wire.sending.tickets import decode_tickets
 
 log = structlog.get_logger(__name__)
 

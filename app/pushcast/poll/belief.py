@@ -17,8 +17,8 @@ from pushcast.providers.port import Disposition
 from pushcast.providers.suspicion import MASS_INVALID_TOKENS, Suspicion, SuspicionLimits
 from pushcast.stream.ports import Barrier, Outbox
 from pushcast.wire import topics
-from pushcast.wire.control import BreakerRecord, Kind, Subject, encode
-from pushcast.wire.tickets import TicketBatch
+from pushcast.wire.control.control import BreakerRecord, Kind, Subject, encode
+from pushcast.wire.sending.tickets import TicketBatch
 
 log = structlog.get_logger(__name__)
 

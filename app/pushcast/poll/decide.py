@@ -10,8 +10,8 @@ from pushcast.providers.expo.receipts import KEPT_SECONDS, LAST_ASK_SECONDS
 from pushcast.providers.port import Disposition
 from pushcast.providers.verdict import Verdict
 from pushcast.wire.headers import Headers
-from pushcast.wire.retries import DUE_AT, number
-from pushcast.wire.tickets import TicketBatch
+from pushcast.wire.sending.retries import DUE_AT, number
+from pushcast.wire.sending.tickets import TicketBatch
 
 #: A record that is not due stays so long before it goes to the end again, however short the first wait is and whatever
 #: the clocks of others say: moving it must not be all we do.

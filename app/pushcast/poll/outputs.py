@@ -19,9 +19,9 @@ from pushcast.stream.batch import Record
 from pushcast.stream.ports import Barrier, Outbox
 from pushcast.stream.receipts import DeadToken, report_token
 from pushcast.wire import topics
-from pushcast.wire.retries import DUE_AT
 from pushcast.wire.schemas import NEWEST_GENERATION
-from pushcast.wire.tickets import TicketBatch, encode_tickets
+from pushcast.wire.sending.retries import DUE_AT
+from pushcast.wire.sending.tickets import TicketBatch, encode_tickets
 
 log = structlog.get_logger(__name__)
 

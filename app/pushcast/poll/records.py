@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pushcast.stream.batch import TP, Batch, Record
 from pushcast.stream.runner import Runner
 from pushcast.stream.tenure import Pending
-from pushcast.wire.tickets import TicketBatch
+from pushcast.wire.sending.tickets import TicketBatch
 
 
 class TicketQueue:

@@ -12,11 +12,11 @@ from pushcast.register.names import Topics
 from pushcast.register.suspending import SUSPENDED
 from pushcast.stream.batch import Record
 from pushcast.stream.edge import check_place
-from pushcast.wire.devices import DeviceChangeDecoder
+from pushcast.wire.answers.receipts import TokenInvalid, decode_token_invalid
+from pushcast.wire.devices.devices import DeviceChangeDecoder
+from pushcast.wire.devices.ownership import decode_evict
 from pushcast.wire.headers import appended_at, first
 from pushcast.wire.keys import check_id, user_of
-from pushcast.wire.ownership import decode_evict
-from pushcast.wire.receipts import TokenInvalid, decode_token_invalid
 
 MAX_DELIVERY_ID_CHARS = 64  # 32 hex digits, and room for another form
 MAX_STATUS = 2**31 - 1  # an Avro int

@@ -35,7 +35,7 @@ from pushcast.stream.stage import Stage
 from pushcast.stream.sweeps import DEFAULT_PACE, SweepPace
 from pushcast.stream.table import AppliedRecord, Table, require_held
 from pushcast.stream.tenure import Tenures
-from pushcast.wire.control_state import ControlChange, ControlEvent, ControlState
+from pushcast.wire.control.control_state import ControlChange, ControlEvent, ControlState
 from pushcast.wire.newer import NewerSchema
 from pushcast.wire.schemas import SchemaSource
 

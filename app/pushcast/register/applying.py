@@ -23,8 +23,8 @@ from pushcast.register.view import UserView
 from pushcast.register.writing import Writing
 from pushcast.stream.batch import Batch, Record
 from pushcast.stream.edge import Edge, Misplaced
+from pushcast.wire.answers.receipts import TokenInvalid
 from pushcast.wire.newer import NewerSchema
-from pushcast.wire.receipts import TokenInvalid
 
 #: A record with where it goes instead: another partition of its topic, or the dead letters.
 Detour = tuple[Record, int | InvalidInput | NewerSchema]

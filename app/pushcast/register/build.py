@@ -23,10 +23,10 @@ from pushcast.stream.ports import Outbox
 from pushcast.stream.spec import Subscription
 from pushcast.stream.sweeps import SweepPace
 from pushcast.stream.table import Table
-from pushcast.wire.control_state import ControlState
-from pushcast.wire.devices import DeviceChangeDecoder
+from pushcast.wire.control.control_state import ControlState
+from pushcast.wire.devices.devices import DeviceChangeDecoder
 from pushcast.wire.schemas import SchemaSource
-from pushcast.wire.sealed_intake import open_from_intake
+from pushcast.wire.sealing.sealed_intake import open_from_intake
 
 BOUNDS = Bounds(records=10_000, bytes=8 << 20)
 #: Of all holds in one process; what is beyond it waits in Kafka.

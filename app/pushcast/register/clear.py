@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from pushcast.stream.batch import Record
-from pushcast.wire.event_forms import is_json
+from pushcast.wire.events.event_forms import is_json
 
 _FIELDS: Final = frozenset(("token", "fid", "subscription", "content_key"))
 _DECODE: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode

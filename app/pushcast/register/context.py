@@ -11,7 +11,7 @@ from pushcast.register.tokens import PLAIN, Tokens
 from pushcast.stream.ports import Outbox, putting_many
 from pushcast.stream.table import Table
 from pushcast.wire import headers
-from pushcast.wire.row_writer import RowWriter
+from pushcast.wire.devices.row_writer import RowWriter
 
 #: On a row or tombstone, and on a record of the hold topic: the step in a suspension's life, and why.
 STEP: Final = "push-step"

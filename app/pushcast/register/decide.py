@@ -17,8 +17,8 @@ from pushcast.model.words import Platform, Reason
 from pushcast.register.kept import Kept
 from pushcast.register.tokens import PLAIN, Tokens
 from pushcast.register.verdicts import invalid_from
-from pushcast.wire.devices import MAX_TOPICS
-from pushcast.wire.seals import Place
+from pushcast.wire.devices.devices import MAX_TOPICS
+from pushcast.wire.sealing.seals import Place
 
 #: A change of zone so soon after another keeps what was before both.
 ZONE_KEPT_MS: Final = 30 * 3_600_000

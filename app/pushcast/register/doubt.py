@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pushcast.model.words import Platform
-from pushcast.wire.addresses import host_of
-from pushcast.wire.control import reached
-from pushcast.wire.control_state import ControlState
+from pushcast.wire.control.control import reached
+from pushcast.wire.control.control_state import ControlState
+from pushcast.wire.devices.addresses import host_of
 
 
 class BreakerDoubts:

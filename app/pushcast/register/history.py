@@ -12,11 +12,11 @@ from pushcast.model.ids import TOKEN_HASH_BYTES, device_row_key, is_user_row, sp
 from pushcast.register.context import REASON, STEP
 from pushcast.register.names import Topics
 from pushcast.register.writing import HEALED
-from pushcast.wire.dead_letters import SourceRecord
-from pushcast.wire.devices import DeviceChangeDecoder, decode_row
+from pushcast.wire.answers.dead_letters import SourceRecord
+from pushcast.wire.answers.receipts import decode_token_invalid
+from pushcast.wire.devices.devices import DeviceChangeDecoder, decode_row
 from pushcast.wire.headers import CE_ID, first, is_probe
 from pushcast.wire.keys import user_of
-from pushcast.wire.receipts import decode_token_invalid
 from pushcast.wire.schemas import SchemaSource
 from pushcast.wire.times import rfc3339
 

@@ -21,7 +21,7 @@ from pushcast.register.tenure import RegisterTenure
 from pushcast.stream.batch import Batch, Record
 from pushcast.stream.ports import CallLater, Fatal
 from pushcast.stream.runner import Runner
-from pushcast.wire.receipts import TokenInvalid
+from pushcast.wire.answers.receipts import TokenInvalid
 
 #: Ended without giving way to the event loop: about 20 ms of work.
 CHUNK_HOLDS = 500

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from pushcast.stream.batch import Batch, Record
-from pushcast.wire.receipts import TokenInvalid
+from pushcast.wire.answers.receipts import TokenInvalid
 
 #: Due whatever the time.
 AT_ONCE = float("-inf")

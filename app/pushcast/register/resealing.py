@@ -19,11 +19,11 @@ from pushcast.register.context import Context
 from pushcast.register.tenure import RegisterTenure
 from pushcast.register.view import UserView
 from pushcast.register.writing import Writing
-from pushcast.wire import row_fences
-from pushcast.wire.content_keys import ContentKeyInvalid, sealed_under
-from pushcast.wire.dead_letters import PlainRecord
+from pushcast.wire.answers.dead_letters import PlainRecord
+from pushcast.wire.devices import row_fences
+from pushcast.wire.devices.content_keys import ContentKeyInvalid, sealed_under
 from pushcast.wire.newer import NewerSchema
-from pushcast.wire.seals import KeyUnknown, Place, SealBroken
+from pushcast.wire.sealing.seals import KeyUnknown, Place, SealBroken
 
 #: Rows of a partition that one look passes; looks are five seconds apart.
 LOOK_ROWS: Final = 2_000

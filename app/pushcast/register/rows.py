@@ -18,7 +18,7 @@ from pushcast.register.view import UserView
 from pushcast.register.writing import Writing
 from pushcast.stream.batch import Record
 from pushcast.wire.headers import appended_at
-from pushcast.wire.notices import Notice, NoticeKind
+from pushcast.wire.waiting.notices import Notice, NoticeKind
 
 #: Why a marker is no more although its 14 days are not over.
 TOO_MANY_MARKERS: Final = "too_many_markers"

@@ -14,7 +14,7 @@ from pushcast.register.tenure import RegisterTenure
 from pushcast.register.view import UserView
 from pushcast.register.writing import Writing
 from pushcast.stream.batch import Batch, Record
-from pushcast.wire.engagement import Engagement, EngagementDecoder
+from pushcast.wire.events.engagement import Engagement, EngagementDecoder
 from pushcast.wire.keys import user_of
 from pushcast.wire.newer import NewerSchema
 from pushcast.wire.schemas import SchemaSource

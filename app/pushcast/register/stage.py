@@ -27,7 +27,7 @@ from pushcast.stream.spec import Host, StageSpec, TableSpec
 from pushcast.stream.table import Table
 from pushcast.stream.token_keys import KeyringFile
 from pushcast.wire import groups, topics
-from pushcast.wire.keyring import KeyringRole
+from pushcast.wire.sealing.keyring import KeyringRole
 
 #: A registration may take some milliseconds more; its rows come back as few at a time as they were written.
 FETCH: Final = {"gather_ms": 5}

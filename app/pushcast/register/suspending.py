@@ -15,9 +15,9 @@ from pushcast.register.verdicts import Ending, ending, lifted, suspension
 from pushcast.register.view import UserView
 from pushcast.register.writing import Writing
 from pushcast.stream.batch import Record
+from pushcast.wire.answers.receipts import TokenInvalid, encode_token_invalid
 from pushcast.wire.headers import appended_at
-from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
-from pushcast.wire.seals import KeyUnknown, Place, SealBroken
+from pushcast.wire.sealing.seals import KeyUnknown, Place, SealBroken
 
 SUSPENDED: Final = "suspended"
 #: Why a suspension was lifted: the provider's breaker opened meanwhile, the push service that was given up answered, or

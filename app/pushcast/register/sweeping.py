@@ -17,8 +17,8 @@ from pushcast.stream.ports import CallLater, Fatal
 from pushcast.stream.runner import Runner
 from pushcast.stream.sweeps import ASK_SECONDS, FIRST_SECONDS, SLICE_ROWS, SweepPace
 from pushcast.stream.table import Row, Table
-from pushcast.wire.devices import decode_row
-from pushcast.wire.user_rows import decode_user_row
+from pushcast.wire.devices.devices import decode_row
+from pushcast.wire.devices.user_rows import decode_user_row
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from pushcast.register.sweep import STALE, Fate, SweepRules
 from pushcast.register.tenure import RegisterTenure
 from pushcast.register.view import UserView
 from pushcast.register.writing import Writing
-from pushcast.wire.dead_letters import PlainRecord
+from pushcast.wire.answers.dead_letters import PlainRecord
 from pushcast.wire.newer import NewerSchema
 
 #: Stands for a topic in the names of what a sweep writes: no event caused it.

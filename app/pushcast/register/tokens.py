@@ -11,8 +11,8 @@ import msgspec
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import token_hash
 from pushcast.model.sealing import ContentKey
-from pushcast.wire.content_keys import KIND, ContentKeyInvalid, KeptKey, opened, pack, sealed_under
-from pushcast.wire.seals import NONCE_BYTES, KeyUnknown, Place, SealBroken, TokenKeys
+from pushcast.wire.devices.content_keys import KIND, ContentKeyInvalid, KeptKey, opened, pack, sealed_under
+from pushcast.wire.sealing.seals import NONCE_BYTES, KeyUnknown, Place, SealBroken, TokenKeys
 
 
 class Stored(msgspec.Struct, frozen=True, gc=False):

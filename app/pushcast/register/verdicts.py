@@ -9,7 +9,7 @@ import msgspec
 
 from pushcast.model.device import DeviceRow, DeviceState
 from pushcast.register.kept import Kept
-from pushcast.wire.receipts import TokenInvalid
+from pushcast.wire.answers.receipts import TokenInvalid
 
 
 class Ending(StrEnum):

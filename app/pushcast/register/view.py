@@ -11,9 +11,9 @@ from pushcast.model.ids import is_user_row, user_row_key
 from pushcast.model.user import UserRow
 from pushcast.register.context import Context
 from pushcast.register.tenure import RegisterTenure, Row
-from pushcast.wire.devices import decode_row
+from pushcast.wire.devices.devices import decode_row
+from pushcast.wire.devices.user_rows import decode_user_row
 from pushcast.wire.newer import waited_for
-from pushcast.wire.user_rows import decode_user_row
 
 
 class UserStanding(NamedTuple):

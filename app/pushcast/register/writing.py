@@ -21,10 +21,10 @@ from pushcast.register.tenure import RegisterTenure, Row
 from pushcast.register.verdicts import Ending
 from pushcast.stream.overlay import OverlayEntry
 from pushcast.stream.ports import Barrier
-from pushcast.wire import headers, row_fences, topics
-from pushcast.wire.dead_letters import SourceRecord
-from pushcast.wire.notices import Notice, notice_headers
-from pushcast.wire.ownership import (
+from pushcast.wire import headers, topics
+from pushcast.wire.answers.dead_letters import SourceRecord
+from pushcast.wire.devices import row_fences
+from pushcast.wire.devices.ownership import (
     MAX_CLAIMS,
     EncodedClaim,
     encode_claim,
@@ -32,7 +32,8 @@ from pushcast.wire.ownership import (
     encode_holder_claim,
     join_claims,
 )
-from pushcast.wire.user_rows import encode_user_row
+from pushcast.wire.devices.user_rows import encode_user_row
+from pushcast.wire.waiting.notices import Notice, notice_headers
 
 #: 200 topics of 256 bytes, the longest address and room to spare; far below what the devices topic takes.
 MAX_ROW_BYTES: Final = 65_536

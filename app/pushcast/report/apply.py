@@ -21,13 +21,13 @@ from pushcast.report.rows import Meta
 from pushcast.report.slo import Seen
 from pushcast.report.unmatched import Unmatched
 from pushcast.wire import topics
-from pushcast.wire.engagement import Engagement, EngagementDecoder
+from pushcast.wire.answers.legs import decode_leg
+from pushcast.wire.answers.planned_reader import read_planned
+from pushcast.wire.answers.receipts_together import read_receipts
+from pushcast.wire.events.engagement import Engagement, EngagementDecoder
 from pushcast.wire.headers import LEDGER, Headers
 from pushcast.wire.keys import user_of
-from pushcast.wire.legs import decode_leg
 from pushcast.wire.newer import waited_for
-from pushcast.wire.planned_reader import read_planned
-from pushcast.wire.receipts_together import read_receipts
 
 BOOKS: Final = (topics.PLANNED, topics.WALKED, topics.RECEIPT, topics.ENGAGEMENT, topics.DEVICE_CHANGED)
 #: Those that users' apps write: their records have a user as key, and a time that counts.

@@ -21,7 +21,7 @@ from pushcast.report.notes import KINDS, Note, merged, note_hash
 from pushcast.report.questions import EXAMPLES, HISTORY, MINUTES, PASSED, SAID, NoteAnswer
 from pushcast.report.rows import DAY_MS, MINUTE_MS
 from pushcast.report.totals import check_span, totals_of
-from pushcast.wire.examples import ExampleFilter
+from pushcast.wire.control.examples import ExampleFilter
 from pushcast.wire.times import rfc3339
 
 DEFAULT_DAYS: Final = 7

@@ -18,8 +18,8 @@ from pushcast.report.rows import DAY_MS, MINUTE_MS, Delivery
 from pushcast.report.sketch import bucket_name
 from pushcast.report.slo import Times
 from pushcast.report.tallies import EndedTally, is_told
-from pushcast.wire.receipt_reader import ReadReceipt, Section
-from pushcast.wire.receipts import is_of_broadcast
+from pushcast.wire.answers.receipt_reader import ReadReceipt, Section
+from pushcast.wire.answers.receipts import is_of_broadcast
 
 _WALK: Final = int(Source.WALK)
 _DUE: Final = int(Source.DUE)

@@ -16,7 +16,7 @@ from pushcast.model.ids import delivery_id
 from pushcast.report import rows
 from pushcast.report.notes import OPENED, RECEIVED, WITHIN_SECONDS, EndedSums, add, variant_key
 from pushcast.report.rows import DAY_MS, Delivery
-from pushcast.wire.engagement import Engagement, Event
+from pushcast.wire.events.engagement import Engagement, Event
 
 BUCKET_MS: Final = 32 * DAY_MS
 #: Days from creation to event that still belong together: a phone's clock may be slow, and it may have been off.

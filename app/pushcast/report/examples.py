@@ -14,7 +14,7 @@ import msgspec
 from pushcast.model.words import Outcome
 from pushcast.report import rows
 from pushcast.report.rows import DAY_MS, Delivery
-from pushcast.wire.examples import ExampleFilter
+from pushcast.wire.control.examples import ExampleFilter
 
 #: Rows that one reporter looks at for one question: about a tenth of a second.
 MAX_LOOKED: Final = 50_000

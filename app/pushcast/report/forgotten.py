@@ -15,7 +15,7 @@ import msgspec
 from pushcast.model.device import DeviceChange, Operation
 from pushcast.report import engaged, rows
 from pushcast.report.pending import PendingRows, StoredRows
-from pushcast.wire.devices import DeviceChangeDecoder
+from pushcast.wire.devices.devices import DeviceChangeDecoder
 from pushcast.wire.keys import user_of
 
 #: Owner of rows whose user is forgotten. No user has this name.

@@ -12,8 +12,8 @@ from pushcast.report.notes import PlannedSums, add
 from pushcast.report.pending import PendingRows
 from pushcast.report.rows import LegPlan, Plan
 from pushcast.report.tallies import PlannedTally, is_told
-from pushcast.wire.legs import Leg
-from pushcast.wire.receipts import PLATFORMS, Planned, PlannedFacts
+from pushcast.wire.answers.legs import Leg
+from pushcast.wire.answers.receipts import PLATFORMS, Planned, PlannedFacts
 
 _KEPT: Final = (Source.DUE, Source.KEEP)
 

@@ -16,7 +16,7 @@ from pushcast.report.notes import KINDS, Note
 from pushcast.report.rows import DAY_MS, Delivery
 from pushcast.report.store import PartitionStore
 from pushcast.wire import topics
-from pushcast.wire.examples import MAX_EXAMPLES, ExampleFilter
+from pushcast.wire.control.examples import MAX_EXAMPLES, ExampleFilter
 
 MAX_LISTED: Final = 500
 

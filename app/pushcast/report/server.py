@@ -11,7 +11,7 @@ from aiohttp import web
 
 from pushcast.inner.port import Answering, InnerPort
 from pushcast.report.questions import ReportQuestions
-from pushcast.wire.examples import ExampleFilter
+from pushcast.wire.control.examples import ExampleFilter
 
 #: Of a question, by name.
 Parameters = Mapping[str, str]

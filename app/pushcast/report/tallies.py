@@ -13,8 +13,8 @@ from pushcast.report.notes import add
 from pushcast.report.rows import MINUTE_MS, Delivery, Plan
 from pushcast.report.sketch import bucket_name
 from pushcast.report.slo import Seen
-from pushcast.wire.receipt_reader import ReadReceipt, Section
-from pushcast.wire.receipts import PlannedFacts
+from pushcast.wire.answers.receipt_reader import ReadReceipt, Section
+from pushcast.wire.answers.receipts import PlannedFacts
 
 _WALK: Final = int(Source.WALK)
 _ACCEPTED: Final = str(Outcome.ACCEPTED)

@@ -23,7 +23,7 @@ from pushcast.report.canary import Canary, CanaryVerdict, Success, last_success,
 from pushcast.report.follow import Follower
 from pushcast.stream.errors import Full, OutboxFailed
 from pushcast.wire import topics
-from pushcast.wire.control import CanaryWord, Kind, Subject, encode
+from pushcast.wire.control.control import CanaryWord, Kind, Subject, encode
 
 log = structlog.get_logger()
 

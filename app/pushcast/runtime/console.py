@@ -29,7 +29,7 @@ from pushcast.runtime.door import DoorProcess, now_ms, run_door
 from pushcast.runtime.standing import standing
 from pushcast.stream.fatal import end_process
 from pushcast.wire import topics
-from pushcast.wire.actions import Actions
+from pushcast.wire.control.actions import Actions
 
 NAME: Final = "console"
 #: Browsers open six connections each, and a stream takes one.

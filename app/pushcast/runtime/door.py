@@ -47,9 +47,9 @@ from pushcast.runtime.systemd import READY, STOPPING, ServiceManager
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.fatal import end_process
 from pushcast.wire import topics
-from pushcast.wire.class_rules import class_rules
-from pushcast.wire.control_state import ControlState
-from pushcast.wire.reporters import Reporters
+from pushcast.wire.control.control_state import ControlState
+from pushcast.wire.control.reporters import Reporters
+from pushcast.wire.events.class_rules import class_rules
 
 log = structlog.get_logger()
 

@@ -21,7 +21,7 @@ from pushcast.observe.catalogue import MetricName
 from pushcast.observe.metrics import Sample
 from pushcast.stream.errors import Full, OutboxFailed
 from pushcast.wire import topics
-from pushcast.wire.gateways import SAY_SECONDS, GatewayPeer, GatewayPeers, encode, key_of
+from pushcast.wire.control.gateways import SAY_SECONDS, GatewayPeer, GatewayPeers, encode, key_of
 
 log = structlog.get_logger()
 

@@ -29,8 +29,8 @@ from pushcast.stream.stages import readings
 from pushcast.transport.app import add_devices_table, add_stage, make_app
 from pushcast.transport.table import SourceTable
 from pushcast.wire import topics
-from pushcast.wire.cancel_state import CancelState
-from pushcast.wire.control_state import ControlState
+from pushcast.wire.control.cancel_state import CancelState
+from pushcast.wire.control.control_state import ControlState
 from pushcast.wire.schemas import SchemaSource
 
 

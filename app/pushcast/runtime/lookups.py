@@ -22,9 +22,9 @@ from pushcast.settle.letters import Filter
 from pushcast.settle.manifest import FILE, Manifest
 from pushcast.settle.redrive import DeadLetters
 from pushcast.settle.shown import described
-from pushcast.wire.devices import shown
-from pushcast.wire.preferences import shown_preferences
-from pushcast.wire.user_rows import wishes_of
+from pushcast.wire.devices.devices import shown
+from pushcast.wire.devices.user_rows import wishes_of
+from pushcast.wire.events.preferences import shown_preferences
 
 #: How long an audience is counted, while a client waits.
 COUNT_SECONDS: Final = 20.0

@@ -15,7 +15,7 @@ from pushcast.kafka.security import faust_credentials, librdkafka_config
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Platform
 from pushcast.stream.token_keys import read_keys
-from pushcast.wire.keyring import KeyringRole
+from pushcast.wire.sealing.keyring import KeyringRole
 
 
 def require(settings: Settings) -> None:

@@ -19,8 +19,9 @@ from pushcast.handover.reading import Span, Spot, TailUnreadable
 from pushcast.model.errors import ConfigurationError, InvalidInput
 from pushcast.stream.errors import RecordRefused
 from pushcast.stream.ports import Fatal, PositionedOutbox
-from pushcast.wire import topics, where
-from pushcast.wire.where import Where
+from pushcast.wire import topics
+from pushcast.wire.control import where
+from pushcast.wire.control.where import Where
 
 logger = logging.getLogger(__name__)
 

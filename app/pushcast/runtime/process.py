@@ -46,10 +46,10 @@ from pushcast.transport.folders import FolderLocks
 from pushcast.transport.host import begin_anew, run_apps
 from pushcast.transport.stage_tasks import watch
 from pushcast.transport.watch import TopicWatch
-from pushcast.wire.cancel_state import CancelState
-from pushcast.wire.cancels import CancelDecoder
+from pushcast.wire.control.cancel_state import CancelState
+from pushcast.wire.control.where import Where
+from pushcast.wire.events.cancels import CancelDecoder
 from pushcast.wire.topics import WHERE
-from pushcast.wire.where import Where
 
 log = structlog.get_logger()
 

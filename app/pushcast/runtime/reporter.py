@@ -28,7 +28,7 @@ from pushcast.observe.logs import configure_logging
 from pushcast.observe.loop_delay import LoopDelay
 from pushcast.observe.metrics import Metrics, Sample
 from pushcast.observe.vocabulary import Vocabulary
-from pushcast.report import published, samples
+from pushcast.report import samples
 from pushcast.report.apply import BOOKS
 from pushcast.report.fetch import read_token
 from pushcast.report.follow import Follower
@@ -36,30 +36,27 @@ from pushcast.report.modes import modes_of
 from pushcast.report.questions import ReportQuestions
 from pushcast.report.server import ReportServer
 from pushcast.report.slo import ServiceLevel
-from pushcast.report.unpublished import Sums
 from pushcast.runtime import whereabouts
 from pushcast.runtime.canaries import Canaries, canaries_of
 from pushcast.runtime.collector import collect_seldom
 from pushcast.runtime.daily_export import OWNER_PARTITION, DailyExport
 from pushcast.runtime.memory import keep_large_apart, share_pools
 from pushcast.runtime.private_page import private_page
+from pushcast.runtime.publishing import publish_again
 from pushcast.runtime.reload import Reloader
 from pushcast.runtime.systemd import READY, STOPPING, ServiceManager
 from pushcast.runtime.webhooks import Webhooks
 from pushcast.stream.errors import Full, OutboxFailed
 from pushcast.stream.fatal import end_process
-from pushcast.stream.ports import Written
 from pushcast.transport.folders import FolderLocks
-from pushcast.wire import groups, reporters, topics
+from pushcast.wire import groups, topics
+from pushcast.wire.control import reporters
 
 log = structlog.get_logger()
 
 NAME: Final = "reporter"
 ANNOUNCE_SECONDS: Final = 60.0
 CLOSE_SECONDS: Final = 5.0
-PUBLISH_SECONDS: Final = 5.0
-#: Sums of a partition, within 5 seconds.
-PUBLISHED_AT_ONCE: Final = 500
 
 
 def run_reporter(settings: Settings, slot: str | None) -> int:
@@ -172,24 +169,6 @@ class ReporterProcess:
             await asyncio.sleep(ANNOUNCE_SECONDS)
             self.announce()
 
-    async def publish_again(self) -> None:
-        """Writes sums that have changed to push.report.v1, every 5 seconds; what fails is written the next time."""
-        while True:
-            await asyncio.sleep(PUBLISH_SECONDS)
-            sums = await asyncio.to_thread(self.follower.unpublished.newest, PUBLISHED_AT_ONCE)
-            written: list[tuple[Sums, asyncio.Future[Written]]] = []
-            try:
-                for each in sums:
-                    value = published.value_of(each.note, each.partition, each.version, _now_ms())
-                    key = published.key_of(each.note, each.partition)
-                    written.append((each, self.producer.put(topics.REPORT, each.partition, key, value)))
-            except (Full, OutboxFailed) as error:
-                log.warning("not_published", error=str(error))
-            if written:
-                await asyncio.wait([future for _, future in written], timeout=PUBLISH_SECONDS)
-            done = [each for each, future in written if future.done() and future.exception() is None]
-            self.follower.unpublished.published(done)
-
     async def close(self) -> None:
         """Closes the stores last."""
         await self.server.close()
@@ -257,7 +236,7 @@ async def _run(settings: Settings, options: Reports, slot: str | None) -> int:
     path = whereabouts.write(settings.data_dir, where)
     tasks = [asyncio.create_task(process.announce_again())]
     if facts.log_id(topics.REPORT) is not None and not options.standby:  # the topic is younger than reports
-        tasks.append(asyncio.create_task(process.publish_again()))
+        tasks.append(asyncio.create_task(publish_again(process.producer, process.follower.unpublished)))
     try:
         await process.server.start(options.host, options.port)
         collect_seldom()

@@ -11,8 +11,8 @@ from pushcast.model.words import Lane
 from pushcast.observe.catalogue import MetricName as Name
 from pushcast.observe.metrics import Sample
 from pushcast.transport.app_state import AppState
-from pushcast.wire.cancel_state import CancelState
-from pushcast.wire.control_state import ControlState
+from pushcast.wire.control.cancel_state import CancelState
+from pushcast.wire.control.control_state import ControlState
 
 
 def app_samples(group: AppState, now_ms: int, boottime_seconds: float) -> Iterator[Sample]:

@@ -27,8 +27,8 @@ from pushcast.stream.fatal import end_process
 from pushcast.webhook.endpoint import GroupMembership, Ports, WebhookEndpoint
 from pushcast.webhook.guard import GuardedTransport
 from pushcast.wire import topics
-from pushcast.wire.control import Kind, Name, WebhookOrder, encode
-from pushcast.wire.control_state import ControlState
+from pushcast.wire.control.control import Kind, Name, WebhookOrder, encode
+from pushcast.wire.control.control_state import ControlState
 
 log = structlog.get_logger()
 

@@ -8,9 +8,9 @@ from typing import Final
 from pushcast.model.batch import KINDS, SendBatch
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform, Reason
-from pushcast.wire.batch_reader import read_batch
-from pushcast.wire.batches import check_size
 from pushcast.wire.headers import Headers
+from pushcast.wire.sending.batch_reader import read_batch
+from pushcast.wire.sending.batches import check_size
 
 _KINDS: Final = frozenset(range(len(KINDS)))
 

@@ -50,7 +50,7 @@ from pushcast.stream.stage import Stage
 from pushcast.stream.tenure import Tenures
 from pushcast.wire import groups
 from pushcast.wire.schemas import NEWEST_GENERATION
-from pushcast.wire.seals import TokenKeys
+from pushcast.wire.sealing.seals import TokenKeys
 
 logger = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from pushcast.model.words import Lane, Platform
 from pushcast.send.records import OpenRecord, Parcel
 from pushcast.stream.ports import Barrier, Outbox
 from pushcast.wire import topics
-from pushcast.wire.batches import encode_batch
-from pushcast.wire.dead_letters import PlainRecord, dead_letter
-from pushcast.wire.retries import DOUBTFUL, Ladder, Rung, foreign, picked, retry_record
+from pushcast.wire.answers.dead_letters import PlainRecord, dead_letter
+from pushcast.wire.sending.batches import encode_batch
+from pushcast.wire.sending.retries import DOUBTFUL, Ladder, Rung, foreign, picked, retry_record
 
 
 class AttemptsExhausted(InvalidInput):

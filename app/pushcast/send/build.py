@@ -28,9 +28,9 @@ from pushcast.stream.cancelling import Cancels
 from pushcast.stream.fatal import end_process
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Fatal, Outbox
-from pushcast.wire.control_state import ControlState
-from pushcast.wire.retries import Ladder, rungs_of
-from pushcast.wire.seals import TokenKeys
+from pushcast.wire.control.control_state import ControlState
+from pushcast.wire.sealing.seals import TokenKeys
+from pushcast.wire.sending.retries import Ladder, rungs_of
 
 log = structlog.get_logger(__name__)
 

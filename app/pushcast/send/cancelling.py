@@ -9,7 +9,7 @@ from pushcast.model.clock import Clock
 from pushcast.model.words import Lane
 from pushcast.send.records import Job
 from pushcast.stream.assignment import boottime_seconds
-from pushcast.wire.cancel_state import CancelState
+from pushcast.wire.control.cancel_state import CancelState
 
 #: How old the view of the cancels may be. Older, only the urgent lane goes on: it is worth more than a late cancel.
 FRESH_SECONDS = 2.0

@@ -25,7 +25,7 @@ from pushcast.send.opening import Opening
 from pushcast.send.outcomes import Outcomes
 from pushcast.send.records import Job
 from pushcast.send.sealing import ContentSealing
-from pushcast.wire.parked import Why
+from pushcast.wire.sending.parked import Why
 
 
 class Clearance:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pushcast.model.words import Outcome, Reason
 from pushcast.providers.port import Disposition, Result
 from pushcast.providers.suspicion import ABOUT_THE_TARGET
-from pushcast.wire.retries import Ladder, Rung
+from pushcast.wire.sending.retries import Ladder, Rung
 
 TOO_MANY_REQUESTS = 429
 FIRST_DELAY_SECONDS = 0.25

@@ -21,7 +21,7 @@ from pushcast.send.parking import Parking
 from pushcast.send.records import Job, OpenRecord
 from pushcast.send.slowness import Slowness
 from pushcast.stream.ports import CallLater, Fatal, TimerHandle
-from pushcast.wire.parked import Why
+from pushcast.wire.sending.parked import Why
 
 logger = logging.getLogger(__name__)
 

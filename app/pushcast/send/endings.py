@@ -19,8 +19,8 @@ from pushcast.send.records import Job, OpenRecord, Parcel
 from pushcast.send.tickets import Tickets
 from pushcast.stream.ports import Barrier, Outbox
 from pushcast.wire import topics
-from pushcast.wire.recall_offers import DOUBTFUL_PUSH, RecallOffer, encode_offer
 from pushcast.wire.schemas import NEWEST_GENERATION
+from pushcast.wire.sending.recall_offers import DOUBTFUL_PUSH, RecallOffer, encode_offer
 
 #: Outcomes of one record that Kafka acknowledged: record, budget key, how many.
 Share = tuple[OpenRecord, Hashable, int]

@@ -11,10 +11,11 @@ from pushcast.handover.reading import SpanReader
 from pushcast.model.batch import Message
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
-from pushcast.wire import ledger, topics
-from pushcast.wire.batches import decode_batch
+from pushcast.wire import topics
+from pushcast.wire.answers import ledger
 from pushcast.wire.headers import LEDGER, first
-from pushcast.wire.retries import SENT_FROM
+from pushcast.wire.sending.batches import decode_batch
+from pushcast.wire.sending.retries import SENT_FROM
 
 if TYPE_CHECKING:
     from pushcast.stream.ports import PositionedOutbox

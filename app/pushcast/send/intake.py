@@ -23,8 +23,8 @@ from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Outbox
 from pushcast.stream.receipts import ReceiptWriters, SentFrom
 from pushcast.stream.tenure import Tenures
-from pushcast.wire import ledger
-from pushcast.wire.retries import Round, round_of
+from pushcast.wire.answers import ledger
+from pushcast.wire.sending.retries import Round, round_of
 
 logger = logging.getLogger(__name__)
 

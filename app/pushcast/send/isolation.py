@@ -21,10 +21,10 @@ from pushcast.send.figures import Figures
 from pushcast.send.tally import Tally
 from pushcast.stream.ports import Outbox
 from pushcast.wire import topics
-from pushcast.wire.control import BreakerRecord as Announcement
-from pushcast.wire.control import Kind, Subject, encode
-from pushcast.wire.control_state import ControlChange, ControlEvent, ControlState
-from pushcast.wire.parked import Why
+from pushcast.wire.control.control import BreakerRecord as Announcement
+from pushcast.wire.control.control import Kind, Subject, encode
+from pushcast.wire.control.control_state import ControlChange, ControlEvent, ControlState
+from pushcast.wire.sending.parked import Why
 
 log = structlog.get_logger(__name__)
 

@@ -18,7 +18,7 @@ from pushcast.send.parking import ParkedRecords
 from pushcast.send.receipts import ParcelReceipts
 from pushcast.send.records import Job
 from pushcast.stream.ports import Barrier
-from pushcast.wire.parked import Why
+from pushcast.wire.sending.parked import Why
 
 #: Targets to be tried again, and after how many seconds.
 Retry = tuple[Job, float]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pushcast.model.batch import KINDS, Message
 from pushcast.model.words import Platform
-from pushcast.wire.seals import KeyUnknown, Place, SealBroken, TokenKeys
+from pushcast.wire.sealing.seals import KeyUnknown, Place, SealBroken, TokenKeys
 
 logger = logging.getLogger(__name__)
 

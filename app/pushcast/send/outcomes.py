@@ -26,9 +26,9 @@ from pushcast.send.receipts import ParcelReceipts
 from pushcast.send.records import Job, Parcel
 from pushcast.send.tally import Tally
 from pushcast.stream.ports import Barrier, Outbox
-from pushcast.wire.parked import Why
-from pushcast.wire.receipt_writer import TargetEnd
+from pushcast.wire.answers.receipt_writer import TargetEnd
 from pushcast.wire.schemas import NEWEST_GENERATION
+from pushcast.wire.sending.parked import Why
 
 _ACCEPTED = str(Outcome.ACCEPTED)
 

@@ -15,8 +15,8 @@ from pushcast.send.records import Job, OpenRecord, Parcel
 from pushcast.stream.ports import Barrier, Fatal, Outbox
 from pushcast.stream.runner import Runner
 from pushcast.wire import topics
-from pushcast.wire.parked import Why, parked_record
-from pushcast.wire.retries import foreign, picked
+from pushcast.wire.sending.parked import Why, parked_record
+from pushcast.wire.sending.retries import foreign, picked
 
 #: At most this many parked targets are unacknowledged at once. A process that lost its partition can double no more
 #: pushes than these.

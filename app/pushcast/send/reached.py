@@ -8,7 +8,7 @@ from pushcast.model.clock import Clock
 from pushcast.send.isolation import name_of_process
 from pushcast.stream.ports import Outbox
 from pushcast.wire import topics
-from pushcast.wire.control import Reached, encode, reached
+from pushcast.wire.control.control import Reached, encode, reached
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ from pushcast.providers.port import Result
 from pushcast.send.records import Job, Parcel
 from pushcast.stream.ports import Barrier, Outbox
 from pushcast.stream.receipts import DeadToken, Receipts, Write, report_token
-from pushcast.wire.receipt_writer import TargetEnd
+from pushcast.wire.answers.receipt_writer import TargetEnd
 
 
 class ParcelReceipts:

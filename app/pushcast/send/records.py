@@ -14,8 +14,8 @@ from pushcast.send.once import last_moments
 from pushcast.stream.batch import TP, Batch, Record
 from pushcast.stream.tenure import Pending
 from pushcast.stream.tracker import RECORD_OVERHEAD_BYTES
-from pushcast.wire.receipt_writer import ReceiptWriter
-from pushcast.wire.retries import FIRST_ROUND, Round
+from pushcast.wire.answers.receipt_writer import ReceiptWriter
+from pushcast.wire.sending.retries import FIRST_ROUND, Round
 
 
 class OpenRecord:

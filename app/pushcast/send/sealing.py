@@ -16,10 +16,10 @@ from pushcast.model.batch import KINDS, Message
 from pushcast.model.sealing import Sealing
 from pushcast.model.words import Platform
 from pushcast.send.records import Piece
-from pushcast.wire.content_keys import PLATFORMS, ContentKeyInvalid, opened
-from pushcast.wire.pings import ping_content, ping_options, sealed_options
-from pushcast.wire.sealed_contents import plaintext_of, sealed, seen_of
-from pushcast.wire.seals import KeyUnknown, Place, SealBroken, TokenKeys
+from pushcast.wire.devices.content_keys import PLATFORMS, ContentKeyInvalid, opened
+from pushcast.wire.events.pings import ping_content, ping_options, sealed_options
+from pushcast.wire.sealing.seals import KeyUnknown, Place, SealBroken, TokenKeys
+from pushcast.wire.sending.sealed_contents import plaintext_of, sealed, seen_of
 
 logger = logging.getLogger(__name__)
 _NO_KEYS: Final = TokenKeys({}, None)

@@ -33,7 +33,7 @@ from pushcast.stream.spec import Host, StageSpec, Subscription
 from pushcast.stream.table import Table
 from pushcast.stream.token_keys import KeyringFile
 from pushcast.wire import groups, topics
-from pushcast.wire.keyring import KeyringRole
+from pushcast.wire.sealing.keyring import KeyringRole
 
 #: A send record holds up to 1,000 targets: few of them a poll, and many bytes a fetch.
 FETCH = {"max_poll_records": 50, "max_partition_fetch_bytes": 1 << 20}

@@ -7,7 +7,7 @@ from pushcast.send.records import Parcel
 from pushcast.stream.ports import Barrier, Outbox
 from pushcast.wire import topics
 from pushcast.wire.schemas import NEWEST_GENERATION
-from pushcast.wire.tickets import TicketAccount, TicketBatch, encode_tickets
+from pushcast.wire.sending.tickets import TicketAccount, TicketBatch, encode_tickets
 
 #: In one record: as many receipts as Expo's own SDK asks for at a time.
 TICKETS_PER_RECORD = 300

@@ -36,9 +36,9 @@ from pushcast.stream.runner import Runner
 from pushcast.stream.stage import Stage
 from pushcast.stream.tenure import Tenures
 from pushcast.wire import topics
-from pushcast.wire.control_state import ControlChange, ControlEvent, ControlState
-from pushcast.wire.parked import time_of
+from pushcast.wire.control.control_state import ControlChange, ControlEvent, ControlState
 from pushcast.wire.schemas import NEWEST_GENERATION
+from pushcast.wire.sending.parked import time_of
 
 #: Outputs, and bytes of records, before the loop gets a turn and the outbox is asked for room. One record adds at most
 #: 1,000 receipts.

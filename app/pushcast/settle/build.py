@@ -16,8 +16,8 @@ from pushcast.stream.batch import Bounds
 from pushcast.stream.cancelling import Cancels
 from pushcast.stream.fatal import end_process
 from pushcast.stream.ports import CallLater, Fatal, Outbox
-from pushcast.wire.control_state import ControlState
-from pushcast.wire.retries import Ladder, rungs_of
+from pushcast.wire.control.control_state import ControlState
+from pushcast.wire.sending.retries import Ladder, rungs_of
 
 _MEMORY_BYTES = 64 << 20
 #: Of one fetch answer per partition; a larger record still comes, alone.

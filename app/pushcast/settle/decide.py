@@ -12,9 +12,9 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.gates import Ends, Verdict, in_quiet_hours
 from pushcast.model.quiet import QuietTerms
 from pushcast.model.words import Lane, Outcome, Platform, Reason
-from pushcast.wire.batches import check_message, check_size, decode_batch
 from pushcast.wire.headers import Headers
-from pushcast.wire.retries import DUE_AT, number, pick, round_of
+from pushcast.wire.sending.batches import check_message, check_size, decode_batch
+from pushcast.wire.sending.retries import DUE_AT, number, pick, round_of
 
 End = tuple[Outcome, Reason]
 _LAST_MS = 2**53

@@ -11,10 +11,10 @@ from pushcast.handover.runner import Handover, Items
 from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Platform
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch
+from pushcast.wire.answers.receipts import decode_receipt
 from pushcast.wire.headers import Headers, first
-from pushcast.wire.receipts import decode_receipt
-from pushcast.wire.retries import CAME_FROM
+from pushcast.wire.sending.batches import decode_batch
+from pushcast.wire.sending.retries import CAME_FROM
 
 if TYPE_CHECKING:
     from pushcast.stream.ports import PositionedOutbox

@@ -11,8 +11,8 @@ from pushcast.settle.outputs import Holds
 from pushcast.settle.passes import Passes
 from pushcast.settle.queue import Waiting
 from pushcast.stream.batch import Record
-from pushcast.wire.control_state import ControlState
-from pushcast.wire.parked import Parked, Why, parked_of, was_refused
+from pushcast.wire.control.control_state import ControlState
+from pushcast.wire.sending.parked import Parked, Why, parked_of, was_refused
 
 
 class ControlHolding:

@@ -12,10 +12,10 @@ from pushcast.model.ids import is_user_row
 from pushcast.model.words import Reason
 from pushcast.settle.logs import Logs
 from pushcast.wire import topics
-from pushcast.wire.content_keys import sealed_under
-from pushcast.wire.devices import decode_row
-from pushcast.wire.key_seals import told, total
-from pushcast.wire.keyring_holders import Holder, live
+from pushcast.wire.devices.content_keys import sealed_under
+from pushcast.wire.devices.devices import decode_row
+from pushcast.wire.sealing.key_seals import told, total
+from pushcast.wire.sealing.keyring_holders import Holder, live
 
 
 def holders(settings: Settings, now_ms: int) -> list[Holder]:

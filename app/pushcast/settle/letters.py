@@ -14,12 +14,12 @@ from pushcast.model.batch import SendBatch
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch
-from pushcast.wire.dead_letters import PUSH, STREAMS
+from pushcast.wire.answers.dead_letters import PUSH, STREAMS
+from pushcast.wire.events.intake_events import readable_event
 from pushcast.wire.headers import APPENDED, RUN
-from pushcast.wire.intake_events import readable_event
 from pushcast.wire.keys import user_of
-from pushcast.wire.retries import CAME_FROM, DOUBTFUL, MAX_COUNT, foreign, number
+from pushcast.wire.sending.batches import decode_batch
+from pushcast.wire.sending.retries import CAME_FROM, DOUBTFUL, MAX_COUNT, foreign, number
 
 #: The record itself is at fault: sent again as it is, it ends here again, whatever the configuration says by now.
 INVALID = frozenset(

@@ -18,13 +18,13 @@ from pushcast.stream.batch import Record
 from pushcast.stream.ports import Barrier, Outbox
 from pushcast.stream.receipts import Receipts, ReceiptWriters, SentFrom
 from pushcast.wire import topics
-from pushcast.wire.batches import encode_batch
-from pushcast.wire.cancel_state import CancelState
+from pushcast.wire.control.cancel_state import CancelState
 from pushcast.wire.headers import EPOCH, FENCE, ORIGIN, Headers
-from pushcast.wire.parked import OWN as PARKED_OWN
-from pushcast.wire.parked import Why, parking_headers
-from pushcast.wire.retries import APP, CAME_FROM, DUE_AT, LANE, PARKED_FOR, PLATFORM, SENT_FROM
 from pushcast.wire.schemas import NEWEST_GENERATION
+from pushcast.wire.sending.batches import encode_batch
+from pushcast.wire.sending.parked import OWN as PARKED_OWN
+from pushcast.wire.sending.parked import Why, parking_headers
+from pushcast.wire.sending.retries import APP, CAME_FROM, DUE_AT, LANE, PARKED_FOR, PLATFORM, SENT_FROM
 
 #: What happened, by (name, word): ("settled", platform), ("carried", platform), ("ended", reason),
 #: ("known", platform), and what the edge counts.

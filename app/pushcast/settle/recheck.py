@@ -24,10 +24,10 @@ from pushcast.model.words import Outcome, Reason
 from pushcast.model.zones import name_of
 from pushcast.settle.decide import End
 from pushcast.stream.table import Table
-from pushcast.wire.device_zones import home_of, place_of
-from pushcast.wire.devices import decode_row
-from pushcast.wire.row_reader import Device, active_device
-from pushcast.wire.user_rows import wishes_of
+from pushcast.wire.devices.device_zones import home_of, place_of
+from pushcast.wire.devices.devices import decode_row
+from pushcast.wire.devices.row_reader import Device, active_device
+from pushcast.wire.devices.user_rows import wishes_of
 
 #: Of what was written later than so long ago nobody asks whether its device is there: a row that changes is not much
 #: younger than that.

@@ -29,10 +29,10 @@ from pushcast.settle.manifest import Manifest
 from pushcast.settle.redrive_report import Report
 from pushcast.settle.remains import NO_RECEIPT, Last, what_is_left
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch
+from pushcast.wire.answers.receipts import decode_receipt
 from pushcast.wire.headers import first, is_probe
-from pushcast.wire.receipts import decode_receipt
-from pushcast.wire.retries import CAME_FROM
+from pushcast.wire.sending.batches import decode_batch
+from pushcast.wire.sending.retries import CAME_FROM
 
 _TIMEOUT_SECONDS = 15.0
 #: Letters held at a time; the manifest is saved after each such step.

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from pushcast.model.words import Outcome
 from pushcast.settle.letters import Letter, in_doubt, redriven_headers
-from pushcast.wire.batches import encode_batch
-from pushcast.wire.retries import pick
+from pushcast.wire.sending.batches import encode_batch
+from pushcast.wire.sending.retries import pick
 
 Last = tuple[str, int]  # outcome and run of a delivery's last receipt
 NO_RECEIPT: Last = (Outcome.DEAD, -1)

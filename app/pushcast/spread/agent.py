@@ -25,10 +25,10 @@ from pushcast.stream.retrying import retried
 from pushcast.stream.runner import Runner
 from pushcast.stream.stage import Stage
 from pushcast.wire import topics
-from pushcast.wire.broadcasts import BroadcastDecoder
-from pushcast.wire.class_rules import class_rules
-from pushcast.wire.control import Halt, Kind, Name, StepDecision
-from pushcast.wire.control_state import ControlState
+from pushcast.wire.control.control import Halt, Kind, Name, StepDecision
+from pushcast.wire.control.control_state import ControlState
+from pushcast.wire.events.broadcasts import BroadcastDecoder
+from pushcast.wire.events.class_rules import class_rules
 from pushcast.wire.schemas import SchemaSource
 
 

@@ -12,9 +12,9 @@ from pushcast.model.words import Reason
 from pushcast.spread.register import Register
 from pushcast.spread.steps import StepTally, judged
 from pushcast.wire import topics
-from pushcast.wire.legs import decode_leg
-from pushcast.wire.orders import Order, steps_of
-from pushcast.wire.receipts import decode_receipt
+from pushcast.wire.answers.legs import decode_leg
+from pushcast.wire.answers.receipts import decode_receipt
+from pushcast.wire.events.orders import Order, steps_of
 
 
 class SpreadBooks:

@@ -21,8 +21,8 @@ from pushcast.spread.register import Register
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.ports import Outbox
 from pushcast.wire import headers as h
+from pushcast.wire.events.orders import decode_order
 from pushcast.wire.headers import Headers
-from pushcast.wire.orders import decode_order
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ partitions as it is, so a successor spreads the very audience that its predecess
 from __future__ import annotations
 
 from pushcast.model.words import Reason
-from pushcast.wire.broadcasts import BroadcastEvent
-from pushcast.wire.orders import STEPS_SUFFIX, Order, encode_order, next_step, steps_of
+from pushcast.wire.events.broadcasts import BroadcastEvent
+from pushcast.wire.events.orders import STEPS_SUFFIX, Order, encode_order, next_step, steps_of
 
 
 class Register:

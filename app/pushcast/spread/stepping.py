@@ -19,10 +19,10 @@ from pushcast.stream.batch import TP
 from pushcast.stream.edge import Count
 from pushcast.stream.ports import Outbox
 from pushcast.wire import topics
-from pushcast.wire.broadcasts import MAX_LIFE_MS
-from pushcast.wire.control import Kind, Name, StepDecision, encode
-from pushcast.wire.control_state import ControlState
-from pushcast.wire.orders import Order, steps_of
+from pushcast.wire.control.control import Kind, Name, StepDecision, encode
+from pushcast.wire.control.control_state import ControlState
+from pushcast.wire.events.broadcasts import MAX_LIFE_MS
+from pushcast.wire.events.orders import Order, steps_of
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from pushcast.model.broadcast import Step
 from pushcast.model.words import Outcome, Reason, Source
-from pushcast.wire.legs import Leg
-from pushcast.wire.orders import Order, steps_of
+from pushcast.wire.answers.legs import Leg
+from pushcast.wire.events.orders import Order, steps_of
 
 #: Deliveries that are remembered; of more a sample is, which is even because delivery ids are hashes.
 MAX_DELIVERIES: Final = 100_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from pushcast.wire.cancel_state import CancelState
+from pushcast.wire.control.cancel_state import CancelState
 
 
 class Cancels(Protocol):

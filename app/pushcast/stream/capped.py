@@ -8,8 +8,8 @@ from pushcast.config.settings import Settings
 from pushcast.model.gates import Override
 from pushcast.model.notification import Notification
 from pushcast.model.words import Reason
-from pushcast.wire.facts import Facts
-from pushcast.wire.held import Released, has_passed
+from pushcast.wire.waiting.facts import Facts
+from pushcast.wire.waiting.held import Released, has_passed
 
 
 class Limited:

@@ -18,7 +18,7 @@ from pushcast.stream.batch import TP, Record
 from pushcast.stream.errors import RecordRefused
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Outbox
-from pushcast.wire.dead_letters import REASON, DeadLetter, dead_letter, without_headers, without_value
+from pushcast.wire.answers.dead_letters import REASON, DeadLetter, dead_letter, without_headers, without_value
 from pushcast.wire.headers import APPENDED, FORWARDED, first
 
 logger = logging.getLogger(__name__)

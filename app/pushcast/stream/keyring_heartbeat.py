@@ -14,9 +14,9 @@ from pushcast.model.clock import Clock
 from pushcast.stream.errors import RecordRefused
 from pushcast.stream.ports import Outbox
 from pushcast.wire import topics
-from pushcast.wire.keyring import KeyringRole
-from pushcast.wire.keyring_holders import HEARTBEAT_SECONDS, Holder, encode, key_of
-from pushcast.wire.seals import TokenKeys
+from pushcast.wire.sealing.keyring import KeyringRole
+from pushcast.wire.sealing.keyring_holders import HEARTBEAT_SECONDS, Holder, encode, key_of
+from pushcast.wire.sealing.seals import TokenKeys
 
 log = structlog.get_logger(__name__)
 

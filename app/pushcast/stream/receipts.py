@@ -13,10 +13,10 @@ from pushcast.model.ids import broadcast_delivery_id, delivery_id, device_row_ke
 from pushcast.model.notification import Notification
 from pushcast.stream.ports import Barrier, Outbox, putting_many
 from pushcast.wire import topics
-from pushcast.wire.counted import ended
+from pushcast.wire.answers.counted import ended
+from pushcast.wire.answers.receipt_writer import ReceiptWriter, TargetEnd
+from pushcast.wire.answers.receipts import Receipt, TokenInvalid, encode_token_invalid
 from pushcast.wire.headers import LEDGER, Headers
-from pushcast.wire.receipt_writer import ReceiptWriter, TargetEnd
-from pushcast.wire.receipts import Receipt, TokenInvalid, encode_token_invalid
 from pushcast.wire.schemas import NEWEST_GENERATION
 
 #: Target, outcome, reason, the provider's id and HTTP status, and when it ended in milliseconds since the epoch.

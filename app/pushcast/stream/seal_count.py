@@ -19,7 +19,7 @@ from pushcast.observe.metrics import Sample
 from pushcast.stream.errors import RecordRefused
 from pushcast.stream.ports import Outbox
 from pushcast.wire import topics
-from pushcast.wire.key_seals import SealCounts, encode, gone, key_of, told, total
+from pushcast.wire.sealing.key_seals import SealCounts, encode, gone, key_of, told, total
 
 log = structlog.get_logger(__name__)
 

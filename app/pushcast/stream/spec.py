@@ -19,7 +19,7 @@ from pushcast.stream.ports import Fatal, PositionedOutbox
 from pushcast.stream.stage import BatchStage
 from pushcast.stream.table import Derive, Table
 from pushcast.stream.tracker import Bounds
-from pushcast.wire.control_state import ControlState
+from pushcast.wire.control.control_state import ControlState
 from pushcast.wire.schemas import SchemaSource
 
 

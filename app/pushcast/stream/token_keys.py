@@ -14,8 +14,8 @@ from typing import Final
 import structlog
 
 from pushcast.model.errors import ConfigurationError
-from pushcast.wire.keyring import Keyring, KeyringRole, decode_keyring, unlocked
-from pushcast.wire.seals import KEY_BYTES, TokenKeys
+from pushcast.wire.sealing.keyring import Keyring, KeyringRole, decode_keyring, unlocked
+from pushcast.wire.sealing.seals import KEY_BYTES, TokenKeys
 
 log = structlog.get_logger(__name__)
 

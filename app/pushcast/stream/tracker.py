@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from pushcast.wire.dead_letters import SourceRecord
+from pushcast.wire.answers.dead_letters import SourceRecord
 
 #: Counted per record on top of key and value: the client's object, its headers, its place in the tracker.
 #: `sys.getsizeof` of aiokafka's ConsumerRecord with three short headers is about 400 bytes on CPython 3.11.

@@ -10,7 +10,7 @@ import rocksdict
 
 from pushcast.handover.guard import INTERNAL
 from pushcast.stream.table import Derive
-from pushcast.wire import row_fences
+from pushcast.wire.devices import row_fences
 
 #: In the copy alone, like all that is internal: entries of the index.
 INDEX: Final = INTERNAL + b"pushcast-index\0"

@@ -12,7 +12,7 @@ from typing import cast
 import rocksdict
 
 from pushcast.handover.guard import INTERNAL, VOID_PREFIX
-from pushcast.wire import row_fences
+from pushcast.wire.devices import row_fences
 
 Row = tuple[bytes, bytes]
 

@@ -50,10 +50,10 @@ from pushcast.walk.tenure import Underway, WalkTenure
 from pushcast.walk.waits import WalkWaits
 from pushcast.walk.walking import Walking
 from pushcast.wire import topics
-from pushcast.wire.broadcasts import BroadcastDecoder
-from pushcast.wire.class_rules import class_rules
-from pushcast.wire.control_state import ControlState
-from pushcast.wire.orders import Order, began_at, decode_order, sampled
+from pushcast.wire.control.control_state import ControlState
+from pushcast.wire.events.broadcasts import BroadcastDecoder
+from pushcast.wire.events.class_rules import class_rules
+from pushcast.wire.events.orders import Order, began_at, decode_order, sampled
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,9 @@ from pushcast.model.quiet import QuietTerms
 from pushcast.model.quiet_notes import judged_by, silenced
 from pushcast.model.words import Source
 from pushcast.wire.avro_bytes import bytes_of, long_of
-from pushcast.wire.batch_writer import (
+from pushcast.wire.devices.row_reader import Device
+from pushcast.wire.devices.row_tail import locale_of
+from pushcast.wire.sending.batch_writer import (
     BATCH_OVERHEAD_BYTES,
     CONTENT_KEY_OVERHEAD_BYTES,
     MESSAGE_OVERHEAD_BYTES,
@@ -20,9 +22,7 @@ from pushcast.wire.batch_writer import (
     batch_of,
     broadcast_columns,
 )
-from pushcast.wire.message_head import head_of
-from pushcast.wire.row_reader import Device
-from pushcast.wire.row_tail import locale_of
+from pushcast.wire.sending.message_head import head_of
 
 _MAX_HEADS: Final = 1_000  # of variants and locales that are kept encoded
 

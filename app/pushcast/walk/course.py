@@ -24,12 +24,12 @@ from pushcast.walk.batches import BatchLimits, FullBatch, MessageKind, OpenBatch
 from pushcast.walk.holding import GatedUser, KeptPart, LeavingDevice, OrderGates
 from pushcast.walk.legs import OpenLeg, OrderWalk
 from pushcast.walk.predicate import Left, Predicate
-from pushcast.wire.device_zones import home_of
-from pushcast.wire.devices import row_columns
-from pushcast.wire.orders import Order
-from pushcast.wire.row_reader import Device, active_device, is_marker
-from pushcast.wire.row_tail import registered_at_ms
-from pushcast.wire.user_rows import wishes_of
+from pushcast.wire.devices.device_zones import home_of
+from pushcast.wire.devices.devices import row_columns
+from pushcast.wire.devices.row_reader import Device, active_device, is_marker
+from pushcast.wire.devices.row_tail import registered_at_ms
+from pushcast.wire.devices.user_rows import wishes_of
+from pushcast.wire.events.orders import Order
 
 #: Reasons of devices that match and are not planned, beside those of the predicate.
 SAME_TOKEN: Final = "same_token"  # noqa: S105 - a reason: another row of the user has the token, and is newer

@@ -13,8 +13,8 @@ from pushcast.walk.batches import FullBatch
 from pushcast.walk.course import Course
 from pushcast.walk.holding import LeavingDevice
 from pushcast.walk.legs import OpenLeg
-from pushcast.wire.devices import encode_row
-from pushcast.wire.row_reader import Device, active_device
+from pushcast.wire.devices.devices import encode_row
+from pushcast.wire.devices.row_reader import Device, active_device
 
 
 class Errand(Course):

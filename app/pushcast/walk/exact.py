@@ -16,11 +16,11 @@ from pushcast.model.words import Lane, Platform, Source
 from pushcast.walk.legs import LegMark, PlannedDelivery
 from pushcast.walk.walking import Walking, WrittenDelivery, WrittenKept
 from pushcast.wire import topics
+from pushcast.wire.answers.legs import Leg, decode_leg
 from pushcast.wire.avro_bytes import bytes_of
-from pushcast.wire.batches import decode_batch
 from pushcast.wire.headers import Headers
-from pushcast.wire.held_broadcasts import decode_held, is_held_broadcast
-from pushcast.wire.legs import Leg, decode_leg
+from pushcast.wire.sending.batches import decode_batch
+from pushcast.wire.waiting.held_broadcasts import decode_held, is_held_broadcast
 
 if TYPE_CHECKING:
     from pushcast.stream.ports import PositionedOutbox

@@ -21,12 +21,12 @@ from pushcast.model.user import QuietHours
 from pushcast.model.words import Reason
 from pushcast.model.zones import name_of
 from pushcast.stream.capped import Limited
-from pushcast.wire.device_zones import Home, place_of, zone_of_user
-from pushcast.wire.facts import encode_facts
-from pushcast.wire.held import Held
-from pushcast.wire.held_broadcasts import HeldBroadcast, content_of, encode_held
-from pushcast.wire.orders import Order
-from pushcast.wire.row_reader import Device
+from pushcast.wire.devices.device_zones import Home, place_of, zone_of_user
+from pushcast.wire.devices.row_reader import Device
+from pushcast.wire.events.orders import Order
+from pushcast.wire.waiting.facts import encode_facts
+from pushcast.wire.waiting.held import Held
+from pushcast.wire.waiting.held_broadcasts import HeldBroadcast, content_of, encode_held
 
 #: Of a configuration without quiet hours.
 NO_QUIET_HOURS: Final = QuietRule({}, 0)

@@ -24,9 +24,9 @@ from pushcast.walk.holding import KeptPart
 from pushcast.walk.legs import OpenLeg, OrderWalk
 from pushcast.walk.tenure import Underway, WalkTenure
 from pushcast.wire import topics
-from pushcast.wire.held import held_headers
-from pushcast.wire.legs import Leg, decode_leg, encode_leg, leg_headers
-from pushcast.wire.orders import began_at, steps_of
+from pushcast.wire.answers.legs import Leg, decode_leg, encode_leg, leg_headers
+from pushcast.wire.events.orders import began_at, steps_of
+from pushcast.wire.waiting.held import held_headers
 
 
 class WalkOutputs:

@@ -32,11 +32,11 @@ from pushcast.model.audience import (
 from pushcast.model.device import DeviceState, takes
 from pushcast.model.ids import bucket
 from pushcast.model.locales import canonical
-from pushcast.wire.audience_leaves import version_of
-from pushcast.wire.audiences import where_of
 from pushcast.wire.avro_bytes import bytes_of
-from pushcast.wire.row_reader import Device
-from pushcast.wire.row_tail import first_at_ms, followed_and_first_at
+from pushcast.wire.devices.row_reader import Device
+from pushcast.wire.devices.row_tail import first_at_ms, followed_and_first_at
+from pushcast.wire.events.audience_leaves import version_of
+from pushcast.wire.events.audiences import where_of
 
 DAY_MS: Final = 86_400_000
 Columns = Mapping[str, Any]

@@ -10,9 +10,9 @@ from pushcast.handover.reading import SpanReader
 from pushcast.model.broadcast import UNFINISHED, NotTo
 from pushcast.model.words import Lane, Platform
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch
-from pushcast.wire.held_broadcasts import decode_held, is_held_broadcast
-from pushcast.wire.receipts import decode_receipt, is_part_of_broadcast
+from pushcast.wire.answers.receipts import decode_receipt, is_part_of_broadcast
+from pushcast.wire.sending.batches import decode_batch
+from pushcast.wire.waiting.held_broadcasts import decode_held, is_held_broadcast
 
 #: Reads the delivery ids, of the earlier broadcast and this partition, whose devices are left out.
 Served = Callable[[int, NotTo], Awaitable[frozenset[bytes]]]

@@ -15,7 +15,7 @@ from pushcast.walk.course import Course
 from pushcast.walk.legs import OpenLeg, OrderWalk
 from pushcast.walk.pace import OrderPacer, PartitionRates
 from pushcast.walk.walking import Walking
-from pushcast.wire.orders import Order
+from pushcast.wire.events.orders import Order
 
 
 class Underway:

@@ -9,7 +9,7 @@ from pushcast.model.clock import Clock
 from pushcast.model.words import Reason
 from pushcast.stream.table import Table
 from pushcast.walk.tenure import Underway, WalkTenure
-from pushcast.wire.control_state import ControlState
+from pushcast.wire.control.control_state import ControlState
 
 #: How often a walk that waits for others looks again.
 LOOK_SECONDS: Final = 0.25

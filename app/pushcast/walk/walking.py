@@ -15,7 +15,7 @@ from pushcast.handover.standing import Standing
 from pushcast.handover.state import Outset, Takeover
 from pushcast.handover.tail import offset_of
 from pushcast.walk.legs import LegMark, OpenLeg, OrderWalk, PlannedDelivery
-from pushcast.wire.orders import base_log
+from pushcast.wire.events.orders import base_log
 
 
 class WrittenDelivery(NamedTuple):

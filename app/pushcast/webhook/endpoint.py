@@ -26,7 +26,7 @@ from pushcast.webhook.reading import EventReader
 from pushcast.webhook.signing import SecretsFile
 from pushcast.webhook.spots import OwnedSpots, Spot
 from pushcast.wire import groups
-from pushcast.wire.control import WebhookOrder
+from pushcast.wire.control.control import WebhookOrder
 
 logger = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ import msgspec
 from pushcast.config.doors import Webhook
 from pushcast.webhook.cut import Cut, Event
 from pushcast.wire import topics
-from pushcast.wire.control import BreakerRecord, CanaryWord, Kind, Subject
-from pushcast.wire.control_reader import decode, parse_key
+from pushcast.wire.answers.receipts import decode_receipt, decode_token_invalid
+from pushcast.wire.control.control import BreakerRecord, CanaryWord, Kind, Subject
+from pushcast.wire.control.control_reader import decode, parse_key
 from pushcast.wire.json_errors import from_msgspec
-from pushcast.wire.receipts import decode_receipt, decode_token_invalid
 from pushcast.wire.times import rfc3339
 
 DELIVERIES: Final = "deliveries.ended"

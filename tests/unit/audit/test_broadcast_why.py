@@ -10,10 +10,10 @@ from pushcast.audit.case import Wait
 from pushcast.audit.kept import KeptPush
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import broadcast_delivery_id, device_row_key
-from pushcast.wire.broadcasts import BroadcastDecoder
-from pushcast.wire.class_rules import ClassRule
-from pushcast.wire.devices import encode_row
-from pushcast.wire.orders import Order
+from pushcast.wire.devices.devices import encode_row
+from pushcast.wire.events.broadcasts import BroadcastDecoder
+from pushcast.wire.events.class_rules import ClassRule
+from pushcast.wire.events.orders import Order
 
 T0 = 1_790_000_000_000
 KEY = device_row_key("u-1", "news", "d")

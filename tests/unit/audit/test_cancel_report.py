@@ -6,7 +6,7 @@ from typing import Any
 
 from pushcast.audit.cancel_report import CancelReport
 from pushcast.model.words import Source
-from pushcast.wire.receipts import Planned, PlannedFacts
+from pushcast.wire.answers.receipts import Planned, PlannedFacts
 
 
 def receipt(delivery: str, outcome: str, attempts: int = 0, run: int = 0) -> dict[str, Any]:

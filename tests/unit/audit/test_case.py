@@ -20,14 +20,14 @@ from pushcast.model.ids import device_row_key
 from pushcast.model.words import Lane, Platform, Reason
 from pushcast.wire import groups, topics
 from pushcast.wire import headers as h
-from pushcast.wire.batches import encode_batch
-from pushcast.wire.dead_letters import PlainRecord, dead_letter
-from pushcast.wire.devices import encode_row
-from pushcast.wire.facts import Facts, encode_facts
-from pushcast.wire.receipts import Planned, Receipt, encode_planned, encode_receipt
+from pushcast.wire.answers.dead_letters import PlainRecord, dead_letter
+from pushcast.wire.answers.receipts import Planned, Receipt, encode_planned, encode_receipt
+from pushcast.wire.devices.devices import encode_row
 from pushcast.wire.schemas import avro_type
-from pushcast.wire.timers import Timer
+from pushcast.wire.sending.batches import encode_batch
 from pushcast.wire.times import rfc3339
+from pushcast.wire.waiting.facts import Facts, encode_facts
+from pushcast.wire.waiting.timers import Timer
 from unit.send.twin import message, send_batch
 
 LANE = Lane.URGENT

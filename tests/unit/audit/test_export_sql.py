@@ -10,7 +10,7 @@ import pytest
 from pushcast.audit.export_sql import ask, files_of, loaded
 from pushcast.cli.receipt_files import WRITERS, columns
 from pushcast.model.errors import ConfigurationError
-from pushcast.wire.receipts import decode_receipt
+from pushcast.wire.answers.receipts import decode_receipt
 from twins.books import receipt
 
 QUERY = "SELECT outcome, count(*) AS n, max(attempts), min(reason), sum(dry_run) FROM receipts GROUP BY 1 ORDER BY 1"

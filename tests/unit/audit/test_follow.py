@@ -6,7 +6,7 @@ from typing import Any
 
 from pushcast.audit.follow import FollowedNotes
 from pushcast.model.words import Source
-from pushcast.wire.receipts import Planned, PlannedFacts
+from pushcast.wire.answers.receipts import Planned, PlannedFacts
 
 
 def planned(*rows: tuple[int, str, int], lane: str = "normal") -> Planned:

@@ -6,10 +6,10 @@ from pushcast.audit.kept import KeptPush, deliveries_of, of_record, of_timer, wa
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import broadcast_delivery_id, device_name, device_row_key
 from pushcast.model.words import Reason
-from pushcast.wire.facts import Facts, encode_facts
-from pushcast.wire.held import Held, held_headers
-from pushcast.wire.held_broadcasts import HeldBroadcast, encode_held
-from pushcast.wire.timers import Timer
+from pushcast.wire.waiting.facts import Facts, encode_facts
+from pushcast.wire.waiting.held import Held, held_headers
+from pushcast.wire.waiting.held_broadcasts import HeldBroadcast, encode_held
+from pushcast.wire.waiting.timers import Timer
 
 DUE = 1_800_000_000_000
 PHONE, TABLET = (device_row_key("u-1", "news", device) for device in ("phone", "tablet"))

@@ -14,7 +14,7 @@ from pushcast.runtime.roles import ROLES
 from pushcast.settle.reads import GROUP, SOURCES
 from pushcast.wire import groups, topics
 from pushcast.wire import headers as h
-from pushcast.wire.batches import encode_batch
+from pushcast.wire.sending.batches import encode_batch
 from unit.send.twin import message, send_batch
 
 BATCH = encode_batch(send_batch(message(2, first_user=0), lane="urgent"))  # of source offsets 7 and 8

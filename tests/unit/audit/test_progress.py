@@ -7,8 +7,8 @@ from typing import Any
 from pushcast.audit.progress import Progress
 from pushcast.model.ids import broadcast_delivery_id, device_row_key
 from pushcast.model.words import Source
-from pushcast.wire.legs import Leg
-from pushcast.wire.receipts import Planned, PlannedFacts
+from pushcast.wire.answers.legs import Leg
+from pushcast.wire.answers.receipts import Planned, PlannedFacts
 from twins.receipts import placed
 
 PARTITIONS = 2

@@ -17,7 +17,7 @@ from pushcast.kafka.positions import Positions, Spot
 from pushcast.kafka.topics import load_topology
 from pushcast.model.words import Lane, Platform
 from pushcast.wire import groups, topics
-from pushcast.wire.receipts import Planned, encode_planned
+from pushcast.wire.answers.receipts import Planned, encode_planned
 from twins.broker import TOO_LARGE, inner_broker, write
 
 INTAKE = topics.notification(Lane.BULK)

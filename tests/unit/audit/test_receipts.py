@@ -10,7 +10,7 @@ import pytest
 from pushcast.audit.receipts import receipts
 from pushcast.config.settings import Settings
 from pushcast.wire import topics
-from pushcast.wire.receipts import Receipt, encode_receipt
+from pushcast.wire.answers.receipts import Receipt, encode_receipt
 from twins.broker import inner_broker, write
 
 

@@ -10,8 +10,8 @@ import msgspec
 from pushcast.audit.accounts import MAX_LISTED, AccountKey, Totals
 from pushcast.audit.reckoning import PartitionAccounts, Read
 from pushcast.model.words import Source
-from pushcast.wire.legs import Leg
-from pushcast.wire.receipts import Planned
+from pushcast.wire.answers.legs import Leg
+from pushcast.wire.answers.receipts import Planned
 
 
 def planned(offset: int, count: int, lane: str = "urgent", note: str = "n", other: int = 0, source: int = 0) -> Planned:

@@ -9,10 +9,10 @@ from pushcast.audit.timers import TimerRelease, release_of
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
 from pushcast.settle.letters import Raw, read_letter, redriven_headers
-from pushcast.wire.dead_letters import dead_letter
+from pushcast.wire.answers.dead_letters import dead_letter
 from pushcast.wire.headers import origin
-from pushcast.wire.held import Released, released_headers
-from pushcast.wire.timers import Timer
+from pushcast.wire.waiting.held import Released, released_headers
+from pushcast.wire.waiting.timers import Timer
 from twins.kafka import record
 
 NOW = 1_800_000_000_000

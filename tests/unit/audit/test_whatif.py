@@ -18,7 +18,7 @@ from pushcast.model.device import DeviceRow
 from pushcast.model.ids import device_row_key, partition_of, token_hash
 from pushcast.model.words import Lane
 from pushcast.wire import topics
-from pushcast.wire.devices import encode_row
+from pushcast.wire.devices.devices import encode_row
 
 ANN = "ann"
 PARTITION = partition_of(ANN.encode(), 8)

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from pushcast.bench import devices, registry
 from pushcast.bench.base import Options, Result, Row
 from pushcast.cli import bench
-from pushcast.wire.devices import DeviceChangeDecoder
+from pushcast.wire.devices.devices import DeviceChangeDecoder
 
 NOW_MS = 1_800_000_000_000
 

@@ -18,7 +18,7 @@ from pushcast.bench.registry import BENCHES
 from pushcast.providers.apns.message import render
 from pushcast.runtime.child import child_command
 from pushcast.simulators.recorder import marker_ms
-from pushcast.wire.batches import decode_batch
+from pushcast.wire.sending.batches import decode_batch
 
 
 def test_the_rows_of_the_contract_are_there() -> None:

@@ -8,7 +8,7 @@ from pushcast.bench import odd_targets
 from pushcast.bench.odd_targets import ODD, Odd
 from pushcast.model.ids import delivery_id, token_hash
 from pushcast.model.words import Platform
-from pushcast.wire.batches import decode_batch
+from pushcast.wire.sending.batches import decode_batch
 
 NONE_ODD, WITHOUT_KEY, OLD = ODD
 

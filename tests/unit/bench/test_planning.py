@@ -5,7 +5,7 @@ import json
 from pushcast.bench.planning import device_rows
 from pushcast.model.words import Platform
 from pushcast.simulators.apns import prefixes as apns_prefixes
-from pushcast.wire.devices import decode_row
+from pushcast.wire.devices.devices import decode_row
 from pushcast.wire.schemas import AvroType, lock
 
 

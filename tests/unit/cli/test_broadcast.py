@@ -13,9 +13,9 @@ from pushcast.audit.progress import Progress
 from pushcast.cli import build
 from pushcast.cli.broadcast_progress import Speed, account_line, live_line
 from pushcast.config.settings import Settings
-from pushcast.wire.control import Entry, Name, Subject, encode
-from pushcast.wire.control_state import ControlState
-from pushcast.wire.legs import Leg
+from pushcast.wire.answers.legs import Leg
+from pushcast.wire.control.control import Entry, Name, Subject, encode
+from pushcast.wire.control.control_state import ControlState
 from twins.receipts import placed
 
 EVENT: dict[str, Any] = {
@@ -88,7 +88,7 @@ def test_a_stop_says_who_and_when_it_may_go_and_a_hold_ends(state: ControlState)
 
 
 def test_one_stop_too_many_is_refused(state: ControlState, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pushcast.wire.control_state.MAX_NAMES", 1)
+    monkeypatch.setattr("pushcast.wire.control.control_state.MAX_NAMES", 1)
     run("stop", "b-1")
     with pytest.raises(Exception, match="too_many"):
         run("stop", "b-2")

@@ -17,8 +17,8 @@ from pushcast.model.device import DeviceRow
 from pushcast.model.ids import token_hash
 from pushcast.model.ownership import NOBODY
 from pushcast.register.sweep import DAY_MS, pass_of
-from pushcast.wire.control import Halt, Kind, Name
-from pushcast.wire.ownership import decode_claims
+from pushcast.wire.control.control import Halt, Kind, Name
+from pushcast.wire.devices.ownership import decode_claims
 from pushcast.wire.topics import DEVICE_CHANGED, TOKEN_CLAIM
 
 NOW = 1_800_000_000_000

@@ -16,8 +16,8 @@ from pushcast.settle import redrive
 from pushcast.settle.letters import Filter, Letter, came_from, read_letter
 from pushcast.settle.manifest import Manifest
 from pushcast.settle.redrive_report import Report
-from pushcast.wire.batches import encode_batch
-from pushcast.wire.retries import CAME_FROM
+from pushcast.wire.sending.batches import encode_batch
+from pushcast.wire.sending.retries import CAME_FROM
 from unit.send.twin import T0, message, send_batch
 from unit.settle.test_letters import NOTES, SEND, raw
 

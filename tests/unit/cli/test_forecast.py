@@ -11,8 +11,8 @@ from pushcast.config.rates import fcm_quotas
 from pushcast.model.drain import Lifetime
 from pushcast.model.forecast import HOUR_MS, forecast
 from pushcast.model.pacing import Rates
-from pushcast.wire.control import Rate
-from pushcast.wire.timers import Timer
+from pushcast.wire.control.control import Rate
+from pushcast.wire.waiting.timers import Timer
 
 NOW = 500_000 * HOUR_MS
 FCM: dict[str, Any] = {"service_account_file": "a.json", "project_id": "p"}

@@ -13,8 +13,8 @@ from pushcast.cli import build
 from pushcast.config.settings import Settings
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Lane, Platform
-from pushcast.wire.control import BreakerRecord, Kind, Pause, Subject, encode
-from pushcast.wire.control_state import ControlState
+from pushcast.wire.control.control import BreakerRecord, Kind, Pause, Subject, encode
+from pushcast.wire.control.control_state import ControlState
 
 NEWS = Subject(Kind.PAUSE, "news", Platform.APNS)
 BULK = NEWS._replace(lane=Lane.BULK)

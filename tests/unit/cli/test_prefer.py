@@ -15,7 +15,7 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import user_row_key
 from pushcast.model.user import UserRow
 from pushcast.wire import topics
-from pushcast.wire.user_rows import encode_user_row
+from pushcast.wire.devices.user_rows import encode_user_row
 
 
 class Producer:

@@ -12,7 +12,7 @@ import pytest
 
 from pushcast.cli.receipt_files import columns, write_csv, write_jsonl, write_parquet
 from pushcast.model.errors import ConfigurationError
-from pushcast.wire.receipts import Receipt, decode_receipt, encode_receipt
+from pushcast.wire.answers.receipts import Receipt, decode_receipt, encode_receipt
 
 
 def receipt(**changes: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from pushcast.audit import timers
 from pushcast.audit.timers import WaitingTimer
 from pushcast.cli import build, schedule
-from pushcast.wire.timers import Timer
+from pushcast.wire.waiting.timers import Timer
 
 NOW_MS = round(time.time() * 1000)
 SOON = Timer("normal", 1, NOW_MS + 86_400_000, NOW_MS, event=b'{"id": "n"}')

@@ -15,8 +15,8 @@ from pushcast.cli import build
 from pushcast.model.errors import PushcastError
 from pushcast.settle import keyring_use
 from pushcast.stream.token_keys import read_keys
-from pushcast.wire.keyring import KeyringRole
-from pushcast.wire.keyring_holders import Holder
+from pushcast.wire.sealing.keyring import KeyringRole
+from pushcast.wire.sealing.keyring_holders import Holder
 
 DAY_MS = 86_400_000
 RUNNER = CliRunner()

@@ -13,8 +13,8 @@ from pushcast.cli import build
 from pushcast.config.settings import Settings
 from pushcast.model.audience import Locale
 from pushcast.model.errors import PushcastError
-from pushcast.wire.control import Entry, Name, Subject, encode
-from pushcast.wire.control_state import ControlState
+from pushcast.wire.control.control import Entry, Name, Subject, encode
+from pushcast.wire.control.control_state import ControlState
 
 WHERE = {"locale": "de"}
 
@@ -66,7 +66,7 @@ def test_a_name_that_stands_for_nothing_is_an_error(state: ControlState) -> None
 
 
 def test_one_segment_too_many_is_refused(state: ControlState, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pushcast.wire.control_state.MAX_NAMES", 1)
+    monkeypatch.setattr("pushcast.wire.control.control_state.MAX_NAMES", 1)
     run("put", "de", "-", given=json.dumps(WHERE))
     with pytest.raises(PushcastError, match="too_many"):
         run("put", "fr", "-", given=json.dumps(WHERE))

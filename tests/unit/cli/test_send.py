@@ -14,10 +14,10 @@ from pushcast.cli import build
 from pushcast.config.settings import Settings
 from pushcast.kafka.control import ControlUnreadable
 from pushcast.model.errors import ConfigurationError
-from pushcast.wire.control import Rate
-from pushcast.wire.control_state import ControlState
+from pushcast.wire.answers.receipts import Planned
+from pushcast.wire.control.control import Rate
+from pushcast.wire.control.control_state import ControlState
 from pushcast.wire.keys import user_of
-from pushcast.wire.receipts import Planned
 
 GOOD = '{"id": "n", "user": "u1", "app": "news", "title": "Goal!"}'
 TOKEN = "ab12" * 16

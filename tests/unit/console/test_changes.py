@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pushcast.model.words import Platform
-from pushcast.wire.control import CampaignCancel, Halt, Kind, Name, Pause, Subject, encode
+from pushcast.wire.control.control import CampaignCancel, Halt, Kind, Name, Pause, Subject, encode
 from twins.console import ConsoleRig, console
 
 PAUSE = {"app": "news", "platform": "apns", "lane": "", "comment": "wrong picture"}

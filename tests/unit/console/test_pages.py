@@ -13,9 +13,9 @@ from pushcast.console.reasons import reasons_of
 from pushcast.console.watch import RecentAnswer
 from pushcast.model.words import Platform
 from pushcast.wire import topics
-from pushcast.wire.api_keys import Scope
-from pushcast.wire.control import CanaryWord, Halt, Kind, Name, Subject, WebhookOrder, encode
-from pushcast.wire.control_reader import decode
+from pushcast.wire.control.api_keys import Scope
+from pushcast.wire.control.control import CanaryWord, Halt, Kind, Name, Subject, WebhookOrder, encode
+from pushcast.wire.control.control_reader import decode
 from twins.console import METRICS, console, device_of, report_of, standing_of, token_in
 
 LETTER = {

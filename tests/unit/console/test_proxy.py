@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from pushcast.config.doors import Console
 from pushcast.console.proxy import TrustedProxy
-from pushcast.wire.api_keys import ApiKey, Hash, Scope, encode_record
+from pushcast.wire.control.api_keys import ApiKey, Hash, Scope, encode_record
 from twins.console import ConsoleRig, console, token_in
 from twins.gateway import NOW_MS
 

@@ -12,7 +12,7 @@ from pushcast.report.notes import Note, ended_key
 from pushcast.report.rows import Delivery
 from pushcast.settle.letters import Raw, read_letter
 from pushcast.settle.shown import described
-from pushcast.wire.devices import row_columns, shown
+from pushcast.wire.devices.devices import row_columns, shown
 from twins.console import console
 from twins.gateway import NOW_MS
 

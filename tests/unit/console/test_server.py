@@ -12,7 +12,7 @@ import pytest
 
 from pushcast.console.build import pages
 from pushcast.console.guard import CONTENT_SECURITY_POLICY
-from pushcast.wire.api_keys import Scope
+from pushcast.wire.control.api_keys import Scope
 from twins.console import ConsoleRig, console, report_of, standing_of
 
 PAUSE = {"app": "news", "platform": "apns", "lane": "", "comment": "bad campaign"}

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushcast.console.session import Sessions, is_token
-from pushcast.wire.api_keys import Presented
+from pushcast.wire.control.api_keys import Presented
 
 NOW_MS = 1_790_000_000_000
 WHO = Presented("abcdefgh", "0" * 64)

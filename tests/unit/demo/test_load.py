@@ -20,9 +20,9 @@ from pushcast.demo.load import (
     user_count,
 )
 from pushcast.demo.timed import CLASSES
-from pushcast.wire.class_rules import ClassRule
-from pushcast.wire.devices import DeviceChangeDecoder
-from pushcast.wire.notifications import NotificationDecoder
+from pushcast.wire.devices.devices import DeviceChangeDecoder
+from pushcast.wire.events.class_rules import ClassRule
+from pushcast.wire.events.notifications import NotificationDecoder
 
 T0 = 1_800_000_000_000
 

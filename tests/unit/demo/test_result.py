@@ -10,7 +10,7 @@ from pushcast.audit.accounts import Totals
 from pushcast.audit.timer_ledger import TimerTotals
 from pushcast.demo.result import Tally, per_lane, result_of, worst_latency
 from pushcast.simulators.latency import LatencyHistogram
-from pushcast.wire.receipts import Planned, PlannedFacts
+from pushcast.wire.answers.receipts import Planned, PlannedFacts
 
 
 def totals(accepted: int = 3, invalid: int = 1, **fields: Any) -> Totals:

@@ -16,8 +16,8 @@ import yaml
 
 from pushcast.cli import COMMANDS, GROUPS, build
 from pushcast.config.settings import Settings
-from pushcast.wire.class_rules import ClassRule
-from pushcast.wire.notifications import NotificationDecoder
+from pushcast.wire.events.class_rules import ClassRule
+from pushcast.wire.events.notifications import NotificationDecoder
 from snippets import PAGES, Block, blocks, every
 
 _PYTHON = every("python")

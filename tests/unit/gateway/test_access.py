@@ -12,8 +12,8 @@ import pytest
 
 from pushcast.gateway.access import WRONG_KEYS_PER_MINUTE
 from pushcast.model.words import Lane
-from pushcast.wire import api_keys
-from pushcast.wire.api_keys import ApiKey, Hash, KeyLimits, Scope, encode_record, new_key, parse_key
+from pushcast.wire.control import api_keys
+from pushcast.wire.control.api_keys import ApiKey, Hash, KeyLimits, Scope, encode_record, new_key, parse_key
 from twins.gateway import NOW_MS, Rig, gateway
 
 EVENT = {"user": "u", "app": "news", "class": "breaking", "title": "Goal!"}

@@ -11,7 +11,7 @@ import pytest
 from pushcast.config.doors import Gateway
 from pushcast.gateway.anonymous import AnonymousDevices, read_device_key
 from pushcast.model.errors import ConfigurationError
-from pushcast.wire.api_keys import ApiKey, app_key, encode_record, new_key
+from pushcast.wire.control.api_keys import ApiKey, app_key, encode_record, new_key
 from twins.gateway import Rig, gateway
 
 DEVICE = {"platform": "apns", "token": "ab" * 32}

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from pushcast.stream.errors import Full
-from pushcast.wire.control import Rate
+from pushcast.wire.control.control import Rate
 from twins.gateway import Rig, gateway
 
 BULK = "/v1/notifications/bulk"

@@ -9,9 +9,9 @@ import pytest
 
 from pushcast.report.answers import report_of
 from pushcast.report.notes import Note
-from pushcast.wire.api_keys import Scope
-from pushcast.wire.control import CampaignCancel, Kind, Name
-from pushcast.wire.control_reader import decode
+from pushcast.wire.control.api_keys import Scope
+from pushcast.wire.control.control import CampaignCancel, Kind, Name
+from pushcast.wire.control.control_reader import decode
 from twins.gateway import NOW_MS, gateway
 
 BROADCAST = {"id": "b-1", "app": "news", "class": "digest", "title": "Goal!", "audience": {"topics": ["team/arsenal"]}}

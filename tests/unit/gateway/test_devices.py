@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from pushcast.wire.api_keys import Scope
+from pushcast.wire.control.api_keys import Scope
 from twins.gateway import gateway
 
 DEVICE = {"platform": "apns", "token": "ab" * 32, "locale": "de-DE", "topics": ["team/arsenal"]}

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from pushcast.stream.errors import OutboxFailed
-from pushcast.wire.api_keys import Scope
-from pushcast.wire.engagement import Engagement, EngagementDecoder
+from pushcast.wire.control.api_keys import Scope
+from pushcast.wire.events.engagement import Engagement, EngagementDecoder
 from twins.gateway import NOW_MS, gateway
 
 PATH = "/v1/engagement"

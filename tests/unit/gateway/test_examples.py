@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pushcast.wire.api_keys import Scope
-from pushcast.wire.examples import ExampleFilter
+from pushcast.wire.control.api_keys import Scope
+from pushcast.wire.control.examples import ExampleFilter
 from twins.console import report_of
 from twins.gateway import NOW_MS, Rig, gateway
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pushcast.wire.api_keys import Scope
+from pushcast.wire.control.api_keys import Scope
 from twins.gateway import gateway
 
 REDRIVE = "/v1/dead-letters/redrive"

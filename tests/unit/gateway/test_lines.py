@@ -11,7 +11,7 @@ import pytest
 
 from pushcast.gateway.reading import GROUP_BYTES, GROUP_LINES, MAX_LINES
 from pushcast.stream.errors import OutboxFailed
-from pushcast.wire.api_keys import KeyLimits
+from pushcast.wire.control.api_keys import KeyLimits
 from twins.gateway import Rig, gateway
 
 BULK = "/v1/notifications/bulk"

@@ -11,7 +11,7 @@ import pytest
 
 from pushcast.model.ids import partition_of
 from pushcast.stream.errors import Full, OutboxFailed, RecordTooLarge
-from pushcast.wire.api_keys import Scope
+from pushcast.wire.control.api_keys import Scope
 from twins.gateway import PARTITIONS, gateway
 
 EVENT = {"id": "n-1", "user": "user-42", "app": "news", "class": "breaking", "title": "Goal!"}

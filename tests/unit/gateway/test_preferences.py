@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pushcast.wire.api_keys import Scope
+from pushcast.wire.control.api_keys import Scope
 from twins.gateway import gateway
 
 PATH = "/v1/users/u/preferences"

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaException
 from pushcast.gateway.rehearsals import expected_seconds, present_rate
 from pushcast.model.broadcast import BroadcastPace
 from pushcast.model.words import Lane
-from pushcast.wire.api_keys import Scope
+from pushcast.wire.control.api_keys import Scope
 from twins.gateway import NOW_MS, gateway
 
 MAY = Scope.NOTIFICATIONS_SEND, Scope.HISTORY_READ

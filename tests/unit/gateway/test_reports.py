@@ -6,7 +6,7 @@ from typing import Any
 
 from pushcast.report.answers import report_of
 from pushcast.report.notes import Note
-from pushcast.wire.api_keys import Scope
+from pushcast.wire.control.api_keys import Scope
 from twins.gateway import NOW_MS, Rig, gateway
 
 

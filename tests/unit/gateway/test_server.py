@@ -12,8 +12,8 @@ from pushcast.gateway.document_file import render
 from pushcast.gateway.http import takes_json
 from pushcast.gateway.problems import KINDS
 from pushcast.model.words import Platform
-from pushcast.wire.api_keys import Scope
-from pushcast.wire.control import Kind, Name, SegmentRecord, Subject, encode
+from pushcast.wire.control.api_keys import Scope
+from pushcast.wire.control.control import Kind, Name, SegmentRecord, Subject, encode
 from snippets import ROOT
 from twins.gateway import gateway
 

@@ -14,8 +14,8 @@ import pytest
 from pushcast.gateway import limits, shared_quotas
 from pushcast.gateway.lease_server import LeaseClient, LeaseServer
 from pushcast.gateway.shared_quotas import SharedQuotas
-from pushcast.wire.api_keys import KeyLimits
-from pushcast.wire.quota_leases import LeaseAsk, QuotaAsk
+from pushcast.wire.control.api_keys import KeyLimits
+from pushcast.wire.control.quota_leases import LeaseAsk, QuotaAsk
 from twins.gateway import Rig, gateway
 
 NOTE = {"user": "u", "title": "t"}

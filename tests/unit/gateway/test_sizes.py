@@ -11,9 +11,9 @@ from pushcast.config.settings import Settings
 from pushcast.gateway.problems import Problem
 from pushcast.gateway.sizes import Sizes
 from pushcast.model.notification import Notification
-from pushcast.wire.class_rules import class_rules
-from pushcast.wire.notifications import NotificationDecoder
-from pushcast.wire.sealed_contents import plaintext_of
+from pushcast.wire.events.class_rules import class_rules
+from pushcast.wire.events.notifications import NotificationDecoder
+from pushcast.wire.sending.sealed_contents import plaintext_of
 
 T0 = 1_800_000_000_000
 #: Acceptance fact 48's limits: a title of 16 letters, a key id of ten digits.

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from pushcast.gateway.user_tokens import read_keys
 from pushcast.model.errors import ConfigurationError
-from pushcast.wire.api_keys import ApiKey, app_key, encode_record, new_key, parse_app_key
+from pushcast.wire.control.api_keys import ApiKey, app_key, encode_record, new_key, parse_app_key
 from twins.gateway import NOW_MS, Rig, gateway
 
 NOW = NOW_MS // 1000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pushcast.wire.api_keys import Scope
+from pushcast.wire.control.api_keys import Scope
 from twins.gateway import gateway
 
 KEPT = "2026-08-22T14:13:20.000Z"

@@ -8,8 +8,8 @@ import pytest
 
 from pushcast.handover.guard import VOID_PREFIX, RowGuard
 from pushcast.stream.tracker import Record
+from pushcast.wire.devices.row_fences import KEY, OLD_KEY, records
 from pushcast.wire.headers import CE_ID, origin
-from pushcast.wire.row_fences import KEY, OLD_KEY, records
 from twins.kafka import record
 
 OURS = "register/3"

@@ -20,7 +20,7 @@ HELD: dict[str, tuple[str, ...]] = {
     "F1": (_AGAIN + "test_r1_what_a_producer_aborts_is_neither_pushed_nor_registered_nor_missed",),
     "F2 F3": (_AGAIN + "test_r2_targets_without_an_apns_key_hold_nobody_up_and_end_on_their_ladder",),
     "F4": (_AGAIN + "test_r3_an_alert_token_that_refuses_a_voip_push_gets_the_next_alert",),
-    "F5": ("unit/wire/test_row_fences.py::test_f5_a_fence_has_a_utf8_key_and_an_avro_value_of_its_own_schema",),
+    "F5": ("unit/wire/devices/test_row_fences.py::test_f5_a_fence_has_a_utf8_key_and_an_avro_value_of_its_own_schema",),
     "F6": ("flow/test_up.py::test_the_reader_of_docs_reading_reads_the_receipts_and_passes_the_fences_5_10",),
     "F7": ("unit/runtime/test_preflight.py::test_files_and_addresses_of_all_apps_are_named_at_once",),
     "F8": ("unit/send/test_build.py::test_a_ladder_shorter_than_the_waits_that_a_provider_asks_for_is_said",),

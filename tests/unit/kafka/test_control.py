@@ -14,8 +14,8 @@ from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException
 from pushcast.kafka import control
 from pushcast.kafka.control import ControlTail
 from pushcast.model.words import Platform
-from pushcast.wire.control import Kind, Pause, Subject, encode
-from pushcast.wire.control_state import ControlState
+from pushcast.wire.control.control import Kind, Pause, Subject, encode
+from pushcast.wire.control.control_state import ControlState
 
 TOPIC = "control"
 NEWS = Subject(Kind.PAUSE, "news", Platform.APNS)

@@ -14,9 +14,10 @@ from pushcast.keep.rules import MAX_TIMERS
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane
 from pushcast.stream.batch import TP
-from pushcast.wire import clock_rows, topics
+from pushcast.wire import topics
 from pushcast.wire.headers import FENCE, FORWARDED, TRACEPARENT, first, origin
-from pushcast.wire.held import CLOSES, TIMER, Held, Released, held_headers, released_of
+from pushcast.wire.waiting import clock_rows
+from pushcast.wire.waiting.held import CLOSES, TIMER, Held, Released, held_headers, released_of
 from twins.handover import Message
 from twins.kafka import Produced
 from twins.keep import PARTITION, PARTITIONS, SOURCES, T0, USERS, KeepWorld, keeper_of

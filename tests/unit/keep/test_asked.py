@@ -9,7 +9,7 @@ import pytest
 
 from pushcast.keep.asked import AppsAsking
 from pushcast.wire.headers import first
-from pushcast.wire.held import CLOSES
+from pushcast.wire.waiting.held import CLOSES
 from twins.keep import T0, USERS, KeepWorld, keeper_of, told
 
 BOB = USERS[1]

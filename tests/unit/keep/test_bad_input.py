@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pushcast.keep.rules import MAX_TIMERS
 from pushcast.model.words import Reason
-from pushcast.wire.facts import Facts
+from pushcast.wire.devices.row_fences import is_row
 from pushcast.wire.headers import first
-from pushcast.wire.held import CLOSES
-from pushcast.wire.row_fences import is_row
+from pushcast.wire.waiting.facts import Facts
+from pushcast.wire.waiting.held import CLOSES
 from twins.keep import T0, USERS, KeepWorld, keeper_of, told
 
 HOUR = 3_600_000

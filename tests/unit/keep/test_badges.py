@@ -21,7 +21,7 @@ from pushcast.keep.badges import (
 )
 from pushcast.model.caps import SlotPlanned
 from pushcast.model.notification import MAX_BADGE, ONE_MORE
-from pushcast.wire.badge_rows import (
+from pushcast.wire.waiting.badge_rows import (
     NAME_BYTES,
     Badge,
     app_of,
@@ -31,8 +31,8 @@ from pushcast.wire.badge_rows import (
     name_of,
     readable_badge,
 )
-from pushcast.wire.thread_places import PLACE_BYTES, thread_place
-from pushcast.wire.timers import is_timer, timer_key
+from pushcast.wire.waiting.thread_places import PLACE_BYTES, thread_place
+from pushcast.wire.waiting.timers import is_timer, timer_key
 
 
 def after(*ids: str, badge: Badge = Badge()) -> Badge:  # noqa: B008 - immutable

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from pushcast.wire.counted import Counted
-from pushcast.wire.held import released_of
+from pushcast.wire.answers.counted import Counted
+from pushcast.wire.waiting.held import released_of
 from twins.keep import T0, USERS, KeepWorld, keeper_of, told
 
 ANN, BOB = USERS[:2]

@@ -7,8 +7,8 @@ import pytest
 from pushcast.model.caps import CapRule
 from pushcast.model.words import Lane
 from pushcast.wire.headers import first
-from pushcast.wire.held import CLOSES
-from pushcast.wire.held_broadcasts import HeldBroadcast, encode_held
+from pushcast.wire.waiting.held import CLOSES
+from pushcast.wire.waiting.held_broadcasts import HeldBroadcast, encode_held
 from twins.keep import T0, USERS, Keeper, KeepWorld
 
 ANN = USERS[0]

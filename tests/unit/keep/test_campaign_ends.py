@@ -9,10 +9,10 @@ import pytest
 
 from pushcast.keep import campaign_ends
 from pushcast.model.words import Reason
-from pushcast.wire.control import CampaignCancel
-from pushcast.wire.facts import Facts
+from pushcast.wire.control.control import CampaignCancel
 from pushcast.wire.headers import first
-from pushcast.wire.held import CLOSES
+from pushcast.wire.waiting.facts import Facts
+from pushcast.wire.waiting.held import CLOSES
 from twins.keep import T0, USERS, Keeper, KeepWorld, keeper_of, told
 
 ANN = USERS[0]
@@ -134,7 +134,7 @@ async def test_without_a_look_at_what_is_in_flight_the_newest_would_stay_on_thei
 async def test_without_forgetting_what_was_asked_for_it_would_be_asked_for_by_every_owner(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("pushcast.wire.recallable.Recallable.without", lambda row, _: row)
+    monkeypatch.setattr("pushcast.wire.waiting.recallable.Recallable.without", lambda row, _: row)
     world, keeper = await shown()
     await cancel(keeper)
     await keeper.commit_now(keeper.partitions())

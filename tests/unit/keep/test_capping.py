@@ -10,9 +10,9 @@ import pytest
 from pushcast.model.caps import CapRule
 from pushcast.model.words import Lane
 from pushcast.wire import topics
-from pushcast.wire.counted import Counted, encode_counted
+from pushcast.wire.answers.counted import Counted, encode_counted
 from pushcast.wire.headers import first
-from pushcast.wire.held import CLOSES, PASSED
+from pushcast.wire.waiting.held import CLOSES, PASSED
 from twins.kafka import Produced
 from twins.keep import PARTITION, T0, USERS, Keeper, KeepWorld
 

@@ -11,8 +11,8 @@ from pushcast.keep.census import EVERY_SECONDS
 from pushcast.model.drain import Lifetime
 from pushcast.model.forecast import Forecast, provider_of
 from pushcast.model.words import Lane
-from pushcast.wire.control import Rate
-from pushcast.wire.timers import Timer
+from pushcast.wire.control.control import Rate
+from pushcast.wire.waiting.timers import Timer
 from twins.keep import PARTITIONS, T0, KeepWorld, keeper_of
 
 MINUTE_MS = 60_000

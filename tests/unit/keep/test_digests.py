@@ -10,9 +10,9 @@ from pushcast.keep.digests import Member
 from pushcast.keep.rules import AT_ONCE
 from pushcast.model.digest import DigestRule
 from pushcast.model.words import Reason
-from pushcast.wire.digests import Head, closed_by, closing_name, head_key, heads_prefix, is_head, name_of
-from pushcast.wire.facts import Facts, encode_facts
-from pushcast.wire.timers import Timer, is_timer, timer_key
+from pushcast.wire.waiting.digests import Head, closed_by, closing_name, head_key, heads_prefix, is_head, name_of
+from pushcast.wire.waiting.facts import Facts, encode_facts
+from pushcast.wire.waiting.timers import Timer, is_timer, timer_key
 
 MINUTE = 60_000
 T0 = 1_800_000_000_000

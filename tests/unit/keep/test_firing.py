@@ -8,12 +8,12 @@ import json
 from pushcast.keep.due import MANY
 from pushcast.model.words import Lane
 from pushcast.wire import topics
-from pushcast.wire.class_rules import ClassRule
-from pushcast.wire.control import Rate
+from pushcast.wire.control.control import Rate
+from pushcast.wire.events.class_rules import ClassRule
+from pushcast.wire.events.notifications import NotificationDecoder
 from pushcast.wire.headers import first
-from pushcast.wire.held import CLOSES
-from pushcast.wire.notifications import NotificationDecoder
-from pushcast.wire.timers import is_timer, part_key, readable
+from pushcast.wire.waiting.held import CLOSES
+from pushcast.wire.waiting.timers import is_timer, part_key, readable
 from twins.kafka import settled
 from twins.keep import PARTITIONS, T0, USERS, Keeper, KeepWorld, keeper_of, told
 

@@ -12,7 +12,7 @@ from pushcast.model.ids import device_name, device_row_key
 from pushcast.model.recalls import only_of
 from pushcast.model.words import Lane
 from pushcast.wire.headers import first
-from pushcast.wire.held import CLOSES, LEFT_AS, Released, released_of
+from pushcast.wire.waiting.held import CLOSES, LEFT_AS, Released, released_of
 from twins.handover import Message
 from twins.keep import T0, USERS, Keeper, KeepWorld
 

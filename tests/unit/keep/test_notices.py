@@ -11,10 +11,10 @@ from pushcast.model.caps import CapRule
 from pushcast.model.words import Lane
 from pushcast.stream.batch import TP
 from pushcast.wire import topics
+from pushcast.wire.devices.row_fences import is_row
 from pushcast.wire.headers import first
-from pushcast.wire.held import CLOSES, ZONED
-from pushcast.wire.notices import NoticeKind
-from pushcast.wire.row_fences import is_row
+from pushcast.wire.waiting.held import CLOSES, ZONED
+from pushcast.wire.waiting.notices import NoticeKind
 from twins.handover import Message
 from twins.kafka import Produced
 from twins.keep import PARTITION, T0, USERS, Keeper, KeepWorld, keeper_of, told

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pushcast.keep.index import behind, entry_of, is_paced, paced_queues, place_of, rate_of, until
 from pushcast.model.words import Lane
-from pushcast.wire.control import Rate
+from pushcast.wire.control.control import Rate
 from pushcast.wire.headers import first
-from pushcast.wire.held import TIMER
-from pushcast.wire.timers import Timer
+from pushcast.wire.waiting.held import TIMER
+from pushcast.wire.waiting.timers import Timer
 from twins.keep import PARTITIONS, T0, Keeper, KeepWorld, keeper_of
 
 

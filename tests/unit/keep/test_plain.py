@@ -14,8 +14,8 @@ from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane
 from pushcast.wire import topics
 from pushcast.wire.headers import CE_ID, FENCE, origin
-from pushcast.wire.notices import NoticeKind
-from pushcast.wire.plain_holds import plain_hold
+from pushcast.wire.waiting.notices import NoticeKind
+from pushcast.wire.waiting.plain_holds import plain_hold
 from twins.kafka import Produced
 from twins.keep import PARTITION, PARTITIONS, T0, USERS, Keeper, KeepWorld, keeper_of
 

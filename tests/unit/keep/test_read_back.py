@@ -11,7 +11,7 @@ import pytest
 
 from pushcast.keep.read_back import AGAIN_SECONDS, MAX_RECORDS, EarlierEngagement
 from pushcast.wire.headers import first
-from pushcast.wire.held import CLOSES
+from pushcast.wire.waiting.held import CLOSES
 from twins.keep import T0, Earlier, Keeper, KeepWorld, keeper_of, told
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from pushcast.wire.events.threads import Thread, ThreadReader
 from pushcast.wire.headers import first
-from pushcast.wire.held import CLOSES, released_of
 from pushcast.wire.schemas import avro_type
-from pushcast.wire.threads import Thread, ThreadReader
+from pushcast.wire.waiting.held import CLOSES, released_of
 from twins.keep import T0, USERS, Keeper, KeepWorld, keeper_of
 
 ANN, BOB = USERS[:2]

@@ -22,7 +22,7 @@ from pushcast.model.ids import device_name, device_row_key
 from pushcast.model.recalls import RemovalScope, only_of, scope_of
 from pushcast.model.words import Lane
 from pushcast.wire import topics
-from pushcast.wire.recallable import (
+from pushcast.wire.waiting.recallable import (
     MAX_PUSHES,
     MAX_SHOWN,
     Push,
@@ -32,9 +32,9 @@ from pushcast.wire.recallable import (
     readable_recallable,
     recallable_key,
 )
-from pushcast.wire.shown_devices import MAX_DEVICES
-from pushcast.wire.thread_places import thread_place
-from pushcast.wire.timers import Timer, timers_prefix
+from pushcast.wire.waiting.shown_devices import MAX_DEVICES
+from pushcast.wire.waiting.thread_places import thread_place
+from pushcast.wire.waiting.timers import Timer, timers_prefix
 from twins.keep import T0, USERS, KeepWorld, keeper_of, told
 
 ANN = USERS[0]

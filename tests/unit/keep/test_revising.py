@@ -10,9 +10,9 @@ from pushcast.keep.tenure import KeepTenure
 from pushcast.model.words import Lane
 from pushcast.stream.ports import Barrier
 from pushcast.wire.headers import first
-from pushcast.wire.held import CLOSES, Held
-from pushcast.wire.notices import NoticeKind
-from pushcast.wire.timers import Timer
+from pushcast.wire.waiting.held import CLOSES, Held
+from pushcast.wire.waiting.notices import NoticeKind
+from pushcast.wire.waiting.timers import Timer
 from twins.handover import Message
 from twins.keep import T0, KeepWorld, keeper_of, told
 

@@ -6,7 +6,7 @@ import pytest
 
 from pushcast.keep.index import entries_of, entry_of
 from pushcast.keep.written import WrittenEntries
-from pushcast.wire.timers import Timer, encode_timer, timer_key
+from pushcast.wire.waiting.timers import Timer, encode_timer, timer_key
 
 KEY = timer_key("u", "n")
 

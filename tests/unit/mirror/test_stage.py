@@ -20,8 +20,8 @@ from pushcast.providers.verdict import Verdict
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import headers as h
-from pushcast.wire.ownership import encode_topics
-from pushcast.wire.seals import Place, TokenKeys
+from pushcast.wire.devices.ownership import encode_topics
+from pushcast.wire.sealing.seals import Place, TokenKeys
 from pushcast.wire.topics import TOKEN_TOPICS
 from twins.kafka import OPEN, settled
 from unit.register.twin import T0, TwinKafka, record

@@ -10,8 +10,8 @@ import pytest
 
 from pushcast.model.broadcast import Broadcast
 from pushcast.model.instants import Zones, instants_of
-from pushcast.wire.broadcasts import BroadcastDecoder
-from pushcast.wire.class_rules import ClassRule
+from pushcast.wire.events.broadcasts import BroadcastDecoder
+from pushcast.wire.events.class_rules import ClassRule
 from pushcast.wire.times import to_ms
 
 CREATED = to_ms("2026-12-01T00:00:00Z", "created_at", 0)

@@ -11,7 +11,7 @@ from pushcast.model.pacing import Rates
 from pushcast.model.rate_outlook import RateOutlook, TooSlow
 from pushcast.model.timing import Timing
 from pushcast.model.zones import reading_of
-from pushcast.wire.control import Rate
+from pushcast.wire.control.control import Rate
 
 NOW = 1_800_000_000_000
 RATES = Rates({"xmas": Rate(60, "", "")}, {"promo": 10})

@@ -11,8 +11,8 @@ from pushcast.model.ownership import Evict
 from pushcast.own.agent import CHUNK_CLAIMS
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.retrying import RETRIED
+from pushcast.wire.devices.ownership import MAX_CLAIMS, decode_claims, encode_claims
 from pushcast.wire.headers import CE_ID, FORWARDED, ORIGIN, first
-from pushcast.wire.ownership import MAX_CLAIMS, decode_claims, encode_claims
 from pushcast.wire.topics import TOKEN_CLAIM, TOKEN_EVICT, TOKEN_OWNER
 from twins.kafka import settled
 from unit.own.twin import DIGEST, HOME, TOKEN, OwnHarness, claim, own_kafka

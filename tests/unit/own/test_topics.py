@@ -8,8 +8,8 @@ import pytest
 
 from pushcast.model.ids import partition_of
 from pushcast.model.ownership import Claim, TokenHolder, TokenTopics
+from pushcast.wire.devices.ownership import decode_topics, encode_holder_claim
 from pushcast.wire.headers import CE_ID, first
-from pushcast.wire.ownership import decode_topics, encode_holder_claim
 from pushcast.wire.topics import TOKEN_CLAIM, TOKEN_OWNER, TOKEN_TOPICS
 from unit.own.twin import DIGEST, HOME, TOKEN, OwnHarness, claim
 from unit.register.twin import PARTITIONS, record

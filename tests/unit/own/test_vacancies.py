@@ -7,8 +7,8 @@ import pytest
 from pushcast.model.ownership import Mark, Registration
 from pushcast.own.decide import DAY_MS, is_over
 from pushcast.stream.sweeps import ASK_SECONDS, FIRST_SECONDS, SLICE_ROWS
+from pushcast.wire.devices.ownership import encode_claims, encode_mark
 from pushcast.wire.headers import CE_ID, first
-from pushcast.wire.ownership import encode_claims, encode_mark
 from pushcast.wire.topics import TOKEN_CLAIM, TOKEN_OWNER
 from twins.kafka import settled
 from unit.own.twin import DIGEST, HOME, TOKEN, VACANT_DAYS, OwnHarness, claim, own_kafka

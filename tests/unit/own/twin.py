@@ -14,7 +14,7 @@ from pushcast.own.agent import OwnStage
 from pushcast.own.token_marks import STAGE
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.tracker import Record, Tracker
-from pushcast.wire.ownership import decode_evict, decode_mark, encode_claims
+from pushcast.wire.devices.ownership import decode_evict, decode_mark, encode_claims
 from pushcast.wire.topics import TOKEN_CLAIM, TOKEN_EVICT, TOKEN_OWNER
 from twins.kafka import OPEN, ManualTimers, settled
 from unit.register.twin import PARTITIONS, T0, TwinKafka, TwinWork, record

@@ -15,10 +15,10 @@ from pushcast.observe.tracing import PlannedBatch
 from pushcast.stream.batch import TP
 from pushcast.stream.errors import OutboxFailed
 from pushcast.wire import topics
-from pushcast.wire.devices import decode_row
+from pushcast.wire.devices.devices import decode_row
+from pushcast.wire.devices.row_writer import RowWriter
 from pushcast.wire.headers import APPENDED, EPOCH, FORWARDED, ORIGIN, Headers, origin
 from pushcast.wire.newer import NewerSchema
-from pushcast.wire.row_writer import RowWriter
 from twins.kafka import TwinOutbox, settled
 from twins.plan import PARTITIONS, TOPIC, PlanHarness, note, users_of
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pushcast.stream.cancelling import NothingCancelled
-from pushcast.wire.cancel_state import CancelRecord
-from pushcast.wire.control import CampaignCancel
+from pushcast.wire.control.cancel_state import CancelRecord
+from pushcast.wire.control.control import CampaignCancel
 from twins.plan import T0, PlanHarness, note, users_of
 
 (ANN,) = users_of(3, 1)

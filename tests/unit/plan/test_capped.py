@@ -16,10 +16,10 @@ from pushcast.model.quiet import DAYS
 from pushcast.model.user import QuietHours, UserRow
 from pushcast.model.words import Lane, Reason, Source
 from pushcast.wire import topics
-from pushcast.wire.counted import decode_counted
-from pushcast.wire.facts import decode_facts
-from pushcast.wire.held import held_of
-from pushcast.wire.user_rows import encode_user_row
+from pushcast.wire.answers.counted import decode_counted
+from pushcast.wire.devices.user_rows import encode_user_row
+from pushcast.wire.waiting.facts import decode_facts
+from pushcast.wire.waiting.held import held_of
 from twins.kafka import Produced, record
 from twins.plan import T0, PlanHarness, note, users_of
 

@@ -12,10 +12,10 @@ from pushcast.plan.carried import Carried
 from pushcast.stream.batch import TP, Batch
 from pushcast.stream.tracker import Tracker
 from pushcast.wire import topics
-from pushcast.wire.control import Rate
-from pushcast.wire.counted import decode_counted
+from pushcast.wire.answers.counted import decode_counted
+from pushcast.wire.control.control import Rate
 from pushcast.wire.headers import origin
-from pushcast.wire.held import Held, Released, held_of, released_headers
+from pushcast.wire.waiting.held import Held, Released, held_of, released_headers
 from twins.kafka import OPEN, Produced, record, settled
 from twins.plan import CLASSES, T0, PlanHarness, note, users_of
 

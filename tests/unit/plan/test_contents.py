@@ -16,15 +16,15 @@ from pushcast.model.ids import broadcast_delivery_id, device_row_key
 from pushcast.model.quiet import DAYS
 from pushcast.model.words import Lane, Reason, Source
 from pushcast.wire import topics
-from pushcast.wire.broadcasts import BroadcastDecoder
-from pushcast.wire.class_rules import class_rules
-from pushcast.wire.counted import decode_counted
-from pushcast.wire.dead_letters import PUSH
+from pushcast.wire.answers.counted import decode_counted
+from pushcast.wire.answers.dead_letters import PUSH
+from pushcast.wire.answers.receipts import is_part_of_broadcast
+from pushcast.wire.events.broadcasts import BroadcastDecoder
+from pushcast.wire.events.class_rules import class_rules
+from pushcast.wire.events.orders import Order, encode_order
 from pushcast.wire.headers import first
-from pushcast.wire.held import held_of
-from pushcast.wire.held_broadcasts import HeldBroadcast, content_of, encode_held
-from pushcast.wire.orders import Order, encode_order
-from pushcast.wire.receipts import is_part_of_broadcast
+from pushcast.wire.waiting.held import held_of
+from pushcast.wire.waiting.held_broadcasts import HeldBroadcast, content_of, encode_held
 from twins.kafka import Produced
 from twins.plan import T0, PlanHarness, users_of
 

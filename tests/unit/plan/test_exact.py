@@ -11,8 +11,8 @@ from pushcast.handover.tail import OwnTail
 from pushcast.model.words import Lane, Source
 from pushcast.plan.exact import _deliveries, _planned, _receipts
 from pushcast.wire import topics
-from pushcast.wire.batches import encode_batch
-from pushcast.wire.receipts import Planned, Receipt, encode_planned, encode_receipt
+from pushcast.wire.answers.receipts import Planned, Receipt, encode_planned, encode_receipt
+from pushcast.wire.sending.batches import encode_batch
 from unit.send.twin import message, send_batch
 
 BATCH = send_batch(message(2), lane="urgent")  # of source offsets 7 and 8, notification n

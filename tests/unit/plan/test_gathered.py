@@ -13,8 +13,8 @@ from pushcast.handover.tail import OwnTail
 from pushcast.model.words import Lane, Reason, Source
 from pushcast.stream.batch import TP
 from pushcast.wire import topics
-from pushcast.wire.facts import Facts, decode_facts
-from pushcast.wire.held import held_of
+from pushcast.wire.waiting.facts import Facts, decode_facts
+from pushcast.wire.waiting.held import held_of
 from twins.kafka import Produced
 from twins.plan import T0, PlanHarness, note, users_of
 

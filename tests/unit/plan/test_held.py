@@ -15,7 +15,7 @@ from pushcast.stream.sharing import Sharing
 from pushcast.stream.tracker import Tracker
 from pushcast.wire import topics
 from pushcast.wire.headers import FENCE, origin
-from pushcast.wire.held import Held, event_of, held_of
+from pushcast.wire.waiting.held import Held, event_of, held_of
 from twins.due import DUE, Due
 from twins.kafka import OPEN, Produced, record
 from twins.plan import T0, PlanHarness, note, users_of

@@ -13,9 +13,11 @@ from pushcast.model.words import Lane, Platform, Source
 from pushcast.model.zones import zone_of
 from pushcast.plan.parts import name_of, names_in
 from pushcast.stream.batch import TP
-from pushcast.wire import device_zones, timings, topics
-from pushcast.wire.held import held_of
-from pushcast.wire.row_reader import active_device
+from pushcast.wire import topics
+from pushcast.wire.devices import device_zones
+from pushcast.wire.devices.row_reader import active_device
+from pushcast.wire.events import timings
+from pushcast.wire.waiting.held import held_of
 from twins.holding import DUE, KEEP, World, at, ms
 
 ZONES = {

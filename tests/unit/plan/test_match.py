@@ -12,8 +12,8 @@ from pushcast.model.ids import device_row_key, token_hash
 from pushcast.model.notification import PushType
 from pushcast.plan.match import split_rows, with_locales
 from pushcast.plan.recent import Recent, mark_of
-from pushcast.wire.devices import encode_row
-from pushcast.wire.row_reader import active_device
+from pushcast.wire.devices.devices import encode_row
+from pushcast.wire.devices.row_reader import active_device
 
 
 def row(

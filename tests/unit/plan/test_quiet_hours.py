@@ -11,12 +11,12 @@ from pushcast.config.classes import Class
 from pushcast.model.quiet import DAYS, Quiet, QuietTerms, spread_after
 from pushcast.model.user import QuietHours
 from pushcast.model.words import Lane, Reason, Source
-from pushcast.wire.class_rules import ClassRule
-from pushcast.wire.facts import Facts, decode_facts
+from pushcast.wire.events.class_rules import ClassRule
+from pushcast.wire.events.notifications import NotificationDecoder
 from pushcast.wire.headers import origin
-from pushcast.wire.held import held_headers, held_of
-from pushcast.wire.notifications import NotificationDecoder
 from pushcast.wire.schemas import avro_type
+from pushcast.wire.waiting.facts import Facts, decode_facts
+from pushcast.wire.waiting.held import held_headers, held_of
 from twins.holding import ANN, World, ms
 
 NIGHT = (QuietHours(DAYS, "22:00", "07:00"),)

@@ -12,10 +12,10 @@ from pushcast.model.words import Source
 from pushcast.settle.letters import Raw, read_letter, redriven_headers
 from pushcast.stream.batch import TP, Record
 from pushcast.wire import topics
-from pushcast.wire.counted import decode_counted
-from pushcast.wire.held import Released
-from pushcast.wire.held_broadcasts import HeldBroadcast, encode_held
-from pushcast.wire.timers import timer_key
+from pushcast.wire.answers.counted import decode_counted
+from pushcast.wire.waiting.held import Released
+from pushcast.wire.waiting.held_broadcasts import HeldBroadcast, encode_held
+from pushcast.wire.waiting.timers import timer_key
 from twins.due import DUE, Due
 from twins.kafka import record
 from twins.plan import CLASSES, T0, PlanHarness, note, users_of

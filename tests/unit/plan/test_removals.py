@@ -18,8 +18,8 @@ from pushcast.stream.batch import TP, Batch
 from pushcast.stream.tracker import Tracker
 from pushcast.wire import topics
 from pushcast.wire.headers import origin
-from pushcast.wire.held import Released, released_headers
-from pushcast.wire.recallable import Push
+from pushcast.wire.waiting.held import Released, released_headers
+from pushcast.wire.waiting.recallable import Push
 from twins.kafka import OPEN, record, settled
 from twins.plan import CLASSES, T0, PlanHarness, note, users_of
 

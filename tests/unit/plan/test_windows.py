@@ -17,11 +17,11 @@ from pushcast.model.sealing import Sealing
 from pushcast.plan.entry import Entry
 from pushcast.plan.windows import PartitionWindows, WindowLimits, WindowRule
 from pushcast.stream.batch import Batch
-from pushcast.wire.batches import PLAIN_TYPE, decode_batch
-from pushcast.wire.class_rules import ClassRule
-from pushcast.wire.devices import encode_row
-from pushcast.wire.notifications import NotificationDecoder
-from pushcast.wire.row_reader import Device, active_device
+from pushcast.wire.devices.devices import encode_row
+from pushcast.wire.devices.row_reader import Device, active_device
+from pushcast.wire.events.class_rules import ClassRule
+from pushcast.wire.events.notifications import NotificationDecoder
+from pushcast.wire.sending.batches import PLAIN_TYPE, decode_batch
 
 CLASSES = {
     "default": Class(window_seconds=0.05),

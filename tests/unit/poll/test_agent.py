@@ -15,9 +15,9 @@ from pushcast.providers.verdict import Verdict
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.errors import Flooded
 from pushcast.wire import topics
-from pushcast.wire.control import BreakerRecord, Kind, Subject
-from pushcast.wire.control_reader import decode, parse_key
-from pushcast.wire.retries import DUE_AT
+from pushcast.wire.control.control import BreakerRecord, Kind, Subject
+from pushcast.wire.control.control_reader import decode, parse_key
+from pushcast.wire.sending.retries import DUE_AT
 from unit.poll.twin import DEAD, OK, T0, TOPIC, Harness, TwinSource, record, refused, tickets
 
 AWAY = refused(Disposition.UNSENT, "connection_failed")

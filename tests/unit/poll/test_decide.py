@@ -6,7 +6,7 @@ from pushcast.poll.decide import LEAST_STAY_SECONDS, after_answer, divisible, ea
 from pushcast.providers.expo.receipts import KEPT_SECONDS, LAST_ASK_SECONDS
 from pushcast.providers.port import Disposition
 from pushcast.providers.verdict import Verdict
-from pushcast.wire.retries import DUE_AT
+from pushcast.wire.sending.retries import DUE_AT
 from unit.poll.twin import FIRST_SECONDS, T0, tickets
 
 OK = Verdict(Disposition.ACCEPTED, None)

@@ -19,9 +19,9 @@ from pushcast.providers.verdict import Verdict
 from pushcast.stream.batch import TP
 from pushcast.stream.tracker import Record
 from pushcast.wire import topics
-from pushcast.wire.receipts import TokenInvalid, decode_token_invalid
-from pushcast.wire.retries import DUE_AT
-from pushcast.wire.tickets import TicketBatch, decode_tickets, encode_tickets
+from pushcast.wire.answers.receipts import TokenInvalid, decode_token_invalid
+from pushcast.wire.sending.retries import DUE_AT
+from pushcast.wire.sending.tickets import TicketBatch, decode_tickets, encode_tickets
 from twins.stage import TimedStage
 from unit.send.twin import T0, TwinOutbox
 

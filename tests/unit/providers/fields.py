@@ -7,8 +7,8 @@ from typing import Any, get_args
 
 from pushcast.model.batch import Message
 from pushcast.model.notification import Notification, PushType
-from pushcast.wire.class_rules import ClassRule
-from pushcast.wire.notifications import NotificationDecoder
+from pushcast.wire.events.class_rules import ClassRule
+from pushcast.wire.events.notifications import NotificationDecoder
 from pushcast.wire.schemas import avro_type
 from unit.providers.messages import NOW_MS, message
 

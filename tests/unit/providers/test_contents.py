@@ -20,8 +20,8 @@ from pushcast.providers.contents import each_content, portions
 from pushcast.providers.engines.engine import MAX_GATHERED
 from pushcast.providers.fcm.client import FcmProvider
 from pushcast.providers.port import Part, Result
-from pushcast.wire.batch_reader import read_batch
-from pushcast.wire.batches import encode_batch
+from pushcast.wire.sending.batch_reader import read_batch
+from pushcast.wire.sending.batches import encode_batch
 from unit.providers.test_memory import NoCredential
 from unit.providers.test_paced import SilentEngine
 from unit.send.twin import message

@@ -7,9 +7,9 @@ import pytest
 
 from pushcast.register.writing import MAX_ROW_BYTES
 from pushcast.stream.tracker import Record
-from pushcast.wire.dead_letters import STRIPPED
+from pushcast.wire.answers.dead_letters import STRIPPED
+from pushcast.wire.answers.receipts import TokenInvalid, encode_token_invalid
 from pushcast.wire.headers import FORWARDED, first
-from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 from pushcast.wire.schemas import avro_type
 from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_INVALID, dead_letter
 from unit.register.test_stage import HOME, USER, register

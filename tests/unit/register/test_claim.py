@@ -15,9 +15,9 @@ from pushcast.register.context import STEP
 from pushcast.register.writing import HEALED
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.retrying import RETRIED
-from pushcast.wire.devices import decode_row
+from pushcast.wire.devices.devices import decode_row
+from pushcast.wire.devices.row_fences import OLD_KEY, records
 from pushcast.wire.headers import EPOCH, FENCE, first, origin
-from pushcast.wire.row_fences import OLD_KEY, records
 from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_HOLD, TOKEN_INVALID
 from twins.kafka import settled
 from unit.register.twin import PARTITIONS, T0, Harness, TwinKafka, record

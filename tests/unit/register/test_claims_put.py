@@ -5,8 +5,8 @@ from __future__ import annotations
 import orjson
 
 from pushcast.model.ids import partition_of
+from pushcast.wire.devices.ownership import MAX_CLAIMS, decode_claims
 from pushcast.wire.headers import CE_ID, first
-from pushcast.wire.ownership import MAX_CLAIMS, decode_claims
 from pushcast.wire.topics import DEVICE_CHANGED, TOKEN_CLAIM
 from unit.register.twin import PARTITIONS, T0, Harness
 

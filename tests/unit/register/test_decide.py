@@ -13,7 +13,7 @@ from pushcast.model.words import Platform
 from pushcast.register.decide import removal, upsert
 from pushcast.register.kept import Kept
 from pushcast.register.verdicts import Ending, ending, lifted, suspension
-from pushcast.wire.receipts import TokenInvalid
+from pushcast.wire.answers.receipts import TokenInvalid
 
 T = 1_800_000_000_000
 

@@ -9,8 +9,8 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of, token_hash
 from pushcast.register.history import Historian, HistoryStep, HistorySubject, KnownDevice, concerns, ordered
 from pushcast.stream.tracker import Record
-from pushcast.wire import row_fences
-from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
+from pushcast.wire.answers.receipts import TokenInvalid, encode_token_invalid
+from pushcast.wire.devices import row_fences
 from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_HOLD, TOKEN_INVALID
 from unit.register.twin import PARTITIONS, T0, Harness, record
 

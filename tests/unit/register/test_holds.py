@@ -14,11 +14,11 @@ from pushcast.model.words import Platform
 from pushcast.register.context import REASON, STEP
 from pushcast.register.holding import GRACE_SECONDS, PULSE_SECONDS, SILENT_SECONDS, WAITING_SECONDS
 from pushcast.stream.batch import TP
-from pushcast.wire.addresses import SubscriptionAddress, canonical_address
-from pushcast.wire.control import BreakerRecord, Kind, Reached, Subject, encode, reached
-from pushcast.wire.devices import decode_row
+from pushcast.wire.answers.receipts import TokenInvalid, encode_token_invalid
+from pushcast.wire.control.control import BreakerRecord, Kind, Reached, Subject, encode, reached
+from pushcast.wire.devices.addresses import SubscriptionAddress, canonical_address
+from pushcast.wire.devices.devices import decode_row
 from pushcast.wire.headers import CE_ID, first
-from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 from pushcast.wire.topics import DEVICE, TOKEN_HOLD, TOKEN_INVALID
 from unit.register.twin import HOLD_SECONDS, PARTITIONS, T0, Harness, TwinKafka, record
 

@@ -8,7 +8,7 @@ import orjson
 
 from pushcast.model.ids import partition_of, token_hash
 from pushcast.model.ownership import Claim, Evict, Registration, Token, TokenHolder
-from pushcast.wire.ownership import encode_evict
+from pushcast.wire.devices.ownership import encode_evict
 from pushcast.wire.topics import TOKEN_EVICT
 from unit.register.twin import PARTITIONS, T0, Harness, record
 

@@ -10,8 +10,8 @@ import pytest
 from pushcast.model.ids import is_user_row, partition_of
 from pushcast.model.words import Lane
 from pushcast.wire import topics
-from pushcast.wire.notices import Notice, NoticeKind, notice_of
-from pushcast.wire.user_rows import decode_user_row
+from pushcast.wire.devices.user_rows import decode_user_row
+from pushcast.wire.waiting.notices import Notice, NoticeKind, notice_of
 from unit.register.twin import PARTITIONS, T0, Harness
 
 USER = b"user-1"

@@ -12,7 +12,7 @@ from pushcast.model.ids import is_user_row, partition_of, user_row_key
 from pushcast.model.user import UserRow
 from pushcast.register.decide import preferred
 from pushcast.register.kept import Kept
-from pushcast.wire.user_rows import decode_user_row
+from pushcast.wire.devices.user_rows import decode_user_row
 from unit.register.twin import PARTITIONS, T0, Harness
 
 USER = b"user-1"

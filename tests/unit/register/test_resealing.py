@@ -17,11 +17,11 @@ from pushcast.model.words import Reason
 from pushcast.register import resealing
 from pushcast.register.clear import in_clear
 from pushcast.register.tokens import SealedTokens
-from pushcast.wire.content_keys import opened, sealed_under
-from pushcast.wire.dead_letters import REASON
-from pushcast.wire.devices import DeviceChangeDecoder, decode_row
+from pushcast.wire.answers.dead_letters import REASON
+from pushcast.wire.devices.content_keys import opened, sealed_under
+from pushcast.wire.devices.devices import DeviceChangeDecoder, decode_row
 from pushcast.wire.headers import first
-from pushcast.wire.seals import Place, TokenKeys
+from pushcast.wire.sealing.seals import Place, TokenKeys
 from pushcast.wire.topics import DEVICE_CHANGED
 from twins.kafka import settled
 from unit.register.twin import PARTITIONS, T0, Harness, TwinKafka

@@ -10,7 +10,7 @@ from pushcast.model.device import DeviceRow
 from pushcast.register.decide import SEEN_EVERY_MS, seen
 from pushcast.register.kept import Kept
 from pushcast.stream.batch import Record
-from pushcast.wire.devices import decode_row
+from pushcast.wire.devices.devices import decode_row
 from pushcast.wire.topics import DEVICE, ENGAGEMENT, dead_letter
 from unit.register.test_stage import HOME, USER, register, unregister
 from unit.register.twin import T0, Harness, record

@@ -14,11 +14,11 @@ from pushcast.register.agent import CHUNK_RECORDS
 from pushcast.register.context import REASON, STEP
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.retrying import RETRIED
-from pushcast.wire.devices import decode_row
+from pushcast.wire.answers.receipts import TokenInvalid, encode_token_invalid
+from pushcast.wire.devices.devices import decode_row
+from pushcast.wire.devices.user_rows import decode_user_row, encode_user_row
 from pushcast.wire.headers import APPENDED, CE_ID, ORIGIN, TRACEPARENT, first
-from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_HOLD, TOKEN_INVALID
-from pushcast.wire.user_rows import decode_user_row, encode_user_row
 from unit.register.twin import PARTITIONS, T0, Harness, TwinKafka, record
 
 TOKEN = b"ab12" * 16

@@ -13,8 +13,8 @@ from pushcast.model.words import Platform
 from pushcast.register.decide import activated, upsert
 from pushcast.register.kept import Kept
 from pushcast.walk.predicate import Left, Predicate
-from pushcast.wire.devices import DeviceChangeDecoder, decode_row, encode_row, row_columns
-from pushcast.wire.row_reader import active_device
+from pushcast.wire.devices.devices import DeviceChangeDecoder, decode_row, encode_row, row_columns
+from pushcast.wire.devices.row_reader import active_device
 from pushcast.wire.topics import DEVICE
 from unit.register.test_stage import HOME, USER, register, unregister
 from unit.register.twin import Harness

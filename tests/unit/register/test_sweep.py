@@ -11,11 +11,11 @@ from pushcast.model.ids import device_row_key, partition_of, user_row_key
 from pushcast.model.user import UserRow
 from pushcast.register.sweep import DAY_MS, DEFAULT_RULES, Fate, Phase, Sweep, SweepTally, pass_of
 from pushcast.stream.sweeps import ASK_SECONDS, FIRST_SECONDS, SLICE_ROWS
-from pushcast.wire.control import Halt, Kind, Name, encode
-from pushcast.wire.devices import encode_row
+from pushcast.wire.control.control import Halt, Kind, Name, encode
+from pushcast.wire.devices.devices import encode_row
+from pushcast.wire.devices.user_rows import encode_user_row
 from pushcast.wire.headers import CE_ID, first
 from pushcast.wire.topics import DEVICE
-from pushcast.wire.user_rows import encode_user_row
 from unit.register.test_stage import HOME, USER, register
 from unit.register.twin import PARTITIONS, T0, Harness, record
 

@@ -15,9 +15,9 @@ from pushcast.register.decide import upsert
 from pushcast.register.kept import Kept
 from pushcast.register.tokens import PlainTokens, SealedTokens
 from pushcast.register.verdicts import Ending, ending, suspension
-from pushcast.wire.content_keys import opened
-from pushcast.wire.receipts import TokenInvalid
-from pushcast.wire.seals import Place, TokenKeys
+from pushcast.wire.answers.receipts import TokenInvalid
+from pushcast.wire.devices.content_keys import opened
+from pushcast.wire.sealing.seals import Place, TokenKeys
 
 T = 1_800_000_000_000
 TOKEN, OTHER = b"ab" * 32, b"cd" * 32

@@ -25,11 +25,11 @@ from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.errors import RecordTooLarge
 from pushcast.stream.ports import Barrier
 from pushcast.stream.tracker import Record, Tracker
-from pushcast.wire import row_fences
-from pushcast.wire.control import BreakerRecord, Kind, Subject, encode
-from pushcast.wire.control_state import ControlState
-from pushcast.wire.devices import DeviceChangeDecoder, decode_row
-from pushcast.wire.ownership import decode_claims
+from pushcast.wire.control.control import BreakerRecord, Kind, Subject, encode
+from pushcast.wire.control.control_state import ControlState
+from pushcast.wire.devices import row_fences
+from pushcast.wire.devices.devices import DeviceChangeDecoder, decode_row
+from pushcast.wire.devices.ownership import decode_claims
 from pushcast.wire.schemas import released
 from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_CLAIM, TOKEN_HOLD, TOKEN_INVALID
 from twins.kafka import OPEN, Headers, ManualTimers, TwinBarrier, settled

@@ -20,9 +20,9 @@ from pushcast.report.notes import note_hash, outcomes
 from pushcast.report.questions import HISTORY, ReportQuestions
 from pushcast.report.store import PartitionStore
 from pushcast.wire import topics
-from pushcast.wire.examples import ExampleFilter
+from pushcast.wire.answers.receipts import Planned, PlannedFacts, encode_planned
+from pushcast.wire.control.examples import ExampleFilter
 from pushcast.wire.newer import NewerSchema
-from pushcast.wire.receipts import Planned, PlannedFacts, encode_planned
 from twins.books import CREATED_MS, DAY_MS, Rows, by, engagement, entries, leg, planned, receipt, walked
 
 #: Who opens something; their events lie at these offsets.

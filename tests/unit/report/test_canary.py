@@ -23,10 +23,10 @@ from pushcast.report.rows import Delivery
 from pushcast.runtime.canaries import Canaries, canaries_of
 from pushcast.stream.errors import Full
 from pushcast.wire import topics
-from pushcast.wire.class_rules import ClassRule
-from pushcast.wire.control_state import ControlState
-from pushcast.wire.devices import DeviceChangeDecoder
-from pushcast.wire.notifications import NotificationDecoder
+from pushcast.wire.control.control_state import ControlState
+from pushcast.wire.devices.devices import DeviceChangeDecoder
+from pushcast.wire.events.class_rules import ClassRule
+from pushcast.wire.events.notifications import NotificationDecoder
 
 HOUR_MS = 3_600_000
 START_MS = 500_000 * HOUR_MS

@@ -18,7 +18,7 @@ from pushcast.report.coordinator import Coordinator
 from pushcast.report.questions import ReportQuestions
 from pushcast.report.store import PartitionStore
 from pushcast.wire import topics
-from pushcast.wire.examples import ExampleFilter
+from pushcast.wire.control.examples import ExampleFilter
 from pushcast.wire.times import rfc3339
 from twins.books import CREATED_MS, DAY_MS, entries, planned, receipt
 

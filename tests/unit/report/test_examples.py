@@ -9,7 +9,7 @@ import pytest
 from pushcast.report.examples import examples_of
 from pushcast.report.store import PartitionStore
 from pushcast.wire import topics
-from pushcast.wire.examples import ExampleFilter
+from pushcast.wire.control.examples import ExampleFilter
 from twins.books import CREATED_MS, DAY_MS, Rows, entries, receipt
 from unit.report.test_forgotten import forget
 

@@ -15,7 +15,7 @@ from pushcast.report.fetch import Fetcher
 from pushcast.report.questions import ReportQuestions
 from pushcast.report.server import MAX_IDS, ReportServer
 from pushcast.wire import topics
-from pushcast.wire.examples import ExampleFilter
+from pushcast.wire.control.examples import ExampleFilter
 from twins.books import CREATED_MS, entries, planned, receipt
 from unit.report.test_coordinator import NOW_MS, FollowerTwin
 

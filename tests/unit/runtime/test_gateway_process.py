@@ -20,8 +20,8 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of
 from pushcast.runtime.gateway import GatewayProcess
 from pushcast.wire import topics
-from pushcast.wire.api_keys import ApiKey, Hash, KeyLimits, Scope, encode_record, new_key
-from pushcast.wire.dead_letters import dead_letter
+from pushcast.wire.answers.dead_letters import dead_letter
+from pushcast.wire.control.api_keys import ApiKey, Hash, KeyLimits, Scope, encode_record, new_key
 from twins.broker import inner_broker
 from unit.send.twin import record
 

@@ -11,8 +11,8 @@ import pytest
 from pushcast.handover.reading import Span, Spot, TailUnreadable
 from pushcast.runtime.presence import Presence, SlotTakenElsewhere
 from pushcast.stream.errors import RecordRefused
+from pushcast.wire.control.where import Where, decode, encode, key_of
 from pushcast.wire.topics import WHERE
-from pushcast.wire.where import Where, decode, encode, key_of
 from twins.handover import Log, Process
 from twins.kafka import Produced, settled
 

@@ -4,7 +4,7 @@ from pushcast.model.words import Lane
 from pushcast.observe.catalogue import MetricName as Name
 from pushcast.observe.metrics import Sample
 from pushcast.runtime.samples import app_samples, control_samples
-from pushcast.wire.control_state import ControlState
+from pushcast.wire.control.control_state import ControlState
 from unit.transport.figures import app_state, partition_state
 
 LABELS = ("pushcast-report", "push.receipt.v1")

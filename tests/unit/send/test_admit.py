@@ -8,7 +8,7 @@ from pushcast.model.batch import KINDS, Message
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
 from pushcast.send.admit import admit
-from pushcast.wire.batches import MAX_BATCH_RECORD_BYTES, encode_batch
+from pushcast.wire.sending.batches import MAX_BATCH_RECORD_BYTES, encode_batch
 from unit.send.twin import message, send_batch
 
 

@@ -7,7 +7,7 @@ from pushcast.providers.port import Disposition
 from pushcast.send.budget import Budget
 from pushcast.stream.batch import TP, Committed
 from pushcast.wire import topics
-from pushcast.wire.ledger import LedgerEntry, parse
+from pushcast.wire.answers.ledger import LedgerEntry, parse
 from unit.send.twin import T0, TOPIC, Harness, TwinProvider, failed, message, ok, send_batch
 
 

@@ -12,9 +12,9 @@ from pushcast.providers.verdict import NOT_SENT_IN_TIME
 from pushcast.send.cancelling import Cancelling
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.cancelling import NothingCancelled
-from pushcast.wire.cancel_state import CancelRecord, CancelState
-from pushcast.wire.control import CampaignCancel, Kind, Name, encode
-from pushcast.wire.control_state import ControlState
+from pushcast.wire.control.cancel_state import CancelRecord, CancelState
+from pushcast.wire.control.control import CampaignCancel, Kind, Name, encode
+from pushcast.wire.control.control_state import ControlState
 from unit.send.twin import T0, Harness, TwinProvider, failed, message, ok, send_batch
 
 PARTITION = 3

@@ -6,7 +6,7 @@ import pytest
 
 from pushcast.providers.port import Disposition, Result
 from pushcast.wire import topics
-from pushcast.wire.counted import Counted, decode_counted
+from pushcast.wire.answers.counted import Counted, decode_counted
 from unit.send.twin import T0, Harness, TwinProvider, failed, message, ok, send_batch
 
 

@@ -14,10 +14,10 @@ from pushcast.send.exact import build_ledgers
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.tracker import Record
 from pushcast.wire import groups, topics
-from pushcast.wire.control import Kind, Pause, Subject, encode
-from pushcast.wire.control_state import ControlState
+from pushcast.wire.control.control import Kind, Pause, Subject, encode
+from pushcast.wire.control.control_state import ControlState
 from pushcast.wire.headers import LEDGER
-from pushcast.wire.retries import DEFAULT_RUNGS, Ladder
+from pushcast.wire.sending.retries import DEFAULT_RUNGS, Ladder
 from unit.send.twin import TOPIC, Harness, TwinOutbox, TwinProvider, failed, message, ok, send_batch
 
 HERE = TP(TOPIC, 3)

@@ -9,8 +9,8 @@ from pushcast.stream.batch import Committed
 from pushcast.wire import groups, topics
 from pushcast.wire.headers import LEDGER
 from pushcast.wire.newer import NewerSchema
-from pushcast.wire.parked import Why, parked_record
-from pushcast.wire.retries import SENT_FROM
+from pushcast.wire.sending.parked import Why, parked_record
+from pushcast.wire.sending.retries import SENT_FROM
 from unit.send.test_exact import Logs, Owner
 from unit.send.twin import TwinProvider, message, record, send_batch
 

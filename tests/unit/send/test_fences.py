@@ -7,7 +7,7 @@ from pushcast.model.words import Lane, Platform
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.tracker import Record
 from pushcast.wire import headers as h
-from pushcast.wire.batches import encode_batch
+from pushcast.wire.sending.batches import encode_batch
 from unit.send.twin import TOPIC, Harness, TwinProvider, message, record, send_batch
 
 HERE = TP(TOPIC, 3)

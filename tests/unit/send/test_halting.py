@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from pushcast.model.batch import Message, NoteKind, Notes
 from pushcast.wire import topics
-from pushcast.wire.control import Halt, Kind, Name, encode
-from pushcast.wire.control_state import ControlState
-from pushcast.wire.parked import Why, parked_of
+from pushcast.wire.control.control import Halt, Kind, Name, encode
+from pushcast.wire.control.control_state import ControlState
+from pushcast.wire.sending.parked import Why, parked_of
 from unit.send.twin import Harness, TwinProvider, message, send_batch
 
 

@@ -13,13 +13,13 @@ from pushcast.providers.port import Disposition
 from pushcast.send.abnormal import Limits
 from pushcast.stream.batch import TP, Committed
 from pushcast.wire import topics
-from pushcast.wire.control import BreakerRecord, Kind, Pause, Subject, encode
-from pushcast.wire.control_reader import decode, parse_key
-from pushcast.wire.control_state import ControlState
+from pushcast.wire.control.control import BreakerRecord, Kind, Pause, Subject, encode
+from pushcast.wire.control.control_reader import decode, parse_key
+from pushcast.wire.control.control_state import ControlState
 from pushcast.wire.headers import RUN, first
-from pushcast.wire.parked import Why, parked_of
-from pushcast.wire.retries import ATTEMPT, DEFAULT_RUNGS, DOUBTFUL, FIRST_SEEN, SENT_FROM, Ladder, round_of
-from pushcast.wire.retries import REFUSED as REFUSED_BEFORE
+from pushcast.wire.sending.parked import Why, parked_of
+from pushcast.wire.sending.retries import ATTEMPT, DEFAULT_RUNGS, DOUBTFUL, FIRST_SEEN, SENT_FROM, Ladder, round_of
+from pushcast.wire.sending.retries import REFUSED as REFUSED_BEFORE
 from unit.send.twin import T0, TOPIC, Harness, TwinProvider, failed, message, ok, send_batch
 
 NEWS = Subject(Kind.PAUSE, "news", Platform.APNS)

@@ -13,8 +13,8 @@ from pushcast.providers.port import Disposition, Result
 from pushcast.send.decide import Again, End, Later, Park, Policy, decide
 from pushcast.stream.tracker import Record
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch, encode_batch
-from pushcast.wire.retries import DEFAULT_RUNGS, Ladder, Round, round_of
+from pushcast.wire.sending.batches import decode_batch, encode_batch
+from pushcast.wire.sending.retries import DEFAULT_RUNGS, Ladder, Round, round_of
 from unit.send.twin import T0, TOPIC, Harness, TwinProvider, failed, message, ok, record, send_batch
 
 LADDER = Ladder(DEFAULT_RUNGS)

@@ -15,9 +15,9 @@ from pushcast.send.build import quiesce_seconds
 from pushcast.send.lease import Lease
 from pushcast.stream.batch import TP
 from pushcast.wire import topics
-from pushcast.wire.control import Kind, Pause, Subject, encode
-from pushcast.wire.control_state import ControlState
-from pushcast.wire.retries import DEFAULT_RUNGS, Ladder
+from pushcast.wire.control.control import Kind, Pause, Subject, encode
+from pushcast.wire.control.control_state import ControlState
+from pushcast.wire.sending.retries import DEFAULT_RUNGS, Ladder
 from unit.send.test_many_at_once import TwinOfMany
 from unit.send.twin import TOPIC, Harness, TwinProvider, failed, message, ok, send_batch
 

@@ -8,7 +8,7 @@ from pushcast.model.words import Outcome
 from pushcast.providers.port import Disposition
 from pushcast.send.decide import DOUBTFUL, EXPIRED, Again, End, Later, Park
 from pushcast.send.once import ended_now, last_moments
-from pushcast.wire.retries import Rung
+from pushcast.wire.sending.retries import Rung
 from unit.send.test_isolation import isolated, live, pause
 from unit.send.twin import T0, Harness, TwinProvider, failed, message, send_batch
 

@@ -10,10 +10,10 @@ import pytest
 from pushcast.model.batch import KINDS, Message
 from pushcast.providers.port import Disposition
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch
-from pushcast.wire.parked import Why, parked_of
-from pushcast.wire.retries import DEFAULT_RUNGS, Ladder
-from pushcast.wire.seals import Place, TokenKeys
+from pushcast.wire.sealing.seals import Place, TokenKeys
+from pushcast.wire.sending.batches import decode_batch
+from pushcast.wire.sending.parked import Why, parked_of
+from pushcast.wire.sending.retries import DEFAULT_RUNGS, Ladder
 from unit.send.twin import Harness, TwinProvider, failed, message, ok, send_batch
 
 OLD, NEW = bytes(32), bytes([1]) * 32

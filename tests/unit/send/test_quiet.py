@@ -10,8 +10,8 @@ from pushcast.model.batch import Message
 from pushcast.model.quiet import DAYS, Quiet, QuietTerms
 from pushcast.model.user import QuietHours
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch
-from pushcast.wire.parked import Why, parked_of
+from pushcast.wire.sending.batches import decode_batch
+from pushcast.wire.sending.parked import Why, parked_of
 from unit.send.twin import Harness, TwinProvider, message, send_batch
 
 #: The harness begins at 08:00 in UTC.

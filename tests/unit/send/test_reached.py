@@ -5,7 +5,7 @@ from __future__ import annotations
 from pushcast.model.clock import ManualClock
 from pushcast.send.reached import ReachedHosts
 from pushcast.wire import topics
-from pushcast.wire.control_state import ControlState
+from pushcast.wire.control.control_state import ControlState
 from twins.kafka import TwinOutbox
 from unit.send.twin import T0
 

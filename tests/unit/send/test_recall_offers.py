@@ -11,8 +11,8 @@ from pushcast.model.words import Platform
 from pushcast.providers.port import Disposition, Result
 from pushcast.send.decide import Policy
 from pushcast.wire import topics
-from pushcast.wire.recall_offers import decode_offer, encode_offer
-from pushcast.wire.retries import DEFAULT_RUNGS, Ladder
+from pushcast.wire.sending.recall_offers import decode_offer, encode_offer
+from pushcast.wire.sending.retries import DEFAULT_RUNGS, Ladder
 from unit.send.twin import Harness, TwinProvider, message, ok, send_batch
 
 CREATED_AT = 1_700_000_000_000

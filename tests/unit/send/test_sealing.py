@@ -17,11 +17,11 @@ from pushcast.model.words import Platform
 from pushcast.providers.port import Disposition
 from pushcast.send.sealing import ContentSealing
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch
-from pushcast.wire.content_keys import KIND, KeptKey, pack
-from pushcast.wire.parked import Why, parked_of
-from pushcast.wire.retries import DEFAULT_RUNGS, Ladder
-from pushcast.wire.seals import Place, TokenKeys
+from pushcast.wire.devices.content_keys import KIND, KeptKey, pack
+from pushcast.wire.sealing.seals import Place, TokenKeys
+from pushcast.wire.sending.batches import decode_batch
+from pushcast.wire.sending.parked import Why, parked_of
+from pushcast.wire.sending.retries import DEFAULT_RUNGS, Ladder
 from unit.send.twin import Harness, TwinProvider, failed, message, ok, send_batch
 
 KEYS = TokenKeys({"t1": bytes(32)}, "t1")

@@ -4,7 +4,7 @@ from pushcast.model.words import Platform
 from pushcast.providers.port import Disposition, Result
 from pushcast.send.tickets import MAX_TICKET_ID_CHARS, TICKETS_PER_RECORD
 from pushcast.wire import topics
-from pushcast.wire.tickets import TicketBatch, decode_tickets
+from pushcast.wire.sending.tickets import TicketBatch, decode_tickets
 from unit.send.twin import T0, Harness, TwinProvider, failed, message, ok, send_batch
 
 TOPIC = topics.ticket(Platform.EXPO)

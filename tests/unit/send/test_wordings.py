@@ -9,9 +9,9 @@ from pushcast.model.notification import Content, Options
 from pushcast.providers.port import Disposition
 from pushcast.stream.cancelling import NothingCancelled
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch
-from pushcast.wire.cancel_state import CancelRecord
-from pushcast.wire.retries import DEFAULT_RUNGS, Ladder
+from pushcast.wire.control.cancel_state import CancelRecord
+from pushcast.wire.sending.batches import decode_batch
+from pushcast.wire.sending.retries import DEFAULT_RUNGS, Ladder
 from unit.send.twin import T0, TOPIC, Harness, TwinProvider, failed, message, ok, send_batch
 
 LADDER = Ladder(DEFAULT_RUNGS)

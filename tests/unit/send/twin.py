@@ -31,11 +31,11 @@ from pushcast.stream.cancelling import Cancels
 from pushcast.stream.ports import Barrier
 from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch, encode_batch
-from pushcast.wire.control_state import ControlState
-from pushcast.wire.receipts import decode_receipt, decode_token_invalid
-from pushcast.wire.retries import Ladder
-from pushcast.wire.seals import TokenKeys
+from pushcast.wire.answers.receipts import decode_receipt, decode_token_invalid
+from pushcast.wire.control.control_state import ControlState
+from pushcast.wire.sealing.seals import TokenKeys
+from pushcast.wire.sending.batches import decode_batch, encode_batch
+from pushcast.wire.sending.retries import Ladder
 from twins.kafka import OPEN, TwinBarrier
 
 T0 = 1_800_000_000_000

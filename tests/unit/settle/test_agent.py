@@ -4,8 +4,8 @@ import asyncio
 
 from pushcast.stream.batch import TP, Committed
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch
-from pushcast.wire.retries import Round, round_of
+from pushcast.wire.sending.batches import decode_batch
+from pushcast.wire.sending.retries import Round, round_of
 from unit.send.twin import T0, message, record, send_batch
 from unit.settle.twin import RUNG, Harness, waiting
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pushcast.stream.cancelling import NothingCancelled
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch
-from pushcast.wire.cancel_state import CancelRecord
-from pushcast.wire.counted import decode_counted
+from pushcast.wire.answers.counted import decode_counted
+from pushcast.wire.control.cancel_state import CancelRecord
+from pushcast.wire.sending.batches import decode_batch
 from unit.send.twin import T0, message, send_batch
 from unit.settle.twin import Harness, waiting
 

@@ -5,7 +5,7 @@ import pytest
 from pushcast.model.batch import Message, SendBatch
 from pushcast.model.errors import InvalidInput
 from pushcast.settle.decide import End, read, settle, wait_seconds
-from pushcast.wire.batches import encode_batch
+from pushcast.wire.sending.batches import encode_batch
 from unit.send.twin import T0, message, send_batch
 
 

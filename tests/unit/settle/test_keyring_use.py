@@ -9,8 +9,8 @@ from pushcast.model.device import DeviceRow
 from pushcast.model.errors import InvalidInput
 from pushcast.model.sealing import Cipher
 from pushcast.settle.keyring_use import _key_ids
-from pushcast.wire.content_keys import KeptKey, pack
-from pushcast.wire.devices import encode_row
+from pushcast.wire.devices.content_keys import KeptKey, pack
+from pushcast.wire.devices.devices import encode_row
 
 ROW = DeviceRow("news", "d", "apns", "token", b"address", "t1", bytes(16), "active", 1, 1)
 

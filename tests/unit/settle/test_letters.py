@@ -6,8 +6,8 @@ import pytest
 from pushcast.model.errors import InvalidInput
 from pushcast.settle.letters import Filter, Raw, in_doubt, read_letter, redriven_headers
 from pushcast.settle.shown import described
-from pushcast.wire.batches import encode_batch
-from pushcast.wire.dead_letters import dead_letter
+from pushcast.wire.answers.dead_letters import dead_letter
+from pushcast.wire.sending.batches import encode_batch
 from unit.send.twin import T0, message, record, send_batch
 
 SEND = "push.send.apns.urgent.v1"

@@ -9,13 +9,14 @@ from pushcast.model.words import Lane, Platform
 from pushcast.settle.passes import BYTES_PER_SECOND, SOON_SECONDS, Intervals
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.tracker import Record
-from pushcast.wire import control, topics
 from pushcast.wire import headers as h
-from pushcast.wire.batches import decode_batch, encode_batch
-from pushcast.wire.control import BreakerRecord, Kind, Pause, Subject
-from pushcast.wire.control_state import ControlState
-from pushcast.wire.parked import Why, parked_of, parked_record
-from pushcast.wire.retries import REFUSED, Round, round_of
+from pushcast.wire import topics
+from pushcast.wire.control import control
+from pushcast.wire.control.control import BreakerRecord, Kind, Pause, Subject
+from pushcast.wire.control.control_state import ControlState
+from pushcast.wire.sending.batches import decode_batch, encode_batch
+from pushcast.wire.sending.parked import Why, parked_of, parked_record
+from pushcast.wire.sending.retries import REFUSED, Round, round_of
 from unit.send.twin import T0, message, record, send_batch
 from unit.settle.twin import PASS_SECONDS, PROBE_SECONDS, Harness
 

@@ -10,9 +10,9 @@ from pushcast.model.user import QuietHours
 from pushcast.model.words import Lane, Platform
 from pushcast.settle.decide import settle
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch, encode_batch
-from pushcast.wire.parked import Why, parked_of, parked_record, time_of
-from pushcast.wire.retries import Round, round_of
+from pushcast.wire.sending.batches import decode_batch, encode_batch
+from pushcast.wire.sending.parked import Why, parked_of, parked_record, time_of
+from pushcast.wire.sending.retries import Round, round_of
 from unit.send.twin import T0, message, record, send_batch
 from unit.settle.test_parked import Lab
 from unit.settle.twin import waiting

@@ -16,10 +16,10 @@ from pushcast.model.user import QuietHours, UserRow
 from pushcast.model.words import Lane
 from pushcast.settle.recheck import LEAST_WAIT_MS, Recheck
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch
-from pushcast.wire.devices import encode_row
-from pushcast.wire.parked import time_of
-from pushcast.wire.user_rows import encode_user_row
+from pushcast.wire.devices.devices import encode_row
+from pushcast.wire.devices.user_rows import encode_user_row
+from pushcast.wire.sending.batches import decode_batch
+from pushcast.wire.sending.parked import time_of
 from unit.send.twin import T0, message, send_batch
 from unit.settle.test_parked import Lab
 from unit.settle.twin import PASS_SECONDS, Harness, waiting

@@ -15,8 +15,8 @@ from pushcast.settle.letters import Filter, offset_of
 from pushcast.settle.manifest import Manifest
 from pushcast.settle.redrive import DeadLetters, dead_letter_topics
 from pushcast.settle.redrive_report import Report
-from pushcast.wire.batches import decode_batch, encode_batch
 from pushcast.wire.schemas import avro_type, lock, released_type
+from pushcast.wire.sending.batches import decode_batch, encode_batch
 from unit.send.twin import T0, message, send_batch
 from unit.settle.test_letters import NOTES, SEND
 

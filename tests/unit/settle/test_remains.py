@@ -4,7 +4,7 @@ from collections import Counter
 
 from pushcast.settle.letters import Letter, read_letter
 from pushcast.settle.remains import what_is_left
-from pushcast.wire.batches import decode_batch, encode_batch
+from pushcast.wire.sending.batches import decode_batch, encode_batch
 from unit.send.twin import T0, message, send_batch
 from unit.settle.test_letters import NOTES, SEND, raw
 

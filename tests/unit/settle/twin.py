@@ -15,8 +15,8 @@ from pushcast.stream.batch import TP
 from pushcast.stream.cancelling import Cancels
 from pushcast.stream.tracker import Record
 from pushcast.wire import topics
-from pushcast.wire.control_state import ControlState
-from pushcast.wire.retries import retry_record
+from pushcast.wire.control.control_state import ControlState
+from pushcast.wire.sending.retries import retry_record
 from twins.stage import TimedStage
 from unit.send.twin import T0, TwinOutbox, record
 

@@ -21,13 +21,14 @@ from pushcast.spread.register import Register
 from pushcast.spread.steps import StepTally
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.tracker import Tracker
-from pushcast.wire import dead_letters, topics
-from pushcast.wire.broadcasts import BroadcastDecoder
-from pushcast.wire.class_rules import ClassRule
-from pushcast.wire.control import Halt, Kind, Name, SegmentRecord, StepDecision, encode
-from pushcast.wire.control_state import ControlState
+from pushcast.wire import topics
+from pushcast.wire.answers import dead_letters
+from pushcast.wire.control.control import Halt, Kind, Name, SegmentRecord, StepDecision, encode
+from pushcast.wire.control.control_state import ControlState
+from pushcast.wire.events.broadcasts import BroadcastDecoder
+from pushcast.wire.events.class_rules import ClassRule
+from pushcast.wire.events.orders import STEPS_SUFFIX, Order, decode_order, steps_of
 from pushcast.wire.headers import FENCE, first
-from pushcast.wire.orders import STEPS_SUFFIX, Order, decode_order, steps_of
 from twins.kafka import OPEN, ManualTimers, TwinOutbox, record, settled
 
 INTAKE, WALK = topics.broadcast(Lane.BULK), topics.walk(Lane.BULK)

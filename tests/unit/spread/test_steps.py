@@ -11,8 +11,8 @@ from pushcast.model.broadcast import Step, StopIf
 from pushcast.model.words import Outcome, Source
 from pushcast.spread import steps as module
 from pushcast.spread.steps import StepTally, judged
-from pushcast.wire.legs import Leg
-from pushcast.wire.orders import Order
+from pushcast.wire.answers.legs import Leg
+from pushcast.wire.events.orders import Order
 
 T0 = 1_790_000_000_000
 STEP = Step(100, 300, StopIf(invalid_share=0.05, rejected_share=0.02))

@@ -11,7 +11,7 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of
 from pushcast.stream.edge import Edge, Misplaced, check_place
 from pushcast.stream.tracker import Record
-from pushcast.wire.dead_letters import STRIPPED
+from pushcast.wire.answers.dead_letters import STRIPPED
 from pushcast.wire.headers import FORWARDED, Headers, first
 from twins.kafka import TwinOutbox, record
 

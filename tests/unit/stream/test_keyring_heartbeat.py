@@ -8,9 +8,9 @@ import os
 from pushcast.model.clock import ManualClock
 from pushcast.stream.keyring_heartbeat import KeyringHeartbeat
 from pushcast.wire import topics
-from pushcast.wire.keyring import KeyringRole
-from pushcast.wire.keyring_holders import live
-from pushcast.wire.seals import TokenKeys
+from pushcast.wire.sealing.keyring import KeyringRole
+from pushcast.wire.sealing.keyring_holders import live
+from pushcast.wire.sealing.seals import TokenKeys
 from unit.send.twin import T0, TwinOutbox
 
 

@@ -11,9 +11,9 @@ from pushcast.model.notification import Options
 from pushcast.model.words import Lane, Platform
 from pushcast.stream.receipts import DeadToken, Receipts, ReceiptWriters, SentFrom, report_token
 from pushcast.wire import topics
-from pushcast.wire.counted import ended
+from pushcast.wire.answers.counted import ended
+from pushcast.wire.answers.receipts import Receipt, TokenInvalid, decode_token_invalid, encode_receipt
 from pushcast.wire.headers import LEDGER, Headers
-from pushcast.wire.receipts import Receipt, TokenInvalid, decode_token_invalid, encode_receipt
 from twins.kafka import Produced, TwinOutbox
 from unit.send.twin import T0, message
 

@@ -13,8 +13,8 @@ from pushcast.observe.catalogue import MetricName
 from pushcast.register.tokens import SealedTokens
 from pushcast.stream.seal_count import LOOK_SECONDS, THERE_SECONDS, KeyedRecord, SealCount
 from pushcast.wire import topics
-from pushcast.wire.key_seals import SealCounts, encode, key_of, told, total
-from pushcast.wire.seals import Place, TokenKeys
+from pushcast.wire.sealing.key_seals import SealCounts, encode, key_of, told, total
+from pushcast.wire.sealing.seals import Place, TokenKeys
 from unit.send.twin import T0, TwinOutbox
 
 OTHER = key_of("other")

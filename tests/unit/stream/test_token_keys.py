@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from pushcast.model.errors import ConfigurationError
 from pushcast.stream.token_keys import LOOK_SECONDS, KeyringFile, read_keys
-from pushcast.wire.keyring import HASH_KEY, Key, Keyring, KeyringRole, KeyState, encode_keyring, wrap
+from pushcast.wire.sealing.keyring import HASH_KEY, Key, Keyring, KeyringRole, KeyState, encode_keyring, wrap
 
 OUTER, NONCE = bytes(range(32)), bytes(12)
 

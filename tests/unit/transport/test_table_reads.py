@@ -10,7 +10,7 @@ from pushcast.stream.rocks import open_database
 from pushcast.transport.store import LOG_KEY, OFFSET_KEY, table_options
 from pushcast.transport.table_index import INDEX
 from pushcast.transport.table_reads import internal_rows, multi_scan
-from pushcast.wire import row_fences
+from pushcast.wire.devices import row_fences
 
 
 def test_rows_of_many_prefixes_are_those_of_each_whatever_lies_between_them(tmp_path: Path) -> None:

@@ -26,13 +26,13 @@ from pushcast.walk.slices import rows_until
 from pushcast.walk.waits import LOOK_SECONDS
 from pushcast.wire import headers as h
 from pushcast.wire import topics
-from pushcast.wire.batches import decode_batch
-from pushcast.wire.control import Halt, Kind, Name, Rate, encode
-from pushcast.wire.control_state import ControlState
-from pushcast.wire.devices import encode_row
-from pushcast.wire.held import held_of
-from pushcast.wire.legs import Leg, decode_leg, rows_of
-from pushcast.wire.orders import Order, encode_order, next_step, sampled
+from pushcast.wire.answers.legs import Leg, decode_leg, rows_of
+from pushcast.wire.control.control import Halt, Kind, Name, Rate, encode
+from pushcast.wire.control.control_state import ControlState
+from pushcast.wire.devices.devices import encode_row
+from pushcast.wire.events.orders import Order, encode_order, next_step, sampled
+from pushcast.wire.sending.batches import decode_batch
+from pushcast.wire.waiting.held import held_of
 from twins.handover import Log, Process
 from twins.kafka import OPEN, ManualTimers, TwinTable, record, settled
 

@@ -18,11 +18,11 @@ from pushcast.walk.course import Course, Opting
 from pushcast.walk.holding import OrderGates
 from pushcast.walk.legs import OrderWalk, PlannedDelivery
 from pushcast.wire.avro_bytes import bytes_of
-from pushcast.wire.batches import decode_batch
-from pushcast.wire.broadcasts import BroadcastDecoder
-from pushcast.wire.class_rules import ClassRule
-from pushcast.wire.orders import Order
-from pushcast.wire.user_rows import encode_user_row
+from pushcast.wire.devices.user_rows import encode_user_row
+from pushcast.wire.events.broadcasts import BroadcastDecoder
+from pushcast.wire.events.class_rules import ClassRule
+from pushcast.wire.events.orders import Order
+from pushcast.wire.sending.batches import decode_batch
 from unit.walk.twin import T0, Row, course, row, taken, users
 
 

@@ -12,10 +12,10 @@ from pushcast.model.device import AddressKind
 from pushcast.model.ids import broadcast_delivery_id, device_row_key, token_hash
 from pushcast.walk.errand import Errand
 from pushcast.walk.legs import OrderWalk, PlannedDelivery
-from pushcast.wire.batches import decode_batch
-from pushcast.wire.broadcasts import BroadcastDecoder
-from pushcast.wire.class_rules import ClassRule
-from pushcast.wire.orders import Order
+from pushcast.wire.events.broadcasts import BroadcastDecoder
+from pushcast.wire.events.class_rules import ClassRule
+from pushcast.wire.events.orders import Order
+from pushcast.wire.sending.batches import decode_batch
 from unit.walk.twin import T0
 
 USER = "broadcast:b-1"

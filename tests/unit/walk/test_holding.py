@@ -18,13 +18,13 @@ from pushcast.walk.course import Course
 from pushcast.walk.holding import KeptPart, OrderGates
 from pushcast.walk.legs import OpenLeg, OrderWalk, PlannedDelivery
 from pushcast.wire.avro_bytes import bytes_of
-from pushcast.wire.batches import decode_batch
-from pushcast.wire.broadcasts import BroadcastDecoder
-from pushcast.wire.class_rules import ClassRule
-from pushcast.wire.facts import decode_facts
-from pushcast.wire.held_broadcasts import HeldBroadcast, content_of, decode_held
-from pushcast.wire.orders import Order
-from pushcast.wire.user_rows import encode_user_row
+from pushcast.wire.devices.user_rows import encode_user_row
+from pushcast.wire.events.broadcasts import BroadcastDecoder
+from pushcast.wire.events.class_rules import ClassRule
+from pushcast.wire.events.orders import Order
+from pushcast.wire.sending.batches import decode_batch
+from pushcast.wire.waiting.facts import decode_facts
+from pushcast.wire.waiting.held_broadcasts import HeldBroadcast, content_of, decode_held
 from unit.walk.twin import T0, Row, row, taken, users
 
 NIGHT = (QuietHours(DAYS, "22:00", "07:00"),)

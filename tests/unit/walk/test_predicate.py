@@ -9,8 +9,8 @@ import pytest
 from pushcast.model.audience import Node
 from pushcast.model.device import DeviceRow
 from pushcast.walk.predicate import DAY_MS, Left, Predicate, needles
-from pushcast.wire.audiences import parse_audience, parse_where
-from pushcast.wire.devices import encode_row, row_columns
+from pushcast.wire.devices.devices import encode_row, row_columns
+from pushcast.wire.events.audiences import parse_audience, parse_where
 
 HORIZON_MS = 1_790_000_000_000
 

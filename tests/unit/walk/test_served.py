@@ -10,7 +10,7 @@ from pushcast.model.words import Lane, Source
 from pushcast.walk.served import Deliveries, served_by
 from pushcast.wire import headers as h
 from pushcast.wire import topics
-from pushcast.wire.receipts import Receipt, encode_receipt
+from pushcast.wire.answers.receipts import Receipt, encode_receipt
 from twins.handover import Log
 from twins.kafka import Produced
 from unit.walk.twin import course, row, taken

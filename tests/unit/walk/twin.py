@@ -10,11 +10,11 @@ from pushcast.model.ids import device_row_key
 from pushcast.walk.batches import FullBatch
 from pushcast.walk.course import Course
 from pushcast.walk.legs import OpenLeg, OrderWalk
-from pushcast.wire.batches import decode_batch
-from pushcast.wire.broadcasts import BroadcastDecoder
-from pushcast.wire.class_rules import ClassRule
-from pushcast.wire.devices import encode_row
-from pushcast.wire.orders import Order
+from pushcast.wire.devices.devices import encode_row
+from pushcast.wire.events.broadcasts import BroadcastDecoder
+from pushcast.wire.events.class_rules import ClassRule
+from pushcast.wire.events.orders import Order
+from pushcast.wire.sending.batches import decode_batch
 
 T0 = 1_790_000_000_000
 Row = tuple[bytes, bytes]

@@ -16,8 +16,8 @@ from pushcast.report.published import value_of
 from pushcast.webhook import cut
 from pushcast.webhook.patience import Said
 from pushcast.wire import topics
-from pushcast.wire.control import BreakerRecord, CanaryWord, Kind, Pause, Subject, WebhookOrder, encode
-from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
+from pushcast.wire.answers.receipts import TokenInvalid, encode_token_invalid
+from pushcast.wire.control.control import BreakerRecord, CanaryWord, Kind, Pause, Subject, WebhookOrder, encode
 from twins.books import receipt
 from twins.webhooks import Broker, Receiver, Rig
 

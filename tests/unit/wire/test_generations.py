@@ -9,7 +9,7 @@ import pytest
 from pushcast.model.batch import ReceiptLabel
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Source
-from pushcast.wire.receipts import (
+from pushcast.wire.answers.receipts import (
     Planned,
     PlannedFacts,
     Receipt,
@@ -19,7 +19,7 @@ from pushcast.wire.receipts import (
     encode_receipt,
 )
 from pushcast.wire.schemas import FRAME_BYTES, NAMES, avro_type, released_type, written_type
-from pushcast.wire.tickets import TicketAccount, TicketBatch, decode_tickets, encode_tickets
+from pushcast.wire.sending.tickets import TicketAccount, TicketBatch, decode_tickets, encode_tickets
 
 RECEIPT = Receipt(
     bytes(16), "n", "u", "news", "d", "apns", "bulk", "c", "accepted", None, None, 200, 1, False, 0, 3, 5, 7, 9

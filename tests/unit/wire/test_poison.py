@@ -13,12 +13,12 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.notification import MAX_BADGE, Options
 from pushcast.model.words import Platform
 from pushcast.wire.avro_bytes import long_at, long_of
-from pushcast.wire.batches import check_message, decode_batch, encode_batch
-from pushcast.wire.class_rules import ClassRule
-from pushcast.wire.devices import DeviceChangeDecoder
-from pushcast.wire.notifications import NotificationDecoder
+from pushcast.wire.devices.devices import DeviceChangeDecoder
+from pushcast.wire.events.class_rules import ClassRule
+from pushcast.wire.events.notifications import NotificationDecoder
 from pushcast.wire.schemas import avro_type
-from pushcast.wire.tickets import TicketBatch, decode_tickets
+from pushcast.wire.sending.batches import check_message, decode_batch, encode_batch
+from pushcast.wire.sending.tickets import TicketBatch, decode_tickets
 from unit.send.twin import message, send_batch
 
 T0 = 1_800_000_000_000

@@ -8,9 +8,9 @@ import pytest
 from aiokafka.record.memory_records import MemoryRecords
 
 from pushcast.model.errors import InvalidInput
-from pushcast.wire.class_rules import ClassRule
-from pushcast.wire.devices import DeviceChangeDecoder
-from pushcast.wire.notifications import NotificationDecoder
+from pushcast.wire.devices.devices import DeviceChangeDecoder
+from pushcast.wire.events.class_rules import ClassRule
+from pushcast.wire.events.notifications import NotificationDecoder
 from twins.poison import Poison, anywhere, changes, notes
 from twins.raw_kafka import CODECS, RawRecord, batch
 

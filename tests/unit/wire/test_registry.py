@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from pushcast.model.errors import ConfigurationError, InvalidInput
-from pushcast.wire.class_rules import ClassRule
-from pushcast.wire.notifications import NotificationDecoder
+from pushcast.wire.events.class_rules import ClassRule
+from pushcast.wire.events.notifications import NotificationDecoder
 from pushcast.wire.registry import RegistrySchemas
 from pushcast.wire.schemas import avro_type
 

@@ -10,8 +10,8 @@ from pushcast.console.visit import Away, Deed, View, Visit
 from pushcast.console.words import when
 from pushcast.gateway.problems import Problem
 from pushcast.model.words import Lane, Platform
-from pushcast.wire.control import Kind, Pause, Subject
-from pushcast.wire.control_state import ControlState
+from pushcast.wire.control.control import Kind, Pause, Subject
+from pushcast.wire.control.control_state import ControlState
 
 HERE: Final = "/control"
 #: How a broadcast stands that nobody holds or has stopped.

@@ -15,7 +15,7 @@ from pushcast.console.words import clock, duration, number
 from pushcast.gateway.problems import Problem
 from pushcast.model.plural import counted
 from pushcast.model.words import Lane, Platform
-from pushcast.wire.control import CanaryWord
+from pushcast.wire.control.control import CanaryWord
 
 #: The way of a notification; groups of a stage begin with its prefix.
 STAGES: Final = (

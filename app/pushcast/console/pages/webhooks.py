@@ -10,7 +10,7 @@ from pushcast.console.desk import Desk
 from pushcast.console.figures import ProcessFigures
 from pushcast.console.visit import Away, Deed, View, Visit
 from pushcast.console.words import when
-from pushcast.wire.control import WebhookOrder
+from pushcast.wire.control.control import WebhookOrder
 from pushcast.wire.times import rfc3339
 
 HERE: Final = "/webhooks"

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from pushcast.model.errors import ConfigurationError, InvalidInput
-from pushcast.wire.devices import DeviceChangeDecoder
+from pushcast.wire.devices.devices import DeviceChangeDecoder
 from pushcast.wire.migrate import files
 from pushcast.wire.migrate.files import System, found_in
 from pushcast.wire.migrate.rows import Import, ImportMap, Skipped

@@ -13,12 +13,12 @@ import pytest
 from pushcast.model.device import DeviceRow
 from pushcast.register.decide import upsert
 from pushcast.register.kept import Kept
-from pushcast.wire.content_keys import opened
-from pushcast.wire.device_export import COLUMNS, as_csv, from_csv, registration_of
-from pushcast.wire.devices import DeviceChangeDecoder
+from pushcast.wire.devices.content_keys import opened
+from pushcast.wire.devices.device_export import COLUMNS, as_csv, from_csv, registration_of
+from pushcast.wire.devices.devices import DeviceChangeDecoder
 from pushcast.wire.migrate.onesignal import changes_of
 from pushcast.wire.migrate.rows import FoundDevice, Import, Skipped
-from pushcast.wire.seals import Place, TokenKeys
+from pushcast.wire.sealing.seals import Place, TokenKeys
 
 DECODER = DeviceChangeDecoder(["news"])
 T = 1_800_000_000_000

@@ -1,0 +1,1 @@
+"""What Pushcast answers: receipts, planned records, legs of walks, dead letters."""

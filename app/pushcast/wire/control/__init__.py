@@ -1,0 +1,1 @@
+"""What processes and people tell every process: control, cancels in force, API keys, who is where."""

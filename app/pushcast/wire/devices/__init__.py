@@ -1,0 +1,1 @@
+"""Devices and their owners: changes, rows of the devices table, claims of tokens."""

@@ -1,0 +1,1 @@
+"""What producers write, JSON and Avro into one validated model."""

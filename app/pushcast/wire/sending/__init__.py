@@ -1,0 +1,1 @@
+"""From planner to sender and settler: send batches, retries, parked work, tickets."""
