@@ -13,8 +13,8 @@ from pushcast.transport.fetch_client import FetchClient
 from pushcast.transport.gathered import GatheredTopics
 from pushcast.transport.jumps import Jumps, KnownPartition
 
-#: Long-poll of a fetch that leaves paused partitions out.
-PAUSED_FETCH_MAX_WAIT_MS: Final = 50
+#: Long-poll of a fetch that leaves paused partitions out, and of those while tables recover.
+SHORT_FETCH_MAX_WAIT_MS: Final = 50
 
 #: Of each partition in one answer while tables recover, and of all: the next request goes when all of it was taken, so
 #: what is fetched and what is applied come by turns.
@@ -77,11 +77,13 @@ class FetchPlan:
         if asker.recovering:
             wanted = sum(map(asker.wants, assignment.tps))
             fetcher._max_partition_fetch_bytes = max(self._usual_bytes, recovery_bytes(wanted))
+            # What is asked next waits behind the fetch that finds nothing more, on one connection: half a second.
+            fetcher._fetch_max_wait_ms = min(SHORT_FETCH_MAX_WAIT_MS, asker.fetch_max_wait_ms)
         self._jumps.suspect(assignment, asker.partitions)
         for tp, result in fetcher._records.items():
             if not asker.wants(tp):
                 result._backoff = 0
-                fetcher._fetch_max_wait_ms = min(PAUSED_FETCH_MAX_WAIT_MS, asker.fetch_max_wait_ms)
+                fetcher._fetch_max_wait_ms = min(SHORT_FETCH_MAX_WAIT_MS, asker.fetch_max_wait_ms)
         planned = self._plan(assignment)
         for node_id, request in planned[0]:
             self._ask_in_turn(node_id, request)

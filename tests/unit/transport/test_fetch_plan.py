@@ -11,9 +11,9 @@ from aiokafka.protocol.fetch import FetchRequest
 
 from pushcast.transport.fetch_client import FetchClient
 from pushcast.transport.fetch_plan import (
-    PAUSED_FETCH_MAX_WAIT_MS,
     RECOVERY_BYTES,
     RECOVERY_PARTITION_BYTES,
+    SHORT_FETCH_MAX_WAIT_MS,
     FetchPlan,
     recovery_bytes,
 )
@@ -80,15 +80,16 @@ def test_a_request_that_leaves_a_paused_partition_out_is_short() -> None:
     fetcher, asking = planned(paused={"a"})
     waiting = SimpleNamespace(_backoff=0.1)
     fetcher._records["a"] = waiting
-    assert asked(fetcher)[2] == PAUSED_FETCH_MAX_WAIT_MS
+    assert asked(fetcher)[2] == SHORT_FETCH_MAX_WAIT_MS
     assert waiting._backoff == 0, "it holds no other partition up"
     asking.paused = set()
     assert asked(fetcher)[2] == 500
 
 
-def test_tables_that_recover_get_more_at_a_time() -> None:
+def test_tables_that_recover_get_more_at_a_time_and_what_comes_after_them_does_not_wait() -> None:
     fetcher, asking = planned()
     asking.recovering = True
-    assert asked(fetcher)[1] == recovery_bytes(2) > 256
+    assert asked(fetcher)[1:] == (recovery_bytes(2), SHORT_FETCH_MAX_WAIT_MS)
+    assert recovery_bytes(2) > 256
     asking.recovering = False
-    assert asked(fetcher)[1] == 256
+    assert asked(fetcher)[1:] == (256, 500)
