@@ -52,7 +52,7 @@ class Scenario:
 SCENARIOS = (
     Scenario(kill.NAME, kill.TITLE, kill.story),
     Scenario(broadcast.NAME, broadcast.TITLE, broadcast.story),
-    Scenario(keep.NAME, keep.TITLE, keep.story),
+    Scenario(keep.NAME, keep.TITLE, keep.story, overrides=keep.OVERRIDES),
     Scenario(broker.NAME, broker.TITLE, broker.story),
     Scenario("leaders", "Three brokers: leaders one after the other, then two at once", broker.leaders, brokers=3),
     Scenario(zombie.NAME, zombie.TITLE, zombie.story),

@@ -51,13 +51,18 @@ KINDS: Final[Mapping[str, Fields]] = {
 }
 
 
+#: Their classes keep to no quiet hours.
+_IGNORING: Final = ("digest", "capped")
+
+
 class Timed:
     """Varies the events of a load. Seeded; the clock is the machine's."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
         self._recent: deque[tuple[str, str]] = deque(maxlen=RECENT)
-        self.written: list[tuple[str, str]] = []  # user and id of all that may wait for long
+        #: User and id of all that may wait for hours: for a time, or for the end of quiet hours that a retry came into.
+        self.written: list[tuple[str, str]] = []
 
     def vary(self, user: str, event: dict[str, Any]) -> Iterator[Beside]:
         """Makes it one of the kinds; yields what is written behind it."""
@@ -65,7 +70,7 @@ class Timed:
         kind = rng.choice(tuple(KINDS))
         event |= KINDS[kind](rng, now)
         self._recent.append((user, event["id"]))
-        if kind in ("local", "quiet"):
+        if kind not in _IGNORING:
             self.written.append((user, event["id"]))
         whom, what = rng.choice(self._recent)
         if rng.random() < CANCELLED:
