@@ -23,6 +23,10 @@ CONNECTIONS = 32
 #: The rate at which the latency is taken, as a share of the rate under full load.
 HALF = 0.5
 LATENCY_SECONDS = 5.0
+#: At that rate before the first latency counts: what full load left in line is gone then.
+SETTLE_SECONDS = 2.0
+#: A broker compiles what it runs often: its first thousands of requests take several times as long.
+WARM_UP_ITEMS = 10_000
 #: As clients are told to: a broker without CPU may take longer than the 2 s after which a gateway refuses.
 AGAIN_SECONDS = 1.0
 MOST_TRIES = 60
@@ -39,12 +43,14 @@ def run(options: Options) -> Result:
     rows: list[Row] = []
     with _gateway(options) as (process, key):
         load = _Load(PORT, key)
-        asyncio.run(load.many(2000, 1))  # warm
+        asyncio.run(load.many(WARM_UP_ITEMS, 1))
         if options.wants(SINGLE):
             start = process.reading()
             asyncio.run(load.many(items, 1))
             full = process.row(SINGLE, items, start)
-            latencies = asyncio.run(load.paced(full.items / full.seconds * HALF, LATENCY_SECONDS))
+            half = full.items / full.seconds * HALF
+            asyncio.run(load.paced(half, SETTLE_SECONDS))
+            latencies = asyncio.run(load.paced(half, LATENCY_SECONDS))
             rows.append(
                 Row(full.name, full.items, full.seconds, full.cpu_seconds, full.rss_bytes, percentiles(latencies))
             )
