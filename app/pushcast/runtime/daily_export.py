@@ -29,6 +29,8 @@ log = structlog.get_logger()
 #: Of these exports the owner's process looks after one.
 OWNER_PARTITION: Final = 0
 EVERY_SECONDS: Final = 60.0
+#: A reporter that has just started gets its partitions within seconds.
+UNOWNED_SECONDS: Final = 5.0
 #: After an export that failed.
 AGAIN_SECONDS: Final = 600.0
 #: Whole days that topics of receipts still have (push.receipt.v1 keeps 7 days).
@@ -78,7 +80,7 @@ class DailyExport:
         """Until it is cancelled, which ends an export that runs."""
         while True:
             await self.look()
-            await asyncio.sleep(every_seconds)
+            await asyncio.sleep(every_seconds if self._is_owner() else min(every_seconds, UNOWNED_SECONDS))
 
     async def look(self) -> None:
         """Exports what is due; nothing for a while after a failure."""
