@@ -217,8 +217,9 @@ async def test_the_reporter_that_has_partition_0_exports_the_days_that_are_over(
     yesterday = (datetime.now(UTC) - timedelta(days=1)).date()
     async with reporter(place, "exports", **more) as process:
         deadline = time.monotonic() + DEADLINE_SECONDS * 4  # six exports, each a process of its own
-        while not (folder / "receipts" / f"date={yesterday}" / "_SUCCESS").exists():
-            assert time.monotonic() < deadline, (place.folder / "exports.log").read_text()
+        marker, log = folder / "receipts" / f"date={yesterday}" / "_SUCCESS", place.folder / "exports.log"
+        while not marker.exists() or log.read_text().count("day_exported") < 6:
+            assert time.monotonic() < deadline, log.read_text()
             await asyncio.sleep(0.3)
         process.terminate()
         assert await process.wait() == 0

@@ -23,7 +23,7 @@ _ABORTED: Final = Struct(">qq")
 #: behind them, where there are none.
 _ANSWERED: Final = Struct(">ihqqqiii")
 #: Of an answer that are read before its connection pauses: twice as many. A sender fetches megabytes, which
-#: aiokafka reads with a pause after each 128 KiB. With uvloop and this 4 MB take half of the CPU.
+#: aiokafka reads with a pause after each 128 KiB.
 READ_AHEAD_BYTES: Final = 4 << 20
 _INT: Final = Struct(">i")
 _SHORT: Final = Struct(">h")

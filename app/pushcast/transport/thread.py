@@ -7,7 +7,6 @@ import logging
 from collections.abc import Collection, Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
-import uvloop
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
@@ -93,8 +92,9 @@ class ConsumerThread(AIOKafkaConsumerThread):
     """Adds to Faust's thread: fetches tagged with their assignment, one-request restore, commits with metadata."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        # Half the CPU of asyncio's own loop for a request, its answer and the way to the other thread and back.
-        super().__init__(*arguments, thread_loop=uvloop.new_event_loop(), **options)
+        # asyncio's own loop, whatever the main thread has: mode makes tasks for this loop from the other thread
+        # (`add_future` of `ServiceThread.start`). uvloop loses what is called then: one stop in ten hung on it.
+        super().__init__(*arguments, thread_loop=asyncio.SelectorEventLoop(), **options)
         self._close_thread_loop_on_stop = True  # mode leaves a loop that it was given to whoever gave it
         self.membership = Membership(self._taker.id_lost)
 

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
-import uvloop
 from faust.types import TP
 
 from pushcast.transport.app import make_app
@@ -51,7 +51,7 @@ def test_a_partition_without_a_position_stands_nowhere() -> None:
     assert standing(None, [TP("t", 0)]) == ({}, [])
 
 
-async def test_a_consumers_thread_has_a_loop_as_quick_as_the_process_itself(tmp_path: Path) -> None:
+async def test_a_consumers_thread_has_a_loop_that_takes_calls_from_another_thread(tmp_path: Path) -> None:
     async def ignore(*_: object) -> None:
         return
 
@@ -59,6 +59,6 @@ async def test_a_consumers_thread_has_a_loop_as_quick_as_the_process_itself(tmp_
     consumer = cast(Any, app.transport).create_consumer(
         ignore, on_partitions_revoked=ignore, on_partitions_assigned=ignore
     )
-    assert isinstance(consumer.thread.thread_loop, uvloop.Loop)
+    assert isinstance(consumer.thread.thread_loop, asyncio.SelectorEventLoop)
     assert consumer.thread._close_thread_loop_on_stop, "nobody else closes it"
     consumer.thread.thread_loop.close()
