@@ -9,7 +9,6 @@ from typing import Any, Final, Protocol
 
 from faust.types import TP
 
-from pushcast.transport.fetch_client import FetchClient
 from pushcast.transport.gathered import GatheredTopics
 from pushcast.transport.jumps import Jumps, KnownPartition
 
@@ -64,14 +63,12 @@ class FetchPlan:
         self._jumps = jumps
         self._plan: Callable[[Any], Any] = fetcher._get_actions_per_node
         self._usual_bytes = fetcher._max_partition_fetch_bytes
-        self._client = fetcher._client = FetchClient(fetcher._client)
         self._gathered = GatheredTopics(asker.gathered, time.monotonic)
         fetcher._get_actions_per_node = self.actions
 
     def actions(self, assignment: Any) -> Any:
         """As aiokafka has them: requests by broker, and what else is to be done and waited for."""
         fetcher, asker = self._fetcher, self._asker
-        self._client.follow(assignment)
         fetcher._fetch_max_wait_ms = asker.fetch_max_wait_ms
         fetcher._max_partition_fetch_bytes = self._usual_bytes
         if asker.recovering:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from aiokafka.protocol.fetch import FetchRequest
 
-from pushcast.transport.fetch_client import FetchClient
 from pushcast.transport.fetch_plan import (
     RECOVERY_BYTES,
     RECOVERY_PARTITION_BYTES,
@@ -64,7 +63,6 @@ def asked(fetcher: Fetcher) -> tuple[list[str], int, int]:
 def planned(*, gathered: set[str] | None = None, paused: set[str] | None = None) -> tuple[Fetcher, Asking]:
     fetcher, asking = Fetcher("a", "b"), Asking(gathered or set(), paused or set())
     FetchPlan(fetcher, asking, Jumps())
-    assert isinstance(fetcher._client, FetchClient), "requests name what has changed"
     return fetcher, asking
 
 
