@@ -141,6 +141,11 @@ class LaneWeights(BaseModel):
         return {Lane.URGENT: self.urgent, Lane.NORMAL: self.normal, Lane.BULK: self.bulk}
 
 
+def _quota_at(endpoint: str, public: str, quota: int) -> int | None:
+    """The provider's quota at its own endpoint; None at another one, where nothing is paced."""
+    return quota if endpoint.rstrip("/") == public else None
+
+
 class Fcm(_Guarded):
     """Service account of the Firebase project."""
 
@@ -170,9 +175,7 @@ class Fcm(_Guarded):
     @property
     def pushes_per_minute(self) -> int | None:
         """The project's quota, None where nothing is paced."""
-        if self.quota_per_minute is None and self.endpoint.rstrip("/") == FCM_ENDPOINT:
-            return FCM_QUOTA_PER_MINUTE
-        return self.quota_per_minute
+        return self.quota_per_minute or _quota_at(self.endpoint, FCM_ENDPOINT, FCM_QUOTA_PER_MINUTE)
 
 
 class Expo(ProviderSettings):
@@ -187,9 +190,7 @@ class Expo(ProviderSettings):
     @property
     def pushes_per_second(self) -> int | None:
         """The project's quota, None where nothing is paced."""
-        if self.quota_per_second is None and self.endpoint.rstrip("/") == EXPO_ENDPOINT:
-            return EXPO_QUOTA_PER_SECOND
-        return self.quota_per_second
+        return self.quota_per_second or _quota_at(self.endpoint, EXPO_ENDPOINT, EXPO_QUOTA_PER_SECOND)
 
 
 class Webpush(ProviderSettings):

@@ -118,8 +118,9 @@ class PlanIntake:
         # Of a usual event only its class is asked: what a slice has none of costs it nothing.
         nothing_known, add_usual = is_event and not tail and not cancels, tenure.windows.add_usual
         for note, record, rows in zip(taken.notes, taken.records, taken.rows, strict=True):
+            mark = ANY_CONTENT if note.klass in removable else mark_of(note.content_key)
             if tail and tail.is_done((record.offset, note.id)):
-                remember(note.user, note.id, self._mark(note))  # the next event with this id is a duplicate
+                remember(note.user, note.id, mark)  # the next event with this id is a duplicate
                 tenure.closes.pop(record.offset, None)
                 tenure.released.pop(record.offset, None)
                 known.append(record.offset)
@@ -136,7 +137,6 @@ class PlanIntake:
                 and is_usual(note)
             ):
                 entry = Entry(batch, record.offset, record_bytes(record), note)
-                mark = mark_of(note.content_key) if note.klass not in removable else ANY_CONTENT  # as `_mark`
                 if seen := remember(note.user, note.id, mark):
                     entry.reason = seen
                     duplicates.append(entry)
@@ -152,7 +152,7 @@ class PlanIntake:
             if note.broadcast is not None:
                 devices = that_waited(note, note.broadcast, devices)
             if tail and (there := tail.take((record.offset, note.id))):
-                remember(note.user, note.id, self._mark(note))
+                remember(note.user, note.id, mark)
                 tenure.closes.pop(record.offset, None)
                 entry = Entry(batch, record.offset, record_bytes(record), note)
                 if not is_event:
@@ -165,7 +165,6 @@ class PlanIntake:
             entry = Entry(batch, record.offset, record_bytes(record), note)
             if not is_event:
                 self._note_slot(tenure, entry, record, note)
-            mark = mark_of(note.content_key) if note.klass not in removable else ANY_CONTENT  # as `_mark`
             if seen := remember(note.user, note.id, mark):
                 if not note.revision:
                     entry.reason = seen
@@ -205,9 +204,6 @@ class PlanIntake:
         self._outputs.held(tenure, found.held)
         self._outputs.resumed(tenure, found.resumed)
         self._outputs.known(tenure, batch, known)
-
-    def _mark(self, note: Notification) -> int:
-        return ANY_CONTENT if note.klass in self._removable else mark_of(note.content_key)
 
     def _end_refused(
         self,
