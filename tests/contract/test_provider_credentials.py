@@ -58,7 +58,7 @@ async def test_a_provider_token_is_changed_in_time_for_hours_by_two_processes_al
             await lab.provider.close()
 
 
-async def test_a_key_of_apns_that_is_replaced_on_disk_is_used_without_a_restart(apns: Simulator) -> None:
+async def test_o2_a_key_of_apns_that_is_replaced_on_disk_is_used_without_a_restart(apns: Simulator) -> None:
     clock = ManualClock()
     apns.clock.set(clock.now_ms() / 1000)
     apns.clock.freeze()

@@ -55,7 +55,7 @@ def test_a_row_holds_no_token_and_opens_to_it() -> None:
     assert tokens.opened(made, PLACE) == TOKEN
 
 
-def test_a_refresh_with_the_same_token_leaves_the_address_bytes_alone() -> None:
+def test_fact_47_a_refresh_with_the_same_token_leaves_the_address_bytes_alone() -> None:
     """Acceptance fact 47."""
     tokens = sealing("t1")
     first = row(upsert(change(), T, None, tokens))

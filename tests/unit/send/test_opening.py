@@ -67,7 +67,7 @@ async def test_what_waits_for_another_round_stays_sealed() -> None:
     assert not [entry for entry in harness.outbox.log if b"token-0" in (entry.value or b"")]
 
 
-async def test_a_key_that_is_not_there_parks_the_push_and_says_nothing_of_the_device() -> None:
+async def test_fact_46_a_key_that_is_not_there_parks_the_push_and_says_nothing_of_the_device() -> None:
     """Acceptance fact 46: parked `key_unknown`, no device removed; with the key it is delivered."""
     provider = Watching(accept=True)
     harness = Harness(provider, keys=TokenKeys({"t1": OLD}, None))
