@@ -222,7 +222,7 @@ ALERTS: Final[tuple[Alert, ...]] = (
     ),
     Alert(
         "SloBurnFast",
-        f"{burning(_FAST, '10m', '2m')} or {burning(_HOUR, '1h', '5m')}"
+        f"{burning((_FAST, '10m', '2m'), (_HOUR, '1h', '5m'))}"
         f" or max by (lane) ({Name.SLO_UNPLANNED}) > {LEAST_PLANNED}",
         "0m",
         "page",
@@ -231,7 +231,7 @@ ALERTS: Final[tuple[Alert, ...]] = (
     ),
     Alert(
         "SloBurnSlow",
-        f"{burning(_SIX_HOURS, '6h', '30m')} or {burning(_DAYS, '3d', '6h')}",
+        burning((_SIX_HOURS, "6h", "30m"), (_DAYS, "3d", "6h")),
         "0m",
         "ticket",
         "{{ $value | humanizePercentage }} of the notifications of {{ $labels.app }} {{ $labels.class }} are accepted "

@@ -27,11 +27,11 @@ def late_expression(window: str, by: str = "app, class") -> str:
     return f"{late} / {planned}"
 
 
-def burning(threshold: float, long: str, short: str) -> str:
-    """More than this share is late over both windows: of an app's class, or, where its apps have too few each to say
-    so, of the class. The short window ends the alert soon after the fault."""
-    of_apps, of_classes = (_burning(threshold, long, short, name, by) for name, by in SHARES.items())
-    return f"({of_apps} or ({of_classes} unless on (class) {of_apps}))"
+def burning(*limits: tuple[float, str, str]) -> str:
+    """More than this share is late over a long and a short window, by any of these limits: of an app's class, or, where
+    none of its apps is told by any limit, of the class. The short window ends the alert soon after the fault."""
+    of_apps, of_classes = (" or ".join(_burning(*limit, name, by) for limit in limits) for name, by in SHARES.items())
+    return f"({of_apps} or (({of_classes}) unless on (class) ({of_apps})))"
 
 
 def _burning(threshold: float, long: str, short: str, name: str, by: str) -> str:

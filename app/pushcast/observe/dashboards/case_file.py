@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from pushcast.observe.dashboards.alerts import ALERTS, Alert
@@ -23,19 +23,23 @@ def case_file(cases: Iterable[AlertCase]) -> dict[str, Any]:
 
 
 def _case(case: AlertCase, alert: Alert) -> dict[str, Any]:
-    said = {name: _filled(text, case) for name, text in texts(alert).items()}
-    fires = {"exp_labels": {"severity": alert.severity, **case.labels}, "exp_annotations": said}
+    fires = [_fires(case, alert, labels) for labels in (case.labels, *case.also)]
     return {
         "interval": case.interval,
         "input_series": [{"series": series, "values": values} for series, values in case.series.items()],
         "alert_rule_test": [
             {"eval_time": case.quiet_at, "alertname": alert.name, "exp_alerts": []},
-            {"eval_time": case.at, "alertname": alert.name, "exp_alerts": [fires]},
+            {"eval_time": case.at, "alertname": alert.name, "exp_alerts": fires},
         ],
     }
 
 
-def _filled(text: str, case: AlertCase) -> str:
+def _fires(case: AlertCase, alert: Alert, labels: Mapping[str, str]) -> dict[str, Any]:
+    said = {name: _filled(text, labels, case.value) for name, text in texts(alert).items()}
+    return {"exp_labels": {"severity": alert.severity, **labels}, "exp_annotations": said}
+
+
+def _filled(text: str, labels: Mapping[str, str], value: str) -> str:
     """As Prometheus fills its templates, of which we use these three forms."""
-    text = re.sub(r"\{\{ \$labels\.(\w+) \}\}", lambda found: case.labels.get(found[1], ""), text)
-    return re.sub(r"\{\{ \$value( \| humanize\w+)? \}\}", case.value, text)
+    text = re.sub(r"\{\{ \$labels\.(\w+) \}\}", lambda found: labels.get(found[1], ""), text)
+    return re.sub(r"\{\{ \$value( \| humanize\w+)? \}\}", value, text)
