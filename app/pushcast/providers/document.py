@@ -60,7 +60,7 @@ collapse id at most {apns_message.MAX_COLLAPSE_ID_BYTES}.
 - Without a collapse id an alert gets the delivery id: sent twice it is shown once, and two notifications with equal \
 texts are both shown.
 - A badge or a sound alone is an alert; what shows nothing goes as a background push. Empty texts are absent ones.
-- `apns-id` is a UUID of delivery and attempt. `apns-expiration` is the target's expiry (docs/times.md).
+- `apns-id` is a UUID of delivery and attempt. `apns-expiration` is the target's expiry (docs/ttl.md).
 - APNs knows no dry run: form and size are checked here, then the delivery is accepted without a request.
 - Token authentication: one token per team, key and slot of 40 minutes, the same in all processes.
 - Live Activities: `push_type: liveactivity` with `options.live_activity` {{event: start, update or end, \
