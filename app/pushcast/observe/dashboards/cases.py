@@ -1,4 +1,4 @@
-"""For each alert a course of its series that fires it: `promtool test rules deploy/prometheus/tests.yml`. Pure."""
+"""For each alert a course of its series that fires it: `promtool test rules deploy/prometheus/tests*.yml`. Pure."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import yaml
 
 from pushcast.observe.dashboards.alerts import ALERTS
 from pushcast.observe.dashboards.boards import BOARDS
-from pushcast.observe.dashboards.case_file import case_file
+from pushcast.observe.dashboards.case_file import case_files
 from pushcast.observe.dashboards.cases import CASES
 from pushcast.observe.dashboards.grafana import render
 from pushcast.observe.dashboards.rules import alert_groups, recorded
@@ -21,7 +21,7 @@ def rendered() -> dict[str, str]:
     """Path in deploy/ to text."""
     boards = {f"grafana/{board.name}.json": json.dumps(render(board), indent=1) + "\n" for board in BOARDS}
     rules = {"prometheus/rules.yml": recorded(), "prometheus/alerts.yml": alert_groups(ALERTS)}
-    rules |= {"prometheus/tests.yml": case_file(CASES)}
+    rules |= {f"prometheus/{name}": tree for name, tree in case_files(CASES).items()}
     return {**boards, **{name: _yaml(tree) for name, tree in rules.items()}}
 
 

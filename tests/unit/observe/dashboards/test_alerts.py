@@ -18,6 +18,7 @@ from unit.observe.dashboards.promql import unknown
 
 ROOT = Path(__file__).parents[4]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
+TESTS = ("tests.yml", "tests_long.yml")
 HEADINGS = re.findall(r"^#+ (.+)$", (ROOT / RUNBOOK).read_text(encoding="utf-8"), re.MULTILINE)
 
 
@@ -33,7 +34,8 @@ def test_an_alerts_runbook_is_a_heading_of_the_operations_page(alert: Alert) -> 
 
 def test_every_alert_has_a_name_of_its_own_and_a_case_that_fires_it() -> None:
     assert len({alert.name for alert in ALERTS}) == len(ALERTS)
-    cases = yaml.safe_load((PROMETHEUS / "tests.yml").read_text(encoding="utf-8"))["tests"]
+    files = [yaml.safe_load((PROMETHEUS / file).read_text(encoding="utf-8")) for file in TESTS]
+    cases = [case for file in files for case in file["tests"]]
     fired = {
         check["alertname"] for case in cases for check in case.get("alert_rule_test", ()) if check.get("exp_alerts")
     }
@@ -58,6 +60,6 @@ def test_promtool_takes_the_rules_and_their_cases() -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not here (Debian: prometheus): rules are not judged by Prometheus itself")
-    for words in (["check", "rules", "rules.yml", "alerts.yml"], ["test", "rules", "tests.yml"]):
+    for words in (["check", "rules", "rules.yml", "alerts.yml"], ["test", "rules", *TESTS]):
         done = subprocess.run([promtool, *words], cwd=PROMETHEUS, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
