@@ -282,10 +282,12 @@ class KeepWorld(Log):
         thread: str | None = None,
         created_at: int = T0 - 5,
         campaign: str | None = None,
+        tag: str | None = None,
     ) -> None:
-        """A sender tells of a removable push that was taken; `message`: how its service named it, if it takes back."""
+        """A sender tells of a removable push that was taken; `message`: how its service named it, if it takes back;
+        `tag`: what the browser knows it by, if a removal replaces it."""
         now_ms = self.clock.now_ms()
-        about = message, now_ms, thread, created_at, campaign
+        about = message, now_ms, thread, created_at, campaign, tag
         offer = RecallOffer("00", note_id, "news", device, "webpush", "accepted", *about)
         value = encode_offer(offer)
         self.log.append(Produced(topics.RECALLABLE, PARTITION, value, user.encode(), [], now_ms))

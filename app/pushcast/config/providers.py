@@ -212,7 +212,8 @@ class Webpush(ProviderSettings):
     )
     allow_loopback: bool = False  # for the simulator only
     # How what is shown is taken back. A message that shows nothing costs a site its permission in some browsers.
-    removal: Literal["off", "message"] = "off"
+    # replace: it has the Topic of what it takes back, so that a service delivers it in its place.
+    removal: Literal["off", "message", "replace"] = "off"
     # Beside the sender; 0 encrypts in it alone, None takes what cores are left over beside two, at most four.
     encryption_processes: int | None = Field(default=None, ge=0, le=64)
 

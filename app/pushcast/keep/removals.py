@@ -25,7 +25,7 @@ MAX_IDS: Final = 200
 #: Of their JSON: with what else it has, a removal stays below APNs' 4,096 bytes.
 MAX_ID_BYTES: Final = 3_000
 MAX_THREADS: Final = 20
-#: Pushes that services are asked to delete; the newest.
+#: Pushes that are deleted at their services, or replaced; the newest.
 MAX_RECALLED: Final = 32
 HOUR_MS: Final = 3_600_000
 #: How a timer closes whose notification devices may show: by itself, or in a digest.
@@ -109,8 +109,7 @@ def merged(timer: Timer, asked: RemovalAsked, note_id: str) -> Timer:
     event = orjson.loads(timer.event)
     data = event.get("data", {})
     ids = _newest([*data.get("ids", ()), *asked.ids], MAX_IDS, MAX_ID_BYTES)
-    recall = [{"device": push.device, "message": push.message} for push in asked.recall]
-    recall = [*recalled_of(event.get("platforms", {})), *recall][-MAX_RECALLED:]
+    recall = [*recalled_of(event.get("platforms", {})), *(_said_of(push) for push in asked.recall)][-MAX_RECALLED:]
     threads = _newest(
         [*data.get("threads", ()), *([] if asked.thread is None else [asked.thread])], MAX_THREADS, MAX_ID_BYTES // 4
     )
@@ -155,6 +154,12 @@ def _event(timer: Timer, note_id: str, at_ms: int, ids: list[str], threads: list
         "created_at": at_ms,
         "expires_at": max(timer.due_at, at_ms) + OWN_TTL_SECONDS * 1000,
     }
+
+
+def _said_of(push: Push) -> dict[str, str]:
+    """As `recalls.recalling` takes it."""
+    parts = {"device": push.device, "message": push.message, "tag": push.tag}
+    return {name: part for name, part in parts.items() if part}
 
 
 def _newest(names: list[str], most: int, most_bytes: int) -> list[str]:

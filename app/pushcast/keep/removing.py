@@ -59,9 +59,8 @@ class Removing:
         after = before.showing(offer.notification_id, device, *places)
         if is_named:
             self._reach(tenure, barrier, user, offer.notification_id, device)
-        if offer.provider_id is not None:
-            push = Push(offer.notification_id, offer.device, offer.provider_id)
-            after = after if push in after.pushes else after.having(push)
+        if offer.provider_id is not None or offer.tag is not None:
+            after = after.having(Push(offer.notification_id, offer.device, offer.provider_id or "", offer.tag or ""))
         campaigns = {}
         if offer.campaign is not None and (cancel := self._campaigns().get(offer.campaign)) is not None:
             campaigns = {offer.campaign: cancel} if cancel.remove else {}

@@ -1,5 +1,5 @@
-"""Which devices get a removal, and what it asks of push services that delete undelivered messages: parts of its content
-that no device needs."""
+"""Which devices get a removal, what push services are to delete, and what it replaces: parts of its content that no
+device needs."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def scope_of(note_id: str) -> RemovalScope:
 
 
 def recalling(pushes: list[dict[str, str]], only: frozenset[bytes] | None = None) -> dict[str, Any]:
-    """`platforms` of a removal that asks for these, each `{device, message}`; nothing for none. `only`: which devices
-    get it, by `ids.device_name`; None: all."""
+    """`platforms` of a removal that asks for these, each `{device, message, tag}` without what it has not; nothing for
+    none. `only`: which devices get it, by `ids.device_name`; None: all."""
     said: dict[str, Any] = {_KEY: pushes} if pushes else {}
     if only is not None:
         said[_ONLY] = sorted(name.hex() for name in only)
@@ -71,6 +71,14 @@ def recalled_of(platforms: Mapping[str, Mapping[str, Any]]) -> list[dict[str, st
     return found
 
 
-def messages_of(platforms: Mapping[str, Mapping[str, Any]], device: str) -> list[str]:
-    """Names of the messages that a device has not got yet, as far as anybody knows."""
-    return [each["message"] for each in recalled_of(platforms) if each["device"] == device]
+def messages_of(platforms: Mapping[str, Mapping[str, Any]], device: str, *, replacing: bool = False) -> list[str]:
+    """Names of the messages that a device has not got yet, as far as anybody knows. `replacing`: without those that the
+    removal replaces."""
+    mine = [each for each in recalled_of(platforms) if each["device"] == device and each.get("message")]
+    return [each["message"] for each in mine if not (replacing and each.get("tag"))]
+
+
+def tags_of(platforms: Mapping[str, Mapping[str, Any]], device: str) -> list[str]:
+    """What a browser knows the pushes by that the removal replaces there, each once."""
+    mine = [each for each in recalled_of(platforms) if each["device"] == device and each.get("tag")]
+    return list(dict.fromkeys(each["tag"] for each in mine))

@@ -125,6 +125,15 @@ class GivesUpHosts(Provider, Protocol):
 
 
 @runtime_checkable
+class Replaceable(Provider, Protocol):
+    """A provider whose removals may replace what they take back, where it waits and where it is shown."""
+
+    def tag_of(self, message: Message, target: int) -> str | None:
+        """What the device knows this push by; None: removals replace nothing. The same in every try."""
+        ...
+
+
+@runtime_checkable
 class ManyAtOnce(Provider, Protocol):
     """A provider for which many small messages together are cheaper than each by itself."""
 

@@ -274,6 +274,7 @@ def _webpush(app_name: str, chosen: Webpush, settings: Settings, clock: Clock) -
         clock,
         encryptor=Encryptor(chosen.encryption_processes),
         collapse_by=settings.send.collapse_by,
+        replaces=chosen.removal == "replace",
     )
 
 

@@ -21,7 +21,7 @@ from pushcast.handover.exact import Known
 from pushcast.handover.fences import Fences
 from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Platform
-from pushcast.providers.port import Provider
+from pushcast.providers.port import Provider, Replaceable
 from pushcast.send.aside import Aside, NoLadder
 from pushcast.send.budget import Budget
 from pushcast.send.cancelling import Cancelling
@@ -129,6 +129,7 @@ class SendStage(Stage):
             isolation,
             aside,
             schema_generation,
+            {app: each.tag_of for app, each in providers.items() if isinstance(each, Replaceable)},
         )
         self._parking = Parking(
             outbox,

@@ -7,9 +7,10 @@ ends again, companion and all, and never a receipt without its companion.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 
+from pushcast.model.batch import Message
 from pushcast.model.words import Lane, Platform
 from pushcast.providers.port import Result
 from pushcast.providers.webpush.recalls import is_recallable
@@ -28,6 +29,10 @@ Share = tuple[OpenRecord, Hashable, int]
 Words = tuple[str, str | None, str | None, int | None, int]
 
 
+#: What a device knows one target's push by (`port.Replaceable.tag_of`).
+TagOf = Callable[[Message, int], str | None]
+
+
 class Endings:
     """Collects during one turn of the loop; `put` writes companions, and the receipts once those are acknowledged.
 
@@ -44,9 +49,12 @@ class Endings:
         aside: Aside,
         on_acked: Callable[[list[Share]], None],
         schema_generation: int = NEWEST_GENERATION,
+        tags: Mapping[str, TagOf] | None = None,
     ) -> None:
+        """`tags`: of the apps whose removals replace what they take back."""
         self._outbox = outbox
         self._platform = platform
+        self._tags = tags or {}
         self._receipts = receipts
         self._aside = aside
         self._tickets = (
@@ -90,6 +98,7 @@ class Endings:
         targets = message.targets
         can_recall = self._platform is Platform.WEBPUSH and is_recallable(targets.address[target])
         notification = targets.notification[target]
+        tag_of = self._tags.get(message.app)
         offer = RecallOffer(
             targets.delivery_id[target].hex(),
             message.notification_ids[notification],
@@ -102,6 +111,7 @@ class Endings:
             message.options_of(notification).thread_id,
             message.created_at[notification],
             message.notes.label(notification).campaign,
+            None if tag_of is None else tag_of(message, target),
         )
         partition, key = parcel.record.batch.partition, targets.user[target].encode()
         self._outbox.put(barrier, topics.RECALLABLE, partition, encode_offer(offer, self._generation), key)

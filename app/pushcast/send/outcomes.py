@@ -17,7 +17,7 @@ from pushcast.providers.port import Disposition, Result
 from pushcast.providers.verdict import NOT_SENT_IN_TIME
 from pushcast.send.aside import Aside
 from pushcast.send.decide import End, Policy
-from pushcast.send.endings import Endings, Share
+from pushcast.send.endings import Endings, Share, TagOf
 from pushcast.send.figures import Figures
 from pushcast.send.isolation import Isolation
 from pushcast.send.judging import Judging, Retry
@@ -53,6 +53,7 @@ class Outcomes:
         isolation: Isolation,
         aside: Aside,
         schema_generation: int = NEWEST_GENERATION,
+        tags: Mapping[str, TagOf] | None = None,
     ) -> None:
         self._outbox = outbox
         self._clock = clock
@@ -64,7 +65,7 @@ class Outcomes:
         self._aside = aside
         self._isolation = isolation
         self._parked = ParkedRecords(outbox, clock, platform, lane, group, figures)
-        self._endings = Endings(outbox, platform, lane, self._receipts, aside, on_acked, schema_generation)
+        self._endings = Endings(outbox, platform, lane, self._receipts, aside, on_acked, schema_generation, tags)
         self._judging = Judging(
             policy=policy,
             random=random,

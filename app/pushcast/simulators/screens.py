@@ -12,12 +12,14 @@ _MAX_ON_SCREEN: Final = 50
 
 
 class Look(NamedTuple):
-    """What a user sees of one push. `notification` None: nothing comes to the list. `tag`: what it replaces."""
+    """What a user sees of one push. `notification` None: nothing comes to the list. `tag`: what it replaces. `closes`:
+    the tag of what its app takes off the list."""
 
     notification: dict[str, Any] | None
     tag: str | None = None
     sound: str | dict[str, Any] | None = None
     badge: int | None = None
+    closes: str | None = None
 
 
 UNSEEN: Final = Look(None)
@@ -76,6 +78,8 @@ class _Device:
         if look.notification is not None:
             kept = [old for old in self.shown if look.tag is None or old.tag != look.tag]
             self.shown = [*kept, look][-_MAX_ON_SCREEN:]
+        if look.closes is not None:
+            self.shown = [old for old in self.shown if old.tag != look.closes]
         self.alerts += look.notification is not None or look.sound is not None
         if look.badge is not None:
             self.badge = look.badge

@@ -280,6 +280,28 @@ async def test_d8_a_removal_names_what_push_services_may_still_have() -> None:
     assert push["platforms"] == {"webpush": {"recall": recall}}
 
 
+async def test_a2_a_removal_says_what_it_replaces_on_each_device() -> None:
+    world = KeepWorld()
+    world.offer("a", "d-1", tag="score")
+    world.offer("a", "d-2", "m2", tag="9f86")
+    world.offer("b", "d-3", "m3")
+    keeper = await keeper_of(world)
+    world.cancel("a", "b", remove=True)
+    await told(keeper, 30)
+    [push] = pushes(world)
+    assert push["platforms"]["webpush"]["recall"] == [
+        {"device": "d-1", "tag": "score"},
+        {"device": "d-2", "message": "m2", "tag": "9f86"},
+        {"device": "d-3", "message": "m3"},
+    ]
+
+
+def test_a_try_in_doubt_that_is_told_after_the_push_was_taken_leaves_its_name() -> None:
+    row = Recallable().having(Push("a", "d", "m1", "tag")).having(Push("b", "d", "m2", "tag"))
+    assert row.having(Push("a", "d", "", "tag")) == row
+    assert row.having(Push("a", "d", "m3", "tag")).pushes == (Push("b", "d", "m2", "tag"), Push("a", "d", "m3", "tag"))
+
+
 def test_what_can_be_taken_back_is_bounded_and_known_once_for_each_device() -> None:
     row = Recallable()
     for number in range(MAX_PUSHES + 3):

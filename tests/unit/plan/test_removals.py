@@ -128,6 +128,19 @@ def test_an_app_says_where_removals_go() -> None:
     assert ("other", "webpush") in found
 
 
+@pytest.mark.parametrize(("word", "device"), [("off", []), ("message", ["d-1"]), ("replace", ["d-1"])])
+async def test_a2_a_browser_that_a_removal_replaces_something_at_gets_it_where_its_app_says_so(
+    word: str, device: list[str]
+) -> None:
+    apps = {"news": App(webpush=cast(Any, {**VAPID, "removal": word}))}
+    harness = PlanHarness(apps=apps)
+    for name in ("d-1", "d-2"):
+        harness.device(ANN, device=name, platform=Platform.WEBPUSH)
+    only = frozenset([device_name(device_row_key(ANN, "news", "d-1"))])
+    await release(harness, (Push("n-1", "d-1", "", "score"),), only=only)
+    assert [device for _, _, _, device in harness.targets()] == device
+
+
 async def test_d8_only_messages_of_removable_classes_say_so() -> None:
     classes = {**CLASSES, "chat": Class(window_seconds=0, removable=True)}
     harness = PlanHarness(classes=classes)

@@ -6,7 +6,7 @@ import msgspec
 import orjson
 import pytest
 
-from pushcast.model.batch import Notes
+from pushcast.model.batch import Message, Notes
 from pushcast.model.words import Platform
 from pushcast.providers.port import Disposition, Result
 from pushcast.send.decide import Policy
@@ -23,9 +23,20 @@ KEYS = {
 }
 
 
-async def written(endpoint: str, *, removable: bool = True, named: bool = True) -> Harness:
+class Replacing(TwinProvider):
+    """Its removals replace what they take back."""
+
+    def tag_of(self, message: Message, target: int) -> str:
+        return f"tag-{message.targets.device[target]}"
+
+
+async def written(
+    endpoint: str, *, removable: bool = True, named: bool = True, replaces: bool = False, doubtful: bool = False
+) -> Harness:
     answer = ok(0)._replace(provider_id="m1" if named else None)
-    harness = Harness(TwinProvider(script={"u0": [answer]}), acks=False)
+    answer = Result(0, Disposition.UNKNOWN, "timeout") if doubtful else answer
+    script = {"u0": [answer]}
+    harness = Harness(Replacing(script=script) if replaces else TwinProvider(script=script), acks=False)
     harness.stage = harness.made(platform=Platform.WEBPUSH, policy=Policy(1, Ladder(DEFAULT_RUNGS, attempts=1)))
     part = message(1)
     part.removable = removable
@@ -57,6 +68,17 @@ async def test_of_what_its_service_cannot_take_back_it_hears_without_a_name(endp
     harness.outbox.acknowledge()
     [record] = harness.outbox.log
     assert decode_offer(record.value or b"").provider_id is None
+
+
+@pytest.mark.parametrize("doubtful", [False, True])
+async def test_a2_it_hears_what_a_removal_is_to_replace_also_of_a_try_that_may_have_arrived(doubtful: bool) -> None:
+    harness = await written("https://fcm.googleapis.com/fcm/send/x", replaces=True, doubtful=doubtful)
+    await harness.settle()
+    harness.outbox.acknowledge()
+    [record] = [each for each in harness.outbox.log if each.topic == topics.RECALLABLE]
+    offer = decode_offer(record.value or b"")
+    assert (offer.tag, offer.provider_id, offer.outcome) == ("tag-d0", None, "doubtful" if doubtful else "accepted")
+    assert decode_offer(encode_offer(offer, generation=1)).tag is None
 
 
 async def test_a6_it_hears_of_thread_campaign_and_since_when_unless_the_release_before_must_read_it() -> None:

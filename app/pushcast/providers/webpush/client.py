@@ -42,6 +42,7 @@ from pushcast.providers.webpush.pushes import (
     why_unsent,
     without_late,
 )
+from pushcast.providers.webpush.replacing import Replacing, in_place_of
 from pushcast.providers.webpush.taking_back import TakingBack
 from pushcast.providers.webpush.templates import Templates
 from pushcast.providers.webpush.verdicts import ACCEPTED_STATUSES, KEY_MISMATCH, judge
@@ -76,8 +77,10 @@ class WebpushProvider:
         encryptor: Encryptor | None = None,
         suspicion: Suspicion | None = None,
         collapse_by: CollapseBy = "notification",
+        replaces: bool = False,
     ) -> None:
-        """`make_engine` gets the resolver that its connections must use, and who is to hear of their faults."""
+        """`make_engine` gets the resolver that its connections must use, and who is to hear of their faults.
+        `replaces`: removals replace what they take back."""
         self.app = app
         self.engine = engine_name
         self._vapid = vapid
@@ -99,7 +102,10 @@ class WebpushProvider:
         self._others = Origins(make, MAX_OTHER_ORIGINS)
         self._templates = Templates()
         self._collapse_by = collapse_by
-        self._taking_back = TakingBack(vapid, policy, self._listed, timeout_seconds, clock)
+        self._replacing = Replacing(collapse_by) if replaces else None
+        self._taking_back = TakingBack(
+            vapid, policy, self._listed, timeout_seconds, clock, self._push, replaces=replaces
+        )
 
     @property
     def slow(self) -> bool:
@@ -109,6 +115,10 @@ class WebpushProvider:
     def tell_reached(self, told: Callable[[str], None]) -> None:
         """See `port.GivesUpHosts`."""
         self._hosts.on_reached = told
+
+    def tag_of(self, message: Message, target: int) -> str | None:
+        """See `port.Replaceable`."""
+        return None if self._replacing is None else self._replacing.tag_of(message, target)
 
     def pools(self) -> list[PoolStats]:
         """One for each push service in use."""
@@ -131,16 +141,31 @@ class WebpushProvider:
         self, message: Message, indices: Sequence[int], on_results: OnResults, may_leave: MayLeave = always
     ) -> None:
         if message.klass == OwnClass.REMOVE:
-            indices = await self._taking_back.take_back(message, indices, on_results, may_leave)
-            if not indices:
-                return
+            await self._taking_back.take_back(message, indices, on_results, may_leave)
+        else:
+            await self._push(message, indices, on_results, may_leave, None)
+
+    async def _push(
+        self,
+        message: Message,
+        indices: Sequence[int],
+        on_results: OnResults,
+        may_leave: MayLeave,
+        replaced: str | None,
+    ) -> None:
+        """`replaced`: the tag of what this one takes the place of."""
         try:
             rendered = render_or_refuse(render, message)
+            if replaced is not None:
+                rendered = in_place_of(replaced, rendered)
         except Unsendable as refusal:
             on_results(self._refusals.results(refusal, message, indices))
             return
         plaintext = rendered.plaintext
-        by_origin, results = sorted_by_service(message, indices, plaintext, self._policy, self._collapse_by)
+        topics: Sequence[bytes | None] = [rendered.topic] * len(indices)
+        if rendered.topic is None and self._replacing is not None:
+            topics = self._replacing.topics_of(message, indices)
+        by_origin, results = sorted_by_service(message, indices, plaintext, self._policy, self._collapse_by, topics)
         if message.options.dry_run:
             now = self._clock.now_ms()
             results += [
@@ -221,7 +246,7 @@ class WebpushProvider:
         columns: Columns = [
             [push.subscription.path for push in pushes],
             [b"%d" % ttl_seconds(push.expires_at, sent_at) for push in pushes],
-            [rendered.topic] * len(pushes),
+            [push.topic for push in pushes],
             bodies,
         ]
         again: list[BrowserPush] = []

@@ -27,17 +27,24 @@ class BrowserPush(NamedTuple):
     subscription: BrowserSubscription
     expires_at: int  # milliseconds since the epoch, or NOW_OR_NEVER
     plaintext: bytes
+    topic: bytes | None = None  # of what it replaces at its service (RFC 8030 §5.4)
 
 
 def sorted_by_service(
-    message: Message, indices: Sequence[int], plaintext: bytes, policy: EndpointPolicy, collapse_by: CollapseBy
+    message: Message,
+    indices: Sequence[int],
+    plaintext: bytes,
+    policy: EndpointPolicy,
+    collapse_by: CollapseBy,
+    topics: Sequence[bytes | None],
 ) -> tuple[dict[Origin, list[BrowserPush]], list[Result]]:
-    """Pushes by service, and results of the targets that have none."""
+    """Pushes by service, and results of the targets that have none. `topics`: of each index."""
     targets = message.targets
     addresses, kinds, expires_at = targets.address, targets.kind, expiries(message)
     by_origin: dict[Origin, list[BrowserPush]] = {}
     results: list[Result] = []
-    for index, own in zip(indices, filled(plaintext, message, indices, collapse_by), strict=True):
+    bodies = filled(plaintext, message, indices, collapse_by)
+    for index, own, topic in zip(indices, bodies, topics, strict=True):
         try:
             if kinds[index] != _SUBSCRIPTION_KIND:
                 raise Malformed
@@ -50,7 +57,7 @@ def sorted_by_service(
         except EndpointForbidden:
             results.append(Result(index, Disposition.REJECTED, AddressRefused.reason))
         else:
-            push = BrowserPush(index, subscription, expires_at[index], own)
+            push = BrowserPush(index, subscription, expires_at[index], own, topic)
             by_origin.setdefault(origin, []).append(push)
     return by_origin, results
 

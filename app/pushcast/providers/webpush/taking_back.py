@@ -1,15 +1,21 @@
-"""Removals at push services: what a device has not got yet is deleted at its service."""
+"""Removals at push services: what a device has not got yet is deleted at its service, or replaced there."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import Any
+
+import msgspec
 
 from pushcast.http2.leave import MayLeave
 from pushcast.http2.request import Outcomes
 from pushcast.model.batch import Message
 from pushcast.model.clock import Clock
-from pushcast.model.recalls import messages_of
+from pushcast.model.recalls import messages_of, tags_of
 from pushcast.providers.engines.engine import Columns
 from pushcast.providers.port import Disposition, OnResults, Result
 from pushcast.providers.verdict import Verdict
@@ -18,37 +24,71 @@ from pushcast.providers.webpush.endpoints import EndpointPolicy, Origin
 from pushcast.providers.webpush.origins import Origins
 from pushcast.providers.webpush.pushes import why_unsent
 from pushcast.providers.webpush.recalls import deletes, judge, template_of
+from pushcast.providers.webpush.replacing import OneEach
 from pushcast.providers.webpush.subscription import EndpointForbidden, Malformed, parse
 
 _Verdicts = dict[int, tuple[Verdict, int | None]]
+
+
+#: Sends the removal itself to these targets, in place of what has this tag.
+Push = Callable[[Message, Sequence[int], OnResults, MayLeave, str | None], Coroutine[Any, Any, None]]
 
 
 class TakingBack:
     """Of one app. `origins`: the services that an operator named; nobody else is asked to delete anything."""
 
     def __init__(
-        self, vapid: Vapid, policy: EndpointPolicy, origins: Origins, timeout_seconds: float, clock: Clock
+        self,
+        vapid: Vapid,
+        policy: EndpointPolicy,
+        origins: Origins,
+        timeout_seconds: float,
+        clock: Clock,
+        push: Push,
+        *,
+        replaces: bool = False,
     ) -> None:
+        """`replaces`: a removal goes in place of what it takes back, where that is known."""
         self._vapid = vapid
         self._policy = policy
         self._origins = origins
         self._timeout_seconds = timeout_seconds
         self._clock = clock
+        self._push = push
+        self._replaces = replaces
 
     async def take_back(
         self, message: Message, indices: Sequence[int], on_results: OnResults, may_leave: MayLeave
-    ) -> list[int]:
-        """Deletes at their services what these targets have not got yet. Returns those that get the removal itself:
-        whose app shows it, and for whom nothing is known to wait."""
-        left: list[int] = []
+    ) -> None:
+        """Deletes at their services what these targets have not got yet, and sends the removal in place of what it
+        replaces. It goes by itself to those for whom nothing is known of either kind."""
+        platforms, devices = message.content.platforms, message.targets.device
+        deleted: dict[int, list[str]] = {}
+        sent: dict[str | None, list[int]] = {}
+        for index in indices:
+            tags = tags_of(platforms, devices[index]) if self._replaces else []
+            names = messages_of(platforms, devices[index], replacing=self._replaces)
+            if names:
+                deleted[index] = names
+            for tag in tags if names or tags else [None]:
+                sent.setdefault(tag, []).append(index)
+        requests = Counter([*deleted, *chain.from_iterable(sent.values())])
+        one_each = OneEach(requests, on_results)
+        own = replace(message, content=msgspec.structs.replace(message.content, platforms={}))  # what else is ours
+        async with asyncio.TaskGroup() as group:
+            if deleted:
+                group.create_task(self._delete_all(message, deleted, one_each, may_leave))
+            for tag, targets in sent.items():
+                group.create_task(self._push(own, targets, one_each, may_leave, tag))
+
+    async def _delete_all(
+        self, message: Message, deleted: dict[int, list[str]], on_results: OnResults, may_leave: MayLeave
+    ) -> None:
         results: list[Result] = []
         wanted: dict[Origin, list[tuple[int, str]]] = {}
-        for index in indices:
-            names = messages_of(message.content.platforms, message.targets.device[index])
-            origin = self._deleting(message, index) if names else None
-            if not names:
-                left.append(index)
-            elif origin is None:
+        for index, names in deleted.items():
+            origin = self._deleting(message, index)
+            if origin is None:
                 results.append(Result(index, Disposition.REJECTED, "not_recallable"))
             else:
                 wanted.setdefault(origin, []).extend((index, name) for name in names)
@@ -59,9 +99,7 @@ class TakingBack:
         for index, (verdict, status) in verdicts.items():
             after = verdict.retry_after_seconds
             results.append(Result(index, verdict.disposition, verdict.reason, status, None, None, after, now, now))
-        if results:
-            on_results(results)
-        return left
+        on_results(results)
 
     def _deleting(self, message: Message, index: int) -> Origin | None:
         """The service of a target, where it deletes undelivered messages."""

@@ -14,7 +14,8 @@ _OURS: Final = {"link": "link"}
 
 
 def look_of(payload: dict[str, Any]) -> Look:
-    """Of a decrypted payload. One without title and text is data for the page: nothing is shown."""
+    """Of a decrypted payload. One without title and text is data for the page: nothing is shown, and a removal closes
+    what has its tag."""
     options = payload.get("options")
     if not isinstance(options, dict):
         options = {}
@@ -23,5 +24,6 @@ def look_of(payload: dict[str, Any]) -> Look:
     seen = picked(payload, {"title": "title"}) | picked(options, _OPTIONS)
     badge = ours.get("badge") if isinstance(ours, dict) else None
     if not seen.keys() & {"title", "body"}:
-        return UNSEEN._replace(badge=badge)
+        is_removal = isinstance(data, dict) and data.get("event") == "remove"
+        return UNSEEN._replace(badge=badge, closes=options.get("tag") if is_removal else None)
     return Look(seen | picked(ours, _OURS), options.get("tag"), None, badge)

@@ -25,6 +25,7 @@ class RecallOffer(NamedTuple):
     thread: str | None = None
     created_at: int | None = None
     campaign: str | None = None
+    tag: str | None = None  # what a browser knows it by, where a removal replaces it
 
 
 def encode_offer(offer: RecallOffer, generation: int = NEWEST_GENERATION) -> bytes:

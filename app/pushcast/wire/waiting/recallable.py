@@ -1,4 +1,5 @@
-"""Rows of `push.user.v1` that name what a user's devices may show, and pushes that their service deletes on request."""
+"""Rows of `push.user.v1` that name what a user's devices may show, and pushes that their service deletes on request or
+that a removal replaces."""
 
 from __future__ import annotations
 
@@ -22,11 +23,13 @@ MAX_SHOWN: Final = 200
 
 
 class Push(msgspec.Struct, frozen=True):
-    """One of them. `message`: the service's name of it."""
+    """One of them. `message`: the service's name of it, or empty. `tag`: what the browser knows it by, where a removal
+    replaces it, or empty."""
 
     notification: str
     device: str
     message: str
+    tag: str = ""
 
 
 class _Shown(NamedTuple):
@@ -48,8 +51,15 @@ class Recallable(msgspec.Struct, frozen=True):
     devices: bytes = b""  # which devices show the last ones of these (`shown_devices.joined`)
 
     def having(self, push: Push) -> Recallable:
-        """With one more. What a device got again of a notification replaces what it had."""
-        others = [each for each in self.pushes if (each.notification, each.device) != (push.notification, push.device)]
+        """With one more. What a device got again of a notification replaces what it had; a name that is not told again
+        stays."""
+        place = push.notification, push.device
+        before = next((each for each in self.pushes if (each.notification, each.device) == place), None)
+        if before is not None and not push.message:
+            push = msgspec.structs.replace(push, message=before.message)
+        if push == before:
+            return self
+        others = [each for each in self.pushes if each is not before]
         return msgspec.structs.replace(self, pushes=tuple([*others, push][-MAX_PUSHES:]))
 
     def showing(

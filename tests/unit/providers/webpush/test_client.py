@@ -89,6 +89,7 @@ class Lab:
         addresses: dict[str, str],
         encryption_seconds: float = 0.0,
         hosts: Sequence[str] = ("listed.example",),
+        replaces: bool = False,
     ) -> None:
         self.clock = ManualClock(NOW_MS)
         self.engines: dict[str, FakeEngine] = {}
@@ -115,6 +116,7 @@ class Lab:
             self.clock,
             resolver=resolve,
             encryptor=SlowEncryptor(self.clock, encryption_seconds),
+            replaces=replaces,
         )
 
     async def send(self, endpoints: list[str], **options: Any) -> list[tuple[str, str | None]]:
