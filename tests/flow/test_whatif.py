@@ -9,15 +9,22 @@ from collections.abc import Callable
 from typing import Any
 
 from flow.kafka_tools import ensure_topics, produce
+from pushcast.audit.rehearsed_walk import BroadcastName
 from pushcast.audit.whatif import READ, whatif
+from pushcast.audit.whatif_reading import read_records, read_rows
 from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader
+from pushcast.kafka.clients import client_config, open_admin
+from pushcast.kafka.positions import Positions
 from pushcast.keep.read_back import EarlierEngagement
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import device_row_key, partition_of, token_hash
 from pushcast.model.words import Lane
 from pushcast.wire import topics
 from pushcast.wire.devices.devices import encode_row
+from pushcast.wire.events.broadcasts import BroadcastDecoder
+from pushcast.wire.events.class_rules import class_rules
+from pushcast.wire.events.orders import Order, encode_order
 
 PARTITIONS = 8
 
@@ -75,6 +82,39 @@ async def test_d10_the_log_is_rehearsed_under_another_cap_with_its_cancels(
         ("1 sent", "suppressed frequency_cap"): 2,
         ("cancelled cancelled", "cancelled cancelled"): 2,
     }
+
+
+async def test_d10_a_broadcast_is_rehearsed_over_rows_of_everybody_up_to_the_limit(
+    kafka: str, unique: Callable[[str], str]
+) -> None:
+    ensure_topics(kafka, (*READ, topics.DEVICE), PARTITIONS)
+    ensure_topics(kafka, [topics.CONTROL], 1)
+    writer, since_ms, name = Writer(kafka, unique("ann")), time.time_ns() // 1_000_000, unique("b")
+    writer.register()
+    config = settings(kafka)
+    event = {"id": name, "app": "news", "class": "promo", "title": "t", "audience": {"all": True}}
+    decoder = BroadcastDecoder(config.apps, class_rules(config.classes))
+    frozen = decoder.decode(None, json.dumps(event).encode(), since_ms).frozen(lambda _: None)
+    order = encode_order(Order(name, "log", 0, since_ms, False, "", frozen))
+    walk = topics.walk(Lane.BULK)
+    produce(kafka, walk, [(writer.partition, None, value) for value in (order, None, order)])
+    off = settings(kafka, classes={"promo": {"opt_in": True}})
+    mine = await asyncio.to_thread(lambda: whatif(config, off, since_ms, user=writer.user))
+    before, after = mine.broadcasts[BroadcastName("bulk", name)]
+    assert (before.sent, after.sent, after.ends) == (1, 0, {"opted_out": 1})
+    partition_rows = await read_rows(config, writer.partition, set(), 1_000_000)
+    count = sum(map(len, partition_rows[0].values()))
+    assert partition_rows[1] == 0
+    some = await read_rows(config, writer.partition, {writer.user}, 0)
+    assert (list(some[0]), some[1]) == ([writer.user], 0), "nobody asked for others"
+    other = Writer(kafka, unique("ben"))
+    other.partition = writer.partition  # of whomever the row is
+    other.register()
+    assert (await read_rows(config, writer.partition, {writer.user}, count - 1))[1] == 1
+    spot = walk, writer.partition
+    positions = Positions(open_admin(client_config(kafka, config.kafka.security, tool=True)))
+    found, beyond = await read_records(config, positions, spot, since_ms, None, 1)
+    assert (len(found), beyond) == (1, 1), "the fence counts as nothing"
 
 
 async def test_a6_what_was_read_in_the_last_day_is_in_the_log(kafka: str, unique: Callable[[str], str]) -> None:

@@ -10,17 +10,20 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import ceil
 from typing import Any, Final, NamedTuple, cast
 
 from pushcast.audit.rehearsed_kafka import OPEN, Memory, MemoryPut, PastRecord
 from pushcast.audit.rehearsed_keeper import RehearsedKeeper
+from pushcast.audit.rehearsed_walk import BroadcastFate, BroadcastName, LeftOut, RehearsedWalks, Walked
 from pushcast.config.settings import Settings
 from pushcast.handover.exact import Inexact
 from pushcast.model.batch import Message
 from pushcast.model.clock import ManualClock
 from pushcast.model.words import Lane, Outcome, Reason
 from pushcast.plan.agent import PlanStage
+from pushcast.plan.contents import HeldContents
 from pushcast.stream.batch import TP, Batch
 from pushcast.stream.cancelling import NothingCancelled
 from pushcast.stream.tracker import Tracker
@@ -32,21 +35,22 @@ from pushcast.wire.headers import Headers
 from pushcast.wire.schemas import SchemaSource
 from pushcast.wire.sending.batches import decode_batch
 from pushcast.wire.waiting.digests import closed_by
-from pushcast.wire.waiting.held import held_of, timer_of
+from pushcast.wire.waiting.held import held_headers, held_of, timer_of
 from pushcast.wire.waiting.timers import note_id_of
 
 #: How often one notification may come back from the keeper: a local time has a part for each zone.
 MAX_RETURNS: Final = 100
 #: Moments at which something of one partition leaves, between two records: a bound that nothing real comes near.
 MAX_RELEASES: Final = 10_000_000
+_WALKS: Final = {topics.walk(lane): lane for lane in Lane}
 _EVENTS: Final = {topics.notification(lane): lane for lane in Lane}
 _KEEP: Final = {topics.keep(lane): lane for lane in Lane}
 _DUE: Final = {topics.due(lane): lane for lane in Lane}
 
 
 class Past(NamedTuple):
-    """A record as it lay in its topic: an event, a cancel (of a campaign: of the control topic), or what a user read.
-    `at_ms`: its Kafka time."""
+    """A record as it lay in its topic: an event, a cancel (of a campaign: of the control topic), the order of a
+    broadcast, or what a user read. `at_ms`: its Kafka time."""
 
     topic: str
     offset: int
@@ -107,7 +111,9 @@ class Rehearsal:
         partition: int,
         rows: Mapping[str, Sequence[tuple[bytes, bytes]]],
         schemas: SchemaSource | None = None,
+        until_ms: int | None = None,
     ) -> None:
+        """`until_ms`: where the log ends; of a broadcast with a time that comes later it has no order."""
         at_once = {"window_seconds": 0, "window_min_seconds": None, "window_max_seconds": None}
         classes = {name: each.model_copy(update=at_once) for name, each in settings.classes.items()}
         plan = settings.plan.model_copy(update={"lookup_again_seconds": 0.0})
@@ -121,6 +127,7 @@ class Rehearsal:
         self._control = ControlState()
         cancels.state.follow_campaigns(self._control)
         self._keeper = RehearsedKeeper(self._settings, partition, self._clock, cancels)
+        self._walks = RehearsedWalks(self._settings, rows, self._clock, until_ms)
         self._planners = {
             lane: PlanStage(
                 self._settings,
@@ -134,6 +141,7 @@ class Rehearsal:
                 schemas=schemas,
                 cancels=cancels,
                 paces={},
+                contents=HeldContents(self._settings, lane, partial(self._walks.read, lane)),
             )
             for lane in Lane
         }
@@ -142,10 +150,13 @@ class Rehearsal:
         self._by_id: dict[tuple[str, str], EventFate] = {}
         #: Pushes of digests, which are no event's.
         self.gathered: list[EventFate] = []
+        self.broadcasts: dict[BroadcastName, BroadcastFate] = {}
+        self.left_out: list[LeftOut] = []
+        self._parts: list[tuple[BroadcastName, EventFate]] = []  # what the keeper was given of broadcasts
 
     async def fates(self, past: Iterable[Past]) -> list[EventFate]:
         """One for each notification event, in their order; what waits at the end is let go, whenever that is. `past`:
-        cancels, those of campaigns too, and what users read among the events, by their times."""
+        cancels, those of campaigns too, orders of broadcasts, and what users read among the events, by their times."""
         found: list[EventFate] = []
         begun = False
         for each in past:
@@ -158,6 +169,8 @@ class Rehearsal:
             if each.topic in _EVENTS:
                 found.append(EventFate(notification=f"@{each.offset}"))
                 await self._judge(found[-1], each.topic, each.key, each.value, each.headers)
+            elif each.topic in _WALKS:
+                await self._walk(_WALKS[each.topic], each)
             elif each.topic == topics.CONTROL:
                 self._control.apply(each.key, each.value)
                 await self._keeper.pass_time()
@@ -165,7 +178,33 @@ class Rehearsal:
                 await self._keeper.take(each.topic, each.key, each.value, each.headers)
             await self._route()
         await self._pass(None)
+        for name, part in self._parts:
+            fate = self.broadcasts[name]
+            fate.sent += len(part.leaves)
+            fate.ends.update(part.ends)
+            fate.waits.update(set(part.held))
         return found
+
+    async def _walk(self, lane: Lane, past: Past) -> None:
+        """A broadcast goes through the rows of the partition."""
+        walked = self._walks.take(lane, past.offset, past.value or b"")
+        if isinstance(walked, LeftOut):
+            self.left_out.append(walked)
+        if not isinstance(walked, Walked):
+            return
+        self.broadcasts.setdefault(walked.name, BroadcastFate()).add(walked.fate)
+        for full in walked.batches:
+            for message in decode_batch(full.value).messages:
+                await self._accept(message)
+        topic = topics.keep(lane)
+        for kept in walked.kept:
+            part = EventFate(kept.user.decode(), walked.name.broadcast)
+            part.waits.append((kept.reason, self._clock.now_ms()))
+            self._parts.append((walked.name, part))
+            self._held[f"{lane}|{self._keeper.next_offset(topic)}"] = part
+            headers = held_headers((), past.offset, kept.held, None)
+            await self._keeper.take(topic, kept.user, kept.value, headers)
+            await self._route()
 
     async def _pass(self, until_ms: int | None) -> None:
         """Lets go what is due until then; None: everything."""

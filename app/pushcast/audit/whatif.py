@@ -3,39 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
-
-from confluent_kafka import Message
+from itertools import islice
+from typing import Any, Final
 
 from pushcast.audit.rehearsal import EventFate, Past, Rehearsal
+from pushcast.audit.rehearsed_walk import BroadcastFate, BroadcastName, NotRehearsed
+from pushcast.audit.whatif_reading import WALKS, Rows, read_campaigns, read_records, read_rows, user_in
 from pushcast.config.settings import Settings
-from pushcast.handover.reading import SpanReader
 from pushcast.kafka.clients import client_config, open_admin
-from pushcast.kafka.headers import headers_of
-from pushcast.kafka.positions import Positions, Spot
-from pushcast.model.errors import InvalidInput
+from pushcast.kafka.positions import Positions
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane
 from pushcast.wire import topics
-from pushcast.wire.control.control import Kind
-from pushcast.wire.keys import user_of
 
 #: Changes that are listed one by one.
 MAX_LISTED = 100
 #: What is rehearsed. Of two records of one time a cancel comes first.
-READ: Final = (topics.CANCEL, topics.ENGAGEMENT, *map(topics.notification, Lane))
-
-_CAMPAIGN: Final = f"{Kind.CANCEL}/".encode()
-
-Rows = dict[str, list[tuple[bytes, bytes]]]
+READ: Final = (topics.CANCEL, topics.ENGAGEMENT, *map(topics.notification, Lane), *map(topics.walk, Lane))
 
 
 @dataclass
 class Comparison:
-    """`fates`: how many events went from one fate to another; equal ones, too. `changed`: some that differ."""
+    """`fates`: how many events went from one fate to another; equal ones, too. `changed`: some that differ.
+    `broadcasts`: each before and after. `left_out`: devices of the audience of those that are not rehearsed.
+    `records_left_out`: beyond the limit, by topic. `rows_left_out`: rows of devices that no broadcast came by."""
 
     events: int = 0
     sent_before: int = 0
@@ -45,6 +40,10 @@ class Comparison:
     digests_after: int = 0
     fates: Counter[tuple[str, str]] = field(default_factory=Counter)
     changed: list[dict[str, Any]] = field(default_factory=list)
+    broadcasts: dict[BroadcastName, tuple[BroadcastFate, BroadcastFate]] = field(default_factory=dict)
+    left_out: Counter[tuple[BroadcastName, NotRehearsed]] = field(default_factory=Counter)
+    records_left_out: Counter[str] = field(default_factory=Counter)
+    rows_left_out: int = 0
 
     def add(self, before: Sequence[EventFate], after: Sequence[EventFate]) -> None:
         """The same events under both configurations, in the same order."""
@@ -75,6 +74,15 @@ class Comparison:
         self.sent_before += sum(len(each.leaves) for each in before)
         self.sent_after += sum(len(each.leaves) for each in after)
 
+    def add_broadcasts(self, before: Rehearsal, after: Rehearsal) -> None:
+        """Of one partition."""
+        for name in before.broadcasts | after.broadcasts:
+            sums = self.broadcasts.setdefault(name, (BroadcastFate(), BroadcastFate()))
+            for fate, rehearsal in zip(sums, (before, after), strict=True):
+                fate.add(rehearsal.broadcasts.get(name, BroadcastFate()))
+        for each in before.left_out:
+            self.left_out[each.name, each.why] += each.devices
+
     def to_dict(self) -> dict[str, Any]:
         """For JSON. Times are milliseconds since the epoch."""
         return {
@@ -89,101 +97,82 @@ class Comparison:
                 for (before, after), count in self.fates.most_common()
             ],
             "changed": self.changed,
+            "broadcasts": {
+                "rehearsed": len(self.broadcasts),
+                "sent_before": sum(before.sent for before, _ in self.broadcasts.values()),
+                "sent_after": sum(after.sent for _, after in self.broadcasts.values()),
+                "listed": [_broadcast(name, *fates) for name, fates in islice(self.broadcasts.items(), MAX_LISTED)],
+            },
+            "not_rehearsed": {
+                "broadcasts": dict(Counter(str(why) for _, why in self.left_out)),
+                "listed": [
+                    {**name._asdict(), "why": why, "devices": devices}
+                    for (name, why), devices in islice(self.left_out.items(), MAX_LISTED)
+                ],
+                "records": dict(self.records_left_out),
+                "device_rows": self.rows_left_out,
+            },
         }
 
 
+def _broadcast(name: BroadcastName, before: BroadcastFate, after: BroadcastFate) -> dict[str, Any]:
+    return {**name._asdict(), "before": _sums(before), "after": _sums(after)}
+
+
+def _sums(fate: BroadcastFate) -> dict[str, Any]:
+    return {
+        "sent": fate.sent,
+        "held_out": fate.held_out,
+        "ends": dict(sorted(fate.ends.items())),
+        "users_waited": dict(sorted(fate.waits.items())),
+    }
+
+
 async def compare(
-    before: Settings, after: Settings, partition: int, past: Sequence[Past], rows: Rows, found: Comparison
+    before: Settings,
+    after: Settings,
+    partition: int,
+    past: Sequence[Past],
+    rows: Rows,
+    found: Comparison,
+    until_ms: int | None = None,
 ) -> None:
-    """Rehearses these records of one partition under both; they are in the order of their times."""
-    old, new = (Rehearsal(each, partition, rows) for each in (before, after))
+    """Rehearses these records of one partition under both; they are in the order of their times. `until_ms`: where the
+    log ends."""
+    old, new = (Rehearsal(each, partition, rows, until_ms=until_ms) for each in (before, after))
     found.add(await old.fates(past), await new.fates(past))
     found.add_digests(old.gathered, new.gathered)
+    found.add_broadcasts(old, new)
 
 
 def whatif(
     before: Settings, after: Settings, since_ms: int, *, user: str | None = None, limit: int = 100_000
 ) -> Comparison:
-    """Reads the intake topics, cancels and what users read from then on, at most `limit` records of each topic and
-    partition, the cancels of campaigns that Kafka still has, and the rows of their users as they are now. Nothing is
-    written. Blocks. Raises KafkaException, TailUnreadable."""
+    """Reads the intake topics, orders of broadcasts, cancels and what users read from then on, at most `limit` records
+    of each topic and partition, the cancels of campaigns that Kafka still has, and the rows of their users as they are
+    now; where there are broadcasts, some `limit` rows of others, too. Nothing is written. Blocks. Raises
+    KafkaException, TailUnreadable."""
     kafka = before.kafka
     positions = Positions(open_admin(client_config(kafka.bootstrap_servers, kafka.security, tool=True)))
     partitions: Iterable[int] = range(kafka.partitions)
     if user is not None:
         partitions = (partition_of(user.encode(), kafka.partitions),)
-    found, called_off = Comparison(), asyncio.run(_campaigns(before))
+    found, called_off = Comparison(), asyncio.run(read_campaigns(before))
+    until_ms = time.time_ns() // 1_000_000
     for partition in partitions:
         past: list[Past] = []
         for topic in READ:
-            past += asyncio.run(_records(before, positions, (topic, partition), since_ms, user, limit))
+            spot = topic, partition
+            records, beyond = asyncio.run(read_records(before, positions, spot, since_ms, user, limit))
+            past += records
+            if beyond:
+                found.records_left_out[topic] += beyond
         if past:
+            others = limit if user is None and any(each.topic in WALKS for each in past) else 0
+            users = {user_in(each.key) for each in past} | ({user} if user is not None else set())
             past = [*called_off, *past]  # of one time a cancel comes first
-            rows = asyncio.run(_rows(before, partition, {_user(each.key) for each in past}))
-            asyncio.run(compare(before, after, partition, sorted(past, key=lambda each: each.at_ms), rows, found))
+            rows, beyond = asyncio.run(read_rows(before, partition, users, others))
+            found.rows_left_out += beyond
+            past.sort(key=lambda each: each.at_ms)
+            asyncio.run(compare(before, after, partition, past, rows, found, until_ms))
     return found
-
-
-async def _records(
-    settings: Settings, positions: Positions, spot: Spot, since_ms: int, user: str | None, limit: int
-) -> list[Past]:
-    reader = SpanReader(settings.kafka.bootstrap_servers, settings.kafka.security)
-    end = (await reader.ends([spot]))[spot]
-    start = positions.at({spot: since_ms}).get(spot, end)
-    found: list[Past] = []
-
-    def take(message: Message) -> None:
-        key = message.key()
-        own = key if isinstance(key, bytes) else None
-        if len(found) < limit and (user is None or _user(own) == user):
-            value, offset = message.value(), cast(int, message.offset())
-            found.append(Past(spot[0], offset, own, value, headers_of(message), int(message.timestamp()[1])))
-
-    await reader.read({spot: (start, end)}, take)
-    return found
-
-
-async def _campaigns(settings: Settings) -> list[Past]:
-    """What the control topic says of campaigns that are cancelled, or are no longer."""
-    spot = topics.CONTROL, 0
-    reader = SpanReader(settings.kafka.bootstrap_servers, settings.kafka.security)
-    end = (await reader.ends([spot]))[spot]
-    found: list[Past] = []
-
-    def take(message: Message) -> None:
-        key, value = message.key(), message.value()
-        if isinstance(key, bytes) and key.startswith(_CAMPAIGN):
-            found.append(Past(topics.CONTROL, cast(int, message.offset()), key, value, (), int(message.timestamp()[1])))
-
-    await reader.read({spot: (0, end)}, take)
-    return found
-
-
-async def _rows(settings: Settings, partition: int, users: set[str]) -> Rows:
-    """Of these users, by user, in the order of their keys."""
-    spot = topics.DEVICE, partition
-    reader = SpanReader(settings.kafka.bootstrap_servers, settings.kafka.security)
-    end = (await reader.ends([spot]))[spot]
-    rows: dict[bytes, bytes] = {}
-
-    def take(message: Message) -> None:
-        key, value = message.key(), message.value()
-        if not isinstance(key, bytes) or key.partition(b"\0")[0].decode("utf-8", "replace") not in users:
-            return
-        if isinstance(value, bytes):
-            rows[key] = value
-        else:
-            rows.pop(key, None)
-
-    await reader.read({spot: (0, end)}, take)
-    found: Rows = {}
-    for key in sorted(rows):
-        found.setdefault(key.partition(b"\0")[0].decode("utf-8", "replace"), []).append((key, rows[key]))
-    return found
-
-
-def _user(key: bytes | None) -> str:
-    try:
-        return user_of(key)
-    except InvalidInput:
-        return ""

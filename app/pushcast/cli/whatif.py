@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +16,10 @@ from pushcast.cli.output import Output, OutputOption, counted, print_json, say
 from pushcast.cli.session import connect_by_user
 from pushcast.config.settings import CONFIG_VARIABLE, Settings, load
 from pushcast.wire.times import rfc3339
+
+if TYPE_CHECKING:
+    from pushcast.audit.rehearsed_walk import BroadcastFate
+    from pushcast.audit.whatif import Comparison
 
 SHOWN = 20
 
@@ -28,7 +34,8 @@ def whatif(
     """Run past events through planner and keeper under another configuration, and tell who would have got what.
 
     Nothing is written and nothing is sent: every provider is taken to accept everything. Devices and preferences are
-    those of now.
+    those of now. Broadcasts go to the devices of now by the orders that were written then; what is not rehearsed is
+    told with its number.
     """
     from pushcast.audit.whatif import whatif as ask
 
@@ -51,6 +58,34 @@ def whatif(
         f"{found.sent_after:,} after, {found.later:,} with the same fate at another time; "
         f"{counted(found.digests_before, 'digest')} before and {found.digests_after:,} after"
     )
+    for line in lines_of_broadcasts(found):
+        say(line)
+
+
+def lines_of_broadcasts(found: Comparison) -> Iterator[str]:
+    """Of broadcasts, and of what is not in the rehearsal."""
+    for (lane, name), fates in islice(found.broadcasts.items(), SHOWN):
+        old, new = (_words(fate) for fate in fates)
+        yield f"broadcast {name} ({lane}): {old}" + ("" if old == new else f" -> {new}")
+    if len(found.broadcasts) > SHOWN:
+        yield f"and {counted(len(found.broadcasts) - SHOWN, 'broadcast')} more, with --output json"
+    left_out: dict[str, list[int]] = {}
+    for (_, why), devices in found.left_out.items():
+        left_out.setdefault(why, []).append(devices)
+    for why, each in left_out.items():
+        devices = f", {counted(sum(each), 'device')} of their audience" if sum(each) else ""
+        yield f"not rehearsed: {counted(len(each), 'broadcast')} ({why}){devices}"
+    for topic, count in found.records_left_out.items():
+        yield f"not rehearsed: {counted(count, 'record')} of {topic}, beyond --limit"
+    if found.rows_left_out:
+        yield f"not rehearsed: broadcasts to {counted(found.rows_left_out, 'device row')}, beyond --limit"
+
+
+def _words(fate: BroadcastFate) -> str:
+    parts = [f"{fate.sent:,} sent", *(f"{count:,} {end}" for end, count in sorted(fate.ends.items()))]
+    parts += [f"{fate.held_out:,} held out"] if fate.held_out else []
+    waited = [f"{count:,} for {reason}" for reason, count in sorted(fate.waits.items())]
+    return ", ".join(parts) + (f"; users that waited: {', '.join(waited)}" if waited else "")
 
 
 def _of(file: Path) -> Settings:

@@ -116,9 +116,9 @@ accepted; `invalid` reports the token, all other verdicts are counted (`pushcast
 
 - Payload: JSON of `title` and `options`, at most {webpush_encryption.MAX_PLAINTEXT_BYTES} bytes, \
 encrypted for each subscription (RFC 8291).
-- `Topic` is the collapse id where it is at most 32 characters of base64url, else made of it. With `removal: replace` pushes \
-of removable classes without a collapse id have one, too (docs/time.md). `Urgency` is `high`, `normal` or, for background \
-pushes, `low`.
+- `Topic` is the collapse id where it is at most 32 characters of base64url, else made of it. With \
+`removal: replace` pushes of removable classes without a collapse id have one, too (docs/time.md). `Urgency` is \
+`high`, `normal` or, for background pushes, `low`.
 - One VAPID token per push service, signed every six hours, valid for twelve.
 - Endpoints come from clients. They must be https without user information, at port 443 or as `allowed_hosts` says. A \
 host that is not in `allowed_hosts` must resolve to public addresses only, and those addresses are dialled. Loopback \

@@ -13,8 +13,6 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from typing import Final
 
-from pushcast.config.quiet import app_times
-from pushcast.config.rates import rates_of
 from pushcast.config.settings import Settings
 from pushcast.handover import standing
 from pushcast.handover.fences import Fences, author_of
@@ -22,11 +20,9 @@ from pushcast.handover.runner import Handover
 from pushcast.model.broadcast import NO_PACE, Broadcast
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
-from pushcast.model.quiet import Quiet, QuietRule
 from pushcast.model.words import Lane
 from pushcast.stream.batch import TP, Batch, Committed, Record
 from pushcast.stream.callbacks import guarded
-from pushcast.stream.capped import Limited
 from pushcast.stream.edge import Edge, counting
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import CallLater, Fatal, PositionedOutbox
@@ -37,9 +33,8 @@ from pushcast.stream.stage import Stage
 from pushcast.stream.table import Table
 from pushcast.stream.tenure import Tenures
 from pushcast.walk.ahead import Ahead
-from pushcast.walk.course import NO_OPTING, Course, Opting
-from pushcast.walk.errand import Errand
-from pushcast.walk.holding import OrderGates
+from pushcast.walk.course import Course
+from pushcast.walk.courses import Courses
 from pushcast.walk.legs import START
 from pushcast.walk.outputs import WalkOutputs
 from pushcast.walk.pace import OrderPacer, PartitionRates
@@ -51,8 +46,6 @@ from pushcast.walk.waits import WalkWaits
 from pushcast.walk.walking import Walking
 from pushcast.wire import topics
 from pushcast.wire.control.control_state import ControlState
-from pushcast.wire.events.broadcasts import BroadcastDecoder
-from pushcast.wire.events.class_rules import class_rules
 from pushcast.wire.events.orders import Order, began_at, decode_order, sampled
 
 logger = logging.getLogger(__name__)
@@ -100,14 +93,7 @@ class WalkStage(Stage):
         self._edge = Edge(self._name, outbox, self._count, FloodGuard(settings.flood, clock))
         step = guarded(f"{self._name}: a step failed", fatal)
         self._outputs = WalkOutputs(outbox, lane, clock, handover, self._count, step)
-        rules = class_rules(settings.classes)
-        self._decoder = BroadcastDecoder(settings.apps, rules)
-        self._opting = {name: Opting(each.mandatory, each.opt_in) for name, each in settings.classes.items()}
-        self._quiet = QuietRule(app_times(settings.apps), round(settings.keep.quiet_release_spread_seconds * 1000))
-        self._limited = Limited(settings)
-        self._counted = settings.counted_classes
-        self._rates = rates_of(settings, control.paces)
-        self._policies = {name: each.in_quiet_hours for name, each in settings.classes.items()}
+        self._courses = Courses(settings, lane, clock.now_ms, control.paces)
         self._tenures = Tenures(self._new_tenure)
         self._waits = WalkWaits(self._limits, table, control, clock)
         self._slices = Slices(self._limits, table, self._outputs, self._waits, clock, cpu_seconds)
@@ -115,7 +101,7 @@ class WalkStage(Stage):
 
     def reload(self, settings: Settings) -> None:
         """Broadcasts that come from now on go by these classes."""
-        self._decoder.change(class_rules(settings.classes))
+        self._courses.reload(settings)
 
     def _new_tenure(self, tp: TP, committed: Committed) -> WalkTenure:
         walking = self._handover.state(tp)
@@ -123,7 +109,7 @@ class WalkStage(Stage):
             raise TypeError(f"{self._name}: the hand-over has no walks")
         fences = Fences(standing.decode(committed.metadata).origins)
         ahead = Ahead(self._limits.max_ahead_targets)
-        rates = PartitionRates(self._rates, self._settings.kafka.partitions)
+        rates = PartitionRates(self._courses.rates, self._settings.kafka.partitions)
         return WalkTenure(tp, walking, fences, ahead, rates, self._limits.slice_rows, self._new_runner)
 
     def _new_runner(self, tenure: WalkTenure) -> Runner:
@@ -212,9 +198,9 @@ class WalkStage(Stage):
         tenure.orders.append(self._underway(tenure, batch, record, order))
 
     def _underway(self, tenure: WalkTenure, batch: Batch, record: Record, order: Order) -> Underway:
-        walk, plan, now = tenure.walking.walk(record.offset), self._settings.plan, self._clock.monotonic_seconds()
+        walk, now = tenure.walking.walk(record.offset), self._clock.monotonic_seconds()
         try:
-            broadcast = self._decoder.decode_frozen(order.event, order.recorded_at)
+            broadcast = self._courses.broadcast_of(order)
         except InvalidInput as error:
             # The settler took it: this process knows other apps or classes. The broadcast must end all the same.
             self._edge.bury(record, error, lambda: None)
@@ -224,38 +210,8 @@ class WalkStage(Stage):
         in_one = broadcast.quick or broadcast.via is not None
         if in_one and tenure.number != sampled(order.broadcast, self._settings.kafka.partitions):
             return Underway(walk, order, None, batch, now, None)
-        make = Course if broadcast.via is None else Errand
-        klass, app = broadcast.note.klass, self._settings.apps.get(broadcast.app)
-        limits = plan.max_targets, plan.max_batch_bytes
-        course = make(
-            self._lane,
-            walk,
-            order,
-            broadcast,
-            *limits,
-            now_ms=self._clock.now_ms,
-            opting=self._opting.get(klass, NO_OPTING),
-            holding=self._holding(walk.offset, order, broadcast),
-            silent_channel=None if app is None else app.silent_channel_id,
-            counted=klass in self._counted,
-        )
+        course = self._courses.of(walk, order, broadcast)
         return Underway(walk, order, course, batch, now, self._pacer(tenure, order, broadcast, now))
-
-    def _holding(self, offset: int, order: Order, broadcast: Broadcast) -> OrderGates | None:
-        """None: it goes to nobody's devices, or nowhere."""
-        if order.count_only or broadcast.via is not None:
-            return None
-        note = broadcast.note
-        return OrderGates(
-            broadcast,
-            order,
-            offset,
-            self._clock.now_ms,
-            quiet=self._quiet,
-            policy=self._policies.get(note.klass, Quiet.IGNORE),
-            limited=self._limited,
-            pace=self._rates.of(note.campaign, note.klass, note.app),
-        )
 
     def _pacer(self, tenure: WalkTenure, order: Order, broadcast: Broadcast, now: float) -> OrderPacer | None:
         """None: nothing holds it back."""
