@@ -20,7 +20,9 @@ NAME = "keep"
 TITLE = "SIGKILL every role while events wait, and are cancelled, read and moved to other zones"
 LATENCY_MS = 20
 #: X1 asks for 100,000 events and 50 kills of every role.
-CYCLES = 50
+EVENTS, CYCLES = 100_000, 50
+#: Beyond the kills, until so many events are written.
+MORE_SECONDS = 600.0
 WAIT_SECONDS = 60.0
 #: What is parked is looked through so often, and ends then if it was called off.
 OVERRIDES: dict[str, dict[str, Any]] = {"park": {"pass_seconds": 5}}
@@ -35,7 +37,9 @@ def story(rig: Rig) -> None:
     kills = sum(rig.kill_each_once(rig.crew.names()) for _ in range(cycles))
     rig.numbers |= {"cycles": cycles, "kills": kills}
 
-    rig.load.stop()
+    written, least = rig.load, 0 if rig.size.short else EVENTS
+    rig.require(rig.until(lambda: written.acknowledged >= least, MORE_SECONDS), f"fewer than {EVENTS} events")
+    rig.numbers["timed_events"] = rig.load.stop()
     rig.require(rig.until(rig.drained, rig.size.drain_seconds), "records still wait for a stage")
     _require_closed(rig, _ledger(rig))
     producer = producer_of(rig.world.settings)
