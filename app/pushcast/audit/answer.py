@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import NamedTuple
 
 from pushcast.audit.case import WAITING, Case, Wait, outcome
 from pushcast.model.plural import counted
+from pushcast.model.zones import UTC_NAME, zone_of
 from pushcast.wire import groups, topics
 from pushcast.wire.times import rfc3339
 
@@ -22,10 +24,11 @@ class GroupProgress:
 
 
 class HeldPart(NamedTuple):
-    """What the keeper has of it. `due_ms` 0: it is about to be let go."""
+    """What the keeper has of it. `due_ms` 0: it is about to be let go. `zone`: where its user is."""
 
     due_ms: int
     why: str
+    zone: str = UTC_NAME
 
 
 def answer(case: Case, progress: GroupProgress, held: Sequence[HeldPart] = ()) -> str | None:
@@ -71,8 +74,16 @@ def _deliveries(case: Case, progress: GroupProgress, held: Sequence[HeldPart]) -
 
 
 def _held(part: HeldPart, progress: GroupProgress) -> str:
-    until = f"until {rfc3339(part.due_ms)}" if part.due_ms else "and about to be let go"
+    until = f"until {rfc3339(part.due_ms)}{_reading(part)}" if part.due_ms else "and about to be let go"
     return f"held {until} ({part.why}){_alone(groups.KEEP, progress)}"
+
+
+def _reading(part: HeldPart) -> str:
+    """What clocks show then where the user is."""
+    zone = zone_of(part.zone)
+    if zone is None or part.zone == UTC_NAME:
+        return ""
+    return f", {datetime.fromtimestamp(part.due_ms / 1000, zone):%H:%M} {part.zone}"
 
 
 def _verdict(case: Case, is_open: bool) -> str:

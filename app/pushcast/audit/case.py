@@ -85,6 +85,7 @@ class Case:
         self.receipts: dict[str, dict[str, Any]] = {}  # by delivery id, of the last run
         self.waits: dict[str, Wait] = {}  # by delivery id
         self.rows: dict[bytes, str] = {}  # by key: the device and its state
+        self.values: dict[bytes, bytes] = {}  # of the devices topic, all of the user's, by key
         self._suspended: set[bytes] = set()  # keys of those that get nothing
         self.kept_since: dict[str, int | None] = {}  # by topic: since when it is whole; None: from its beginning
         self.seen: dict[tuple[str, str], int] = {}  # by app and device: when it was last heard of
@@ -211,7 +212,13 @@ class Case:
 
     def _row(self, record: PlainRecord) -> None:
         key = record.key or b""
-        if not key.startswith(self.user.encode() + b"\0") or is_user_row(key):
+        if not key.startswith(self.user.encode() + b"\0"):
+            return
+        if record.value is None:
+            self.values.pop(key, None)
+        else:
+            self.values[key] = record.value
+        if is_user_row(key):
             return
         if record.value is None:
             self.rows.pop(key, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC
 from typing import Any, Final, cast
 
 from confluent_kafka import Message
@@ -21,10 +22,13 @@ from pushcast.kafka.clients import client_config, open_admin
 from pushcast.kafka.headers import headers_of
 from pushcast.kafka.positions import Positions
 from pushcast.model.errors import InvalidInput
-from pushcast.model.ids import partition_of
+from pushcast.model.ids import is_user_row, partition_of
 from pushcast.model.words import Reason
+from pushcast.model.zones import UTC_NAME, name_of, zone_of
 from pushcast.wire import groups, topics
 from pushcast.wire.answers.dead_letters import PlainRecord
+from pushcast.wire.devices.device_zones import home_of, zone_of_user
+from pushcast.wire.devices.user_rows import wishes_of
 from pushcast.wire.events.class_rules import class_rules
 from pushcast.wire.events.notifications import NotificationDecoder
 from pushcast.wire.keys import user_of
@@ -78,7 +82,17 @@ def held_of(settings: Settings, case: Case) -> list[HeldPart]:
     """What the keeper has of it now. Reads the keeper's whole partition of the user; blocks. Raises TailUnreadable."""
     words = [reason for _, _, reason in case.planned_here.values() if reason in HELD]
     timers = [each.timer for each in timers_of(settings, case.user) if each.notification == case.note]
-    return [HeldPart(timer.due_at, why_held(timer, words[0])) for timer in timers if timer.waits]
+    zone = zone_in(settings, case)
+    return [HeldPart(timer.due_at, why_held(timer, words[0]), zone) for timer in timers if timer.waits]
+
+
+def zone_in(settings: Settings, case: Case) -> str:
+    """Where the user is now, by preferences and devices, or else by the app of a device."""
+    rows = sorted(case.values.items())
+    wishes = wishes_of([row for row in rows if is_user_row(row[0])], lambda _: None)
+    app = next((app for app, _ in case.seen), "")
+    default = settings.apps[app].time_zone if app in settings.apps else UTC_NAME
+    return name_of(zone_of_user(app, lambda: home_of(rows), wishes, zone_of(default) or UTC))
 
 
 def why_held(timer: Timer, planned: str) -> str:

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from typing import Final, NamedTuple
 
 MAX_ZONE_CHARS: Final = 64
+UTC_NAME: Final = "UTC"
 _FIXED = re.compile(r"UTC([+-])(\d\d):(\d\d)")
 _READING = re.compile(r"(?:(\d{4}-\d\d-\d\d)T)?(\d\d:\d\d(?::\d\d)?)")
 _DAY = timedelta(days=1)

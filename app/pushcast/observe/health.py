@@ -12,6 +12,8 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from pushcast.model.zones import tzdata_version
+
 logger = logging.getLogger(__name__)
 
 MAX_CONNECTIONS: Final = 8
@@ -134,7 +136,9 @@ class HealthServer:
                 case "/health/ready":
                     return _health(self._ready(), self._degraded())
                 case "/_info":
-                    return HealthResponse(200, JSON_TYPE, orjson.dumps(dict(self._info()), default=str))
+                    # Two processes of different zones find two times for one reading: so each says which it has.
+                    info = {**self._info(), "tzdata_version": tzdata_version()}
+                    return HealthResponse(200, JSON_TYPE, orjson.dumps(info, default=str))
         except Exception:
             logger.exception("%s failed", path)
             return _problem(500, "the probe failed; the log says why")

@@ -13,16 +13,19 @@ from pushcast.audit.answer import GroupProgress, HeldPart, answer
 from pushcast.audit.case import Case
 from pushcast.audit.hints import UNSEEN_MS, hints, unseen
 from pushcast.audit.verdict import WhyVerdict, verdict
-from pushcast.audit.why import why_held
+from pushcast.audit.why import why_held, zone_in
+from pushcast.config.settings import Settings
 from pushcast.model.device import DeviceRow
 from pushcast.model.errors import InvalidInput
-from pushcast.model.ids import device_row_key
+from pushcast.model.ids import device_row_key, user_row_key
+from pushcast.model.user import UserRow
 from pushcast.model.words import Lane, Platform, Reason
 from pushcast.wire import groups, topics
 from pushcast.wire import headers as h
 from pushcast.wire.answers.dead_letters import PlainRecord, dead_letter
 from pushcast.wire.answers.receipts import Planned, Receipt, encode_planned, encode_receipt
 from pushcast.wire.devices.devices import encode_row
+from pushcast.wire.devices.user_rows import encode_user_row
 from pushcast.wire.schemas import avro_type
 from pushcast.wire.sending.batches import encode_batch
 from pushcast.wire.times import rfc3339
@@ -93,8 +96,10 @@ def waiting(topic: str, *headers: tuple[str, bytes]) -> PlainRecord:
     return at(topic, 5, encode_batch(send_batch(batch, lane=LANE)), headers)
 
 
-def row(device: str, state: str = "active") -> PlainRecord:
-    value = encode_row(DeviceRow("news", device, "apns", "token", b"t", "", bytes(32), state, 1, 1))
+def row(device: str, state: str = "active", time_zone: str | None = None) -> PlainRecord:
+    value = encode_row(
+        DeviceRow("news", device, "apns", "token", b"t", "", bytes(32), state, 1, 1, time_zone=time_zone)
+    )
     record = at(topics.DEVICE, 2, value)
     record.key = device_row_key(USER, "news", device)
     return record
@@ -331,6 +336,11 @@ def test_a_removed_device_is_no_evidence() -> None:
         ),
         (
             (event(), planned(0, "scheduled")),
+            [HeldPart(DUE_MS, "quiet_hours", "Europe/Berlin")],
+            f"not yet: held until {rfc3339(DUE_MS)}, 09:00 Europe/Berlin (quiet_hours)",
+        ),
+        (
+            (event(), planned(0, "scheduled")),
             [HeldPart(0, "cancelled")],
             "not yet: held and about to be let go (cancelled)",
         ),
@@ -356,6 +366,23 @@ def test_what_is_held_without_a_keeper_says_so() -> None:
         case.record(each)
     said = answer(case, GroupProgress({INTAKE: 100}, {groups.KEEP: 0}), [HeldPart(DUE_MS, "scheduled")])
     assert str(said).endswith(", and pushcast-keep has no member")
+
+
+def test_d10_where_the_user_is_is_said_by_preferences_then_devices_then_the_app() -> None:
+    config = Settings.model_validate({"apps": {"news": {"time_zone": "Asia/Tokyo"}}})
+    case = Case(USER, NOTE)
+    assert zone_in(config, case) == "UTC", "of nobody who has a device nothing is known"
+    case.record(row("d"))
+    assert zone_in(config, case) == "Asia/Tokyo"
+    case.record(row("d", time_zone="Europe/Berlin"))
+    assert zone_in(config, case) == "Europe/Berlin"
+    chosen = at(topics.DEVICE, 3, encode_user_row(UserRow(at=1, time_zone="America/New_York")))
+    chosen.key = user_row_key(USER)
+    case.record(chosen)
+    assert zone_in(config, case) == "America/New_York"
+    chosen.value = None
+    case.record(chosen)
+    assert zone_in(config, case) == "Europe/Berlin"
 
 
 def test_why_is_what_the_keeper_waits_for_and_else_what_the_planner_said() -> None:

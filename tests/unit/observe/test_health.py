@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from pushcast.model.zones import tzdata_version
 from pushcast.observe.health import MAX_CONNECTIONS, MAX_REQUEST_BYTES, HealthServer
 
 
@@ -72,7 +73,7 @@ async def test_metrics_are_plain_text(server: HealthServer) -> None:
 async def test_info_is_json(server: HealthServer) -> None:
     status, headers, body = await _ask(server, _get("/_info?verbose=1"))
     assert (status, headers["content-type"]) == (200, "application/json")
-    assert json.loads(body) == {"role": "planner", "position": 7}
+    assert json.loads(body) == {"role": "planner", "position": 7, "tzdata_version": tzdata_version()}
 
 
 async def test_what_leaves_a_process_at_its_work_is_told_by_a_ready_one(process: Process, server: HealthServer) -> None:
