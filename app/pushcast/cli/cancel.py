@@ -13,7 +13,7 @@ import typer
 from pushcast.cli.output import Output, OutputOption, print_json
 from pushcast.cli.session import connect, connect_by_user
 from pushcast.wire import topics
-from pushcast.wire.control.control import CampaignCancel, Kind, Name, encode
+from pushcast.wire.control.control import CampaignCancel, Kind, Name
 from pushcast.wire.control.control_reader import parse_key
 from pushcast.wire.events.cancels import CancelDecoder
 
@@ -94,13 +94,13 @@ def _of_user(
 
 
 def _campaign(campaign: str, output: Output, *, end: bool, remove: bool, comment: str) -> None:
-    from pushcast.kafka.switchboard import write_record
+    from pushcast.kafka.switchboard import write_within_limit
 
     subject = Name(Kind.CANCEL, campaign)
     parse_key(subject.key())
     by = f"{getpass.getuser()}@{socket.gethostname()}"[:500]
-    entry = None if end else encode(CampaignCancel(remove=remove, by=by, comment=comment[:500]))
-    write_record(connect(), topics.CONTROL, subject.key(), entry)
+    entry = None if end else CampaignCancel(remove=remove, by=by, comment=comment[:500])
+    write_within_limit(connect(), subject, entry)
     if output is Output.json:
         print_json({"campaign": campaign, "cancelled": not end, "remove": remove})
     else:

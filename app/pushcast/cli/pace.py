@@ -11,8 +11,7 @@ import typer
 from pushcast.cli.output import Output, OutputOption, print_json
 from pushcast.cli.session import connect
 from pushcast.model.pacing import MAX_PER_MINUTE
-from pushcast.wire import topics
-from pushcast.wire.control.control import Kind, Name, Rate, encode
+from pushcast.wire.control.control import Kind, Name, Rate
 from pushcast.wire.control.control_reader import parse_key
 
 
@@ -30,15 +29,15 @@ def pace(
     What has not been planned yet keeps to it, and what waits with the keeper because of it. What is planned leaves as
     fast as its provider takes it.
     """
-    from pushcast.kafka.switchboard import write_record
+    from pushcast.kafka.switchboard import write_within_limit
 
     if (per_minute is None) is not end:
         raise typer.BadParameter("give --per-minute, or --end")
     subject = Name(Kind.PACE, campaign)
     parse_key(subject.key())
     by = f"{getpass.getuser()}@{socket.gethostname()}"[:500]
-    entry = None if per_minute is None else encode(Rate(per_minute, by, comment[:500]))
-    write_record(connect(), topics.CONTROL, subject.key(), entry)
+    entry = None if per_minute is None else Rate(per_minute, by, comment[:500])
+    write_within_limit(connect(), subject, entry)
     if output is Output.json:
         print_json({"campaign": campaign, "per_minute": per_minute})
     elif per_minute is None:

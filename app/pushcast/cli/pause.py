@@ -46,9 +46,11 @@ def pause(
         _show(*in_force(read_state(settings)), output)
         return
     subject = subject_of(settings, app, platform, lane)
-    known = read_state(settings).pauses.get(subject)
+    state = read_state(settings)
+    known = state.pauses.get(subject)
     entry = known or Pause(int(time.time() * 1000), f"{getpass.getuser()}@{socket.gethostname()}"[:500], comment[:500])
     if known is None:
+        state.check_room(subject)
         write(settings, subject, entry)
     if output is Output.json:
         print_json(paused_row(subject, entry) | {"changed": known is None})

@@ -25,6 +25,7 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane
 from pushcast.wire import topics
 from pushcast.wire.control.control import Halt, Kind, Name, encode
+from pushcast.wire.control.control_state import ControlState
 from pushcast.wire.keys import check_id
 from pushcast.wire.times import rfc3339
 
@@ -49,13 +50,16 @@ class Broadcasts:
         questions: Questions,
         sources: Sources,
         sizes: Sizes,
+        control: ControlState,
     ) -> None:
+        """`control` follows push.control.v1."""
         self._decode = decode
         self._lanes = lanes
         self._writer = writer
         self._questions = questions
         self._sources = sources
         self._sizes = sizes
+        self._control = control
 
     async def send(self, request: Request, caller: Caller) -> Answer:
         """POST /v1/broadcasts: the body is the event. With `rehearse: true` it is counted and measured, not sent."""
@@ -169,6 +173,8 @@ class Broadcasts:
         caller.may_app(None)
         try:
             name = Name(kind, check_id(request.path["id"], "id"))
+            if on:
+                self._control.check_room(name)
         except InvalidInput as error:
             raise refused(error) from None
         halt = Halt(request.now_ms, request.now_ms + _HALT_MS, f"key {caller.id}") if on else None

@@ -72,7 +72,13 @@ def calls(
     spread = BroadcastDecoder(settings.apps, rules)
     lanes = {name: rule.lane for name, rule in settings.classes.items()}
     casts = Broadcasts(
-        lambda key, value, now_ms: spread.decode(key, value, now_ms).broadcast, lanes, writer, questions, sources, sizes
+        lambda key, value, now_ms: spread.decode(key, value, now_ms).broadcast,
+        lanes,
+        writer,
+        questions,
+        sources,
+        sizes,
+        control,
     )
     chosen = Preferences(changes, writer, questions, sources)
     told = Engagements(EngagementDecoder().decode, writer)
@@ -84,7 +90,7 @@ def calls(
         *write_calls.ends_routes(cancels),
         *write_calls.broadcasts_routes(casts),
         *control_calls.control_routes(pauses),
-        *control_calls.campaigns_routes(CampaignCalls(writer)),
+        *control_calls.campaigns_routes(CampaignCalls(writer, control)),
         *control_calls.webhooks_routes(webhooks),
     ]
     waits = Schedules(CancelDecoder().decode, writer, questions, sources)

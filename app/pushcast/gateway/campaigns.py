@@ -12,6 +12,7 @@ from pushcast.gateway.writing import Writer
 from pushcast.model.errors import InvalidInput
 from pushcast.wire import topics
 from pushcast.wire.control.control import MAX_TEXT_CHARS, CampaignCancel, Kind, Name, encode
+from pushcast.wire.control.control_state import ControlState
 from pushcast.wire.keys import check_id
 
 _PARTITION: Final = 0
@@ -21,8 +22,10 @@ _FIELDS: Final = ("comment", "remove")
 class CampaignCalls:
     """Writes `push.control.v1`. A campaign may have notifications of any app: a key that is for some apps may not."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, state: ControlState) -> None:
+        """`state` follows the topic."""
         self._writer = writer
+        self._state = state
 
     async def cancel(self, request: Request, caller: Caller) -> Answer:
         """POST /v1/campaigns/{name}/cancel: what has not left ends as `cancelled`, also what comes later."""
@@ -47,6 +50,8 @@ class CampaignCalls:
     async def _write(self, request: Request, value: bytes | None, **told: Any) -> Answer:
         try:
             name = Name(Kind.CANCEL, check_id(request.path["name"], "name"))
+            if value is not None:
+                self._state.check_room(name)
         except InvalidInput as error:
             raise refused(error) from None
         self._writer.check()

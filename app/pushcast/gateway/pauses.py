@@ -7,8 +7,9 @@ from typing import Any, Final
 from pushcast.gateway.access import Caller
 from pushcast.gateway.events import read_object
 from pushcast.gateway.http import Answer, Request, answer
-from pushcast.gateway.problems import FieldError, Problem
+from pushcast.gateway.problems import FieldError, Problem, refused
 from pushcast.gateway.writing import Writer
+from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
 from pushcast.wire import topics
 from pushcast.wire.control.control import MAX_TEXT_CHARS, Kind, Pause, Subject, encode
@@ -34,6 +35,10 @@ class Pauses:
             detail = f"comment is a text of at most {MAX_TEXT_CHARS} characters"
             raise Problem("invalid_field", detail, errors=[FieldError("#/comment", "invalid_field", detail)])
         known = self._state.pauses.get(subject)
+        try:
+            self._state.check_room(subject)
+        except InvalidInput as error:
+            raise refused(error) from None
         pause = Pause(request.now_ms if known is None else known.since_ms, f"key {caller.id}", comment)
         await self._write(subject, encode(pause))
         return answer(200, _row(subject, pause))

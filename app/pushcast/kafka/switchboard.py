@@ -49,6 +49,16 @@ def write(settings: Settings, subject: Subject | Name, entry: Entry | None, topi
     write_record(settings, topic, subject.key(), None if entry is None else encode(entry))
 
 
+def write_within_limit(settings: Settings, subject: Subject | Name, entry: Entry | None) -> None:
+    """`write` to the control topic, unless its readers would ignore the record because they know so many of its kind.
+
+    Blocks. Raises InvalidInput (too_many), ControlUnreadable, ControlNotWritten.
+    """
+    if entry is not None:
+        read_state(settings).check_room(subject)
+    write(settings, subject, entry)
+
+
 def write_record(settings: Settings, topic: str, key: bytes, value: bytes | None) -> None:
     """Writes one record to a topic with one partition. Blocks until Kafka has it. Raises ControlNotWritten."""
     refused: list[str] = []

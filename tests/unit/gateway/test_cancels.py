@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from pushcast.model.words import Platform
 from pushcast.report.answers import report_of
 from pushcast.report.notes import Note
 from pushcast.wire.control.api_keys import Scope
-from pushcast.wire.control.control import CampaignCancel, Kind, Name
+from pushcast.wire.control.control import CampaignCancel, Halt, Kind, Name, Pause, Subject, encode
 from pushcast.wire.control.control_reader import decode
 from twins.gateway import NOW_MS, gateway
 
@@ -87,6 +88,37 @@ async def test_a_key_for_one_app_cancels_no_campaign() -> None:
     async with gateway() as rig, rig.client(rig.key(apps=("news",))) as client:
         answers = [await client.post("/v1/campaigns/cup/cancel"), await client.delete("/v1/campaigns/cup/cancel")]
     assert [each.status_code for each in answers] == [403] * 2
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "known"),
+    [
+        ("POST", "/v1/campaigns/{}/cancel", Name(Kind.CANCEL, "a")),
+        ("PUT", "/v1/broadcasts/{}/hold", Name(Kind.HOLD, "a")),
+        ("DELETE", "/v1/broadcasts/{}", Name(Kind.STOP, "a")),
+    ],
+)
+async def test_what_nobody_would_remember_is_refused_and_what_is_known_is_not(
+    monkeypatch: pytest.MonkeyPatch, method: str, path: str, known: Name
+) -> None:
+    """Rulings II.27: a stop that is ignored is a broadcast that cannot be stopped."""
+    monkeypatch.setattr("pushcast.wire.control.control_state.MAX_NAMES", 1)
+    async with gateway() as rig, rig.client(rig.key()) as client:
+        entry = CampaignCancel() if known.kind is Kind.CANCEL else Halt(since_ms=1)
+        rig.control.apply(known.key(), encode(entry))
+        answers = [await client.request(method, path.format(name)) for name in ("b", "a")]
+    assert [each.status_code for each in answers] == [422, 202]
+    assert answers[0].json()["errors"][0]["code"] == "too_many"
+    assert [put.key for put in rig.producer.puts] == [known.key()]
+
+
+async def test_one_pause_more_than_anybody_remembers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pushcast.wire.control.control_state.MAX_ENTRIES", 1)
+    async with gateway() as rig, rig.client(rig.key()) as client:
+        rig.control.apply(Subject(Kind.PAUSE, "news", Platform.APNS).key(), encode(Pause(1)))
+        answers = [await client.put(f"/v1/pauses/news/{platform}") for platform in ("fcm", "apns")]
+    assert [each.status_code for each in answers] == [422, 200]
+    assert answers[0].json()["errors"][0]["code"] == "too_many"
 
 
 async def test_a_broadcast_is_written_under_its_id_in_the_lane_of_its_class() -> None:

@@ -148,11 +148,21 @@ class ControlState:
                 callback(change)
         return change
 
+    def check_room(self, subject: Subject | Name) -> None:
+        """Raises InvalidInput (too_many) where a record of this name would be ignored, because so many are known: who
+        writes one asks before."""
+        if not isinstance(subject, Name):
+            if len(self.pauses) + len(self.breakers) >= MAX_ENTRIES:
+                self._refuse_one_more(subject)
+        elif subject.name not in (known := self._names(subject.kind)) and len(known) >= MAX_NAMES:
+            raise InvalidInput("too_many", f"more than {MAX_NAMES:,} records of {subject.kind}/ are not remembered")
+
     def segment(self, name: str) -> Node | None:
         """What a named audience stands for now; None: there is none of this name."""
         return self.segments.get(name)
 
-    def _name(self, subject: Name, entry: Entry | None) -> None:
+    def _names(self, kind: Kind) -> dict[str, Any]:
+        """What is known under the names of a kind."""
         kinds: dict[Kind, dict[str, Any]] = {
             Kind.STOP: self.stops,
             Kind.HOLD: self.holds,
@@ -164,16 +174,16 @@ class ControlState:
             Kind.WEBHOOK: self.webhooks,
             Kind.SWEEP: self.sweeps,
         }
-        known = kinds[subject.kind]
+        return kinds[kind]
+
+    def _name(self, subject: Name, entry: Entry | None) -> None:
+        known = self._names(subject.kind)
         if entry is None:
             known.pop(subject.name, None)
             return
-        if subject.name not in known and len(known) >= MAX_NAMES:
-            if subject.kind is Kind.REACHED:  # what was announced long ago ends no hold any more
-                del known[next(iter(known))]
-                known[subject.name] = entry
-                return
-            raise InvalidInput("too_many", f"more than {MAX_NAMES} records of {subject.kind}/ are not remembered")
+        if subject.kind is Kind.REACHED and subject.name not in known and len(known) >= MAX_NAMES:
+            del known[next(iter(known))]  # what was announced long ago ends no hold any more
+        self.check_room(subject)
         known[subject.name] = parse_where(entry.where, "where") if isinstance(entry, SegmentRecord) else entry
         if subject.kind is Kind.CANCEL:
             for callback in self._of_cancels:

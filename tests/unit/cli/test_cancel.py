@@ -1,0 +1,78 @@
+"""`pushcast cancel --campaign` and `pushcast pace` against a control topic in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from pushcast.cli import build
+from pushcast.config.settings import Settings
+from pushcast.model.errors import InvalidInput
+from pushcast.wire.control.control import CampaignCancel, Entry, Name, Rate, encode
+from pushcast.wire.control.control_state import ControlState
+
+
+@pytest.fixture
+def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ControlState:
+    """What the commands read and write."""
+    state = ControlState()
+
+    def write(_: Settings, subject: Name, entry: Entry | None) -> None:
+        state.apply(subject.key(), None if entry is None else encode(entry))
+
+    monkeypatch.setattr("pushcast.kafka.switchboard.read_state", lambda _: state)
+    monkeypatch.setattr("pushcast.kafka.switchboard.write", write)
+    path = tmp_path / "pushcast.yaml"
+    path.write_text("apps: {news: {}}\n")
+    monkeypatch.setenv("PUSHCAST_CONFIG", str(path))
+    return state
+
+
+def run(*arguments: str) -> Any:
+    result = CliRunner().invoke(build(("cancel", "pace")), list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_a_campaign_is_cancelled_with_who_and_why_and_leaves_again(state: ControlState) -> None:
+    assert run("cancel", "--campaign", "xmas", "--remove", "--reason", "wrong price") == "campaign xmas is cancelled\n"
+    found = state.campaigns["xmas"]
+    assert isinstance(found, CampaignCancel)
+    assert (found.remove, found.comment) == (True, "wrong price")
+    assert "@" in found.by
+    assert run("cancel", "--campaign", "xmas", "--end") == "campaign xmas leaves again\n"
+    assert state.campaigns == {}
+
+
+def test_a_campaigns_rate_is_changed_and_ended(state: ControlState) -> None:
+    run("pace", "xmas", "--per-minute", "600")
+    found = state.paces["xmas"]
+    assert isinstance(found, Rate)
+    assert found.per_minute == 600
+    run("pace", "xmas", "--end")
+    assert state.paces == {}
+
+
+@pytest.mark.parametrize(
+    ("one", "end"),
+    [
+        (("cancel", "--campaign", "{}"), ("cancel", "--campaign", "a", "--end")),
+        (("pace", "{}", "--per-minute", "60"), ("pace", "a", "--end")),
+    ],
+)
+def test_a_cancel_or_a_rate_that_nobody_would_remember_is_refused_and_no_other(
+    state: ControlState, monkeypatch: pytest.MonkeyPatch, one: tuple[str, ...], end: tuple[str, ...]
+) -> None:
+    """Rulings II.27: what is ignored in silence leaves all the same."""
+    monkeypatch.setattr("pushcast.wire.control.control_state.MAX_NAMES", 1)
+    run(*(each.format("a") for each in one))
+    with pytest.raises(InvalidInput) as refused:
+        run(*(each.format("b") for each in one))
+    assert refused.value.reason == "too_many"
+    run(*(each.format("a") for each in one))
+    run(*end)
+    run(*(each.format("b") for each in one))
+    assert not state.ignored
