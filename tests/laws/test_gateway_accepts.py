@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 
 from laws.test_gateway_bulk import SETTINGS, event, judged, requests
-from pushcast.audit.rehearsal import Past, Rehearsal
+from pushcast.audit.rehearsal import Rehearsal
+from pushcast.audit.rehearsed_fates import Past
 from pushcast.gateway import events
 from twins.gateway import NOW_MS, Put
 

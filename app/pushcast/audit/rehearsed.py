@@ -6,7 +6,8 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-from pushcast.audit.rehearsal import EventFate, Past, Rehearsal
+from pushcast.audit.rehearsal import Rehearsal
+from pushcast.audit.rehearsed_fates import EventFate, Past
 from pushcast.config.settings import Settings
 from pushcast.kafka.intake import every_row_of_user
 from pushcast.model.ids import partition_of

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
 
-from pushcast.audit.rehearsal import EventFate, Past, Rehearsal
+from pushcast.audit.rehearsal import Rehearsal
+from pushcast.audit.rehearsed_fates import EventFate, Past
 from pushcast.audit.rehearsed_walk import BroadcastFate, BroadcastName, NotRehearsed
 from pushcast.audit.whatif_reading import WALKS, Rows, read_campaigns, read_records, read_rows, user_in
 from pushcast.config.settings import Settings

@@ -6,7 +6,7 @@ from typing import Final, cast
 
 from confluent_kafka import Message
 
-from pushcast.audit.rehearsal import Past
+from pushcast.audit.rehearsed_fates import Past
 from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader
 from pushcast.kafka.headers import headers_of

@@ -10,8 +10,9 @@ import orjson
 import pytest
 
 from pushcast.audit import rehearsed
-from pushcast.audit.rehearsal import Past, Rehearsal
+from pushcast.audit.rehearsal import Rehearsal
 from pushcast.audit.rehearsed import rehearse, shown
+from pushcast.audit.rehearsed_fates import Past
 from pushcast.audit.whatif import Comparison, compare
 from pushcast.config.settings import Settings
 from pushcast.model.device import DeviceRow

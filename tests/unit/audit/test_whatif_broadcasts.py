@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from pushcast.audit.rehearsal import Past
+from pushcast.audit.rehearsed_fates import Past
 from pushcast.audit.rehearsed_walk import BroadcastName
 from pushcast.audit.whatif import Comparison, compare
 from pushcast.cli.whatif import lines_of_broadcasts

@@ -18,7 +18,6 @@ LONG = {
     "plan/intake.py",
     "plan/part_intake.py",
     "transport/consumer.py",
-    "walk/agent.py",
     "walk/course.py",
 }
 

@@ -213,6 +213,14 @@ ALERTS: Final[tuple[Alert, ...]] = (
         Name.TIMERS_TO_EXPIRE,
     ),
     Alert(
+        "CancelsForgotten",
+        f"sum(increase({Name.CANCELS_FORGOTTEN}[10m])) > 0",
+        "0m",
+        "ticket",
+        "{{ $value }} cancels were forgotten because a partition has too many: what they named may leave.",
+        Name.CANCELS_FORGOTTEN,
+    ),
+    Alert(
         "ClocksDisagree",
         f"max({Name.CLOCK_DISAGREEMENT}) > 2",
         "1m",

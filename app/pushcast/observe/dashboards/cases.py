@@ -262,28 +262,6 @@ CASES: Final[Sequence[AlertCase]] = (
         "3m",
     ),
     AlertCase(
-        "TimersToExpire",
-        {
-            f'{Name.TIMERS_TO_EXPIRE}{{kind="rate", instance="a"}}': "0x5 300x9",
-            f'{Name.TIMERS_TO_EXPIRE}{{kind="provider", instance="a"}}': "0x14",
-        },
-        "9m",
-        {"kind": "rate"},
-        "300",
-        "5m",
-    ),
-    AlertCase(
-        "ClocksDisagree",
-        {
-            f'{Name.CLOCK_DISAGREEMENT}{{instance="a"}}': "2x5 2.5x9",
-            f'{Name.CLOCK_DISAGREEMENT}{{instance="b"}}': "0x14",
-        },
-        "8m",
-        {},
-        "2.5",
-        "5m",
-    ),
-    AlertCase(
         "CertificateEnds",
         # promtool's clock begins at 0: ten days and 90 minutes from there, looked at after 90 minutes.
         {f'{Name.CREDENTIAL_EXPIRES}{{app="news", platform="apns"}}': "869400x100"},
