@@ -20,11 +20,13 @@ from pushcast.handover.reading import SpanReader
 from pushcast.kafka.clients import client_config, open_admin
 from pushcast.kafka.headers import headers_of
 from pushcast.kafka.positions import Positions, Spot
+from pushcast.model.errors import InvalidInput
 from pushcast.model.forecast import Forecast
 from pushcast.model.ids import partition_of
 from pushcast.model.pacing import Rated
 from pushcast.model.words import Lane
 from pushcast.wire import groups, topics
+from pushcast.wire.events.threads import ThreadReader
 from pushcast.wire.headers import Headers, first
 from pushcast.wire.sending.retries import CAME_FROM
 from pushcast.wire.times import rfc3339
@@ -87,6 +89,19 @@ def timers_of(settings: Settings, user: str | None = None) -> list[WaitingTimer]
         if is_timer(key) and key.startswith(prefix) and (timer := readable(value)) is not None
     ]
     return sorted(found, key=lambda each: (each.timer.due_at, each.timer.keep_offset))
+
+
+def of_campaign(waiting: Iterable[WaitingTimer], campaign: str) -> list[WaitingTimer]:
+    """Those whose notification carries this label. Of a broadcast's part the row does not say it."""
+    reader, found = ThreadReader(), []
+    for each in waiting:
+        try:
+            label = reader.campaign(each.timer.event)
+        except InvalidInput:
+            continue  # a part of a broadcast, or in a frame whose schema a registry has
+        if label is not None and label.campaign == campaign:
+            found.append(each)
+    return found
 
 
 def forecast_of(

@@ -24,13 +24,18 @@ class NothingScheduled(PushcastError):
 @app.command("list")
 def list_(
     user: Annotated[str | None, typer.Option(help="User id; absent: everybody.")] = None,
+    campaign: Annotated[
+        str | None, typer.Option(help="Only what carries this label; not what waits of broadcasts.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 1000,
     output: OutputOption = Output.text,
 ) -> None:
     """What waits, by when it is due. Reads the keeper's topic; exit 1 when something is overdue by over a minute."""
-    from pushcast.audit.timers import timers_of
+    from pushcast.audit.timers import of_campaign, timers_of
 
     waiting = [each for each in timers_of(connect_by_user(), user) if each.timer.waits]
+    if campaign is not None:
+        waiting = of_campaign(waiting, campaign)
     overdue = sum(each.timer.due_at < time.time() * 1000 - 60_000 for each in waiting)
     rows = [each.to_dict() for each in waiting[:limit]]
     if output is Output.json:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from pushcast.audit import timers
 from pushcast.audit.timers import WaitingTimer
 from pushcast.cli import build, schedule
+from pushcast.wire.waiting.held_broadcasts import HeldBroadcast, encode_held
 from pushcast.wire.waiting.timers import Timer
 
 NOW_MS = round(time.time() * 1000)
@@ -38,6 +39,22 @@ def test_what_waits_is_listed_and_what_was_released_is_not(holds: list[WaitingTi
     code, found = run("list")
     assert (code, found["waiting"], found["overdue"]) == (0, 1, 0)
     assert [(row["user"], row["notification"], row["lane"]) for row in found["timers"]] == [("ann", "n", "normal")]
+
+
+def test_what_waits_of_a_campaign_is_listed_by_its_label(holds: list[WaitingTimer]) -> None:
+    def timer(event: bytes) -> Timer:
+        return Timer("bulk", 1, NOW_MS + 60_000, NOW_MS, event=event)
+
+    part = encode_held(HeldBroadcast("b-1", "ann", 7, bytes(16), "", b"", b""))
+    holds += [
+        WaitingTimer("ann", "n", timer(b'{"id": "n", "campaign": "xmas"}')),
+        WaitingTimer("ann", "other", timer(b'{"id": "other", "campaign": "summer"}')),
+        WaitingTimer("bob", "plain", timer(b'{"id": "plain"}')),
+        WaitingTimer("bob", "b-1", timer(part)),
+    ]
+    _, found = run("list", "--campaign", "xmas")
+    assert (found["waiting"], [row["notification"] for row in found["timers"]]) == (1, ["n"])
+    assert run("list")[1]["waiting"] == 4
 
 
 def test_a_row_that_is_overdue_fails(holds: list[WaitingTimer]) -> None:
