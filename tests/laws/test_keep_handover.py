@@ -18,10 +18,11 @@ import orjson
 import pytest
 
 from pushcast.handover.rules import Rules
-from pushcast.keep import agent, capping, digests, exact, intake, joining, removals
+from pushcast.keep import agent, capping, digests, exact, intake, joining, removals, rules
 from pushcast.keep.due import DueRecord, DueRecords, Put
 from pushcast.keep.firings import Firings
 from pushcast.keep.flushing import Flushes
+from pushcast.keep.revising import Revising
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.caps import CapRule
@@ -32,6 +33,7 @@ from pushcast.wire.headers import first
 from pushcast.wire.waiting.digests import Head, closed_by
 from pushcast.wire.waiting.held import CLOSES, LEFT_AS, PASSED, TIMER
 from pushcast.wire.waiting.notices import NoticeKind
+from pushcast.wire.waiting.timers import Timer
 from twins.keep import SOURCES, T0, USERS, Keeper, KeepWorld
 
 WORLDS = 40
@@ -364,3 +366,29 @@ async def test_without_slots_for_what_a_predecessor_let_go_a_user_gets_too_many(
     """The slot of a zombie may be void, and its due record not: the table is fenced first."""
     monkeypatch.setattr(capping.Capping, "left", lambda *_: None)
     assert await violation(range(MOST_WORLDS_TO_A_VIOLATION), limited=0.9) is not None
+
+
+async def test_with_a_cancel_that_reaches_what_has_left_it_ends_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cancelled(timer: Timer | None) -> Timer | None:
+        return None if timer is None else msgspec.structs.replace(rules.closed_as(timer, "cancelled"), closed_at=None)
+
+    monkeypatch.setattr(rules, "cancelled", cancelled)
+    assert await violation(range(MOST_WORLDS_TO_A_VIOLATION)) is not None
+
+
+async def test_with_a_change_of_zone_that_reaches_what_has_left_it_leaves_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def looked_at_again(timer: Timer | None) -> Timer | None:
+        if timer is None or not timer.zoned:
+            return None
+        return msgspec.structs.replace(timer, due_at=rules.AT_ONCE, closed_at=None)
+
+    monkeypatch.setattr(rules, "looked_at_again", looked_at_again)
+    assert await violation(range(MOST_WORLDS_TO_A_VIOLATION), noticed=0.7) is not None
+
+
+async def test_without_a_second_look_at_a_revision_what_it_replaced_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A keeper that is killed between the two rows of a revision has written the first alone."""
+    monkeypatch.setattr(Revising, "is_known", lambda *_: False)
+    assert await violation(range(MOST_WORLDS_TO_A_VIOLATION), noticed=0.7) is not None

@@ -138,7 +138,9 @@ class SendStage(Stage):
             on_parked=self._ends.parked,
             fatal=fatal,
         )
-        cancelling = Cancelling(self._cancels.state, clock, lane)
+        cancelling = Cancelling(
+            self._cancels.state, clock, lane, lambda targets: figures.unheard.update({(platform, lane): targets})
+        )
         self._departures = Departures(
             group=self._group,
             budget=budget,

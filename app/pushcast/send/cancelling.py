@@ -3,7 +3,7 @@ cancel comes."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from pushcast.model.clock import Clock
 from pushcast.model.words import Lane
@@ -18,10 +18,15 @@ FRESH_SECONDS = 2.0
 class Cancelling:
     """Of one stage."""
 
-    def __init__(self, state: CancelState, clock: Clock, lane: Lane) -> None:
+    def __init__(
+        self, state: CancelState, clock: Clock, lane: Lane, unheard: Callable[[int], None] = lambda _: None
+    ) -> None:
+        """`unheard`: told how many targets leave while a cancel of them may not have been heard."""
         self._state = state
         self._clock = clock
         self._waits = lane is not Lane.URGENT
+        self._unheard = unheard
+        self._is_old = False
 
     def among(self, job: Job, targets: Iterable[int]) -> list[int]:
         """Those of the targets that must not leave."""
@@ -36,4 +41,10 @@ class Cancelling:
 
     def is_current(self) -> bool:
         """Whether what is known of cancels is young enough for this lane."""
-        return not self._waits or boottime_seconds() - self._state.current_at <= FRESH_SECONDS
+        self._is_old = boottime_seconds() - self._state.current_at > FRESH_SECONDS
+        return not (self._is_old and self._waits)
+
+    def leave(self, targets: int) -> None:
+        """So many are handed over. Asked after `is_current`."""
+        if self._is_old:
+            self._unheard(targets)

@@ -35,6 +35,8 @@ class Figures:
     skipped: Counter[tuple[Platform, Lane]] = field(default_factory=Counter)
     #: Targets whose expiry is later than the provider takes: (platform, lane).
     expiries_cut: Counter[tuple[Platform, Lane]] = field(default_factory=Counter)
+    #: Targets that left while a cancel of them may not have been heard: (platform, lane).
+    unheard: Counter[tuple[Platform, Lane]] = field(default_factory=Counter)
     #: Targets kept aside: (app, platform, lane, why).
     parked: Counter[tuple[str, Platform, Lane, str]] = field(default_factory=Counter)
     #: State of each breaker now: (app, platform).

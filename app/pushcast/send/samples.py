@@ -21,6 +21,7 @@ def samples_of(figures: Figures) -> Iterator[Sample]:
         Name.SEND_VOID: figures.void,
         Name.SKIPPED: figures.skipped,
         Name.EXPIRIES_CUT: figures.expiries_cut,
+        Name.SENT_UNHEARD: figures.unheard,
         Name.PARKED: figures.parked,
         Name.BREAKERS_OPENED: figures.breakers_opened,
     }

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from pushcast.model.batch import Notes
-from pushcast.model.words import Lane
+from pushcast.model.words import Lane, Platform
 from pushcast.providers.port import Disposition
 from pushcast.providers.verdict import NOT_SENT_IN_TIME
 from pushcast.send.cancelling import Cancelling
@@ -171,3 +171,17 @@ def test_only_the_urgent_lane_leaves_with_an_old_view_of_the_cancels() -> None:
     assert (urgent.is_current(), bulk.is_current()) == (True, False)
     state.current_at = boottime_seconds()
     assert bulk.is_current()
+
+
+async def test_what_leaves_on_the_urgent_lane_with_an_old_view_is_counted() -> None:
+    """Rulings II.27."""
+    provider = TwinProvider(accept=True)
+    harness, state = harness_of(provider)
+    state.current_at = boottime_seconds() - 1.0
+    await harness.feed(send_batch(message(2)))
+    assert harness.stage.figures.unheard.total() == 0
+    state.current_at = boottime_seconds() - 60.0
+    cancel(state, "u4", "n")
+    await harness.feed(send_batch(message(3, first_user=2)))
+    assert harness.outbox.outcomes()["u4"] == ("cancelled", "cancelled"), "what was heard counts all the same"
+    assert harness.stage.figures.unheard == {(Platform.APNS, Lane.URGENT): 2}

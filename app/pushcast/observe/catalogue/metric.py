@@ -103,6 +103,7 @@ class MetricName(StrEnum):
     RECEIPTS_ASKED = "pushcast_receipt_questions_total"
     SEND_VOID = "pushcast_void_batches_total"
     SKIPPED = "pushcast_skipped_targets_total"
+    SENT_UNHEARD = "pushcast_sent_unheard_targets_total"
     EXPIRIES_CUT = "pushcast_expiries_cut_targets_total"
     PARKED = "pushcast_parked_targets_total"
     BREAKER_OPEN = "pushcast_breaker_open"

@@ -59,6 +59,14 @@ METRICS: Final = (
         "A producer writes an expires_at that is too far away: look for a wrong unit.",
     ),
     Metric(
+        N.SENT_UNHEARD,
+        "counter",
+        "targets",
+        (L.PLATFORM, L.LANE),
+        "Urgent targets that left while their sender had not known for 2 s that it has heard every cancel.",
+        "Kafka is slow for push.cancel.v1. Ask `pushcast cancel … --report` what came too late; other lanes waited.",
+    ),
+    Metric(
         N.IN_FLIGHT,
         "gauge",
         "deliveries",
