@@ -2,13 +2,16 @@
 (RFC 8030 §5.4), and of notifications with the same tag a browser shows the last one.
 
 So each push of a removable class has a Topic, which is made of what the browser knows it by: the collapse id, or the
-name that a push has anyway (`identity`), which is the same in every try.
+name that a push has anyway (`identity`), which is the same in every try. Google's service keeps four Topics of a
+browser, and delivers pushes that have one at a lower rate: there a push has none but that of its collapse id.
+https://firebase.google.com/docs/cloud-messaging/throttling-and-quotas
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Final
 
 import orjson
 
@@ -16,6 +19,10 @@ from pushcast.model.batch import Message
 from pushcast.providers.identity import CollapseBy, automatic_names
 from pushcast.providers.port import Disposition, OnResults, Result
 from pushcast.providers.webpush.message import Rendered, topic_of
+from pushcast.providers.webpush.subscription import EndpointForbidden, Malformed, parse
+
+#: Services that keep a few Topics of a browser.
+_FEW_TOPICS: Final = frozenset(("fcm.googleapis.com",))
 
 
 class Replacing:
@@ -24,16 +31,31 @@ class Replacing:
     def __init__(self, collapse_by: CollapseBy) -> None:
         self._collapse_by = collapse_by
 
-    def tag_of(self, message: Message, target: int) -> str:
+    def tag_of(self, message: Message, target: int) -> str | None:
         """See `port.Replaceable`."""
         own = message.options_of(message.targets.notification[target]).collapse_id
-        return own or automatic_names(message, (target,), self._collapse_by)[0].decode()
+        if own:
+            return own
+        [name] = self._names(message, (target,))
+        return None if name is None else name.decode()
 
     def topics_of(self, message: Message, indices: Sequence[int]) -> Sequence[bytes | None]:
         """Of pushes without a collapse id. Removals look for those of removable classes alone."""
-        if not message.removable:
-            return [None] * len(indices)
-        return automatic_names(message, indices, self._collapse_by)
+        return self._names(message, indices) if message.removable else [None] * len(indices)
+
+    def _names(self, message: Message, indices: Sequence[int]) -> list[bytes | None]:
+        addresses, names = message.targets.address, automatic_names(message, indices, self._collapse_by)
+        return [
+            name if _has_many_topics(addresses[index]) else None for index, name in zip(indices, names, strict=True)
+        ]
+
+
+def _has_many_topics(address: bytes) -> bool:
+    """Whether the service of a subscription keeps as many Topics as there are pushes."""
+    try:
+        return parse(address).authority.partition(":")[0] not in _FEW_TOPICS
+    except (Malformed, EndpointForbidden):
+        return False
 
 
 def in_place_of(tag: str, removal: Rendered) -> Rendered:

@@ -30,6 +30,7 @@ from unit.providers.webpush.test_client import P256DH, SECRET, Lab, answer, key_
 __all__ = ["key_file"]
 
 LISTED = "https://listed.example/a"
+GOOGLE = "https://fcm.googleapis.com/fcm/send/abc"
 MOZILLA = "https://updates.push.services.mozilla.com/wpush/v2/abc"
 OWN = ["00" * 16, "00" * 15 + "01"]  # names of the first two deliveries
 LONG = "a collapse id that is no Topic, " * 2
@@ -55,7 +56,13 @@ def removal(endpoints: list[str], recall: list[dict[str, str]]) -> Message:
 
 
 def lab_of(key_file: Path, answers: list[Response | None], *, replaces: bool = True) -> Lab:
-    return Lab(key_file, answers, {}, hosts=["listed.example", "*.push.services.mozilla.com"], replaces=replaces)
+    return Lab(
+        key_file,
+        answers,
+        {},
+        hosts=["listed.example", "fcm.googleapis.com", "*.push.services.mozilla.com"],
+        replaces=replaces,
+    )
 
 
 async def sent(lab: Lab, batch: Message) -> list[tuple[int, str]]:
@@ -90,6 +97,17 @@ async def test_a_collapse_id_is_the_topic_or_makes_it(key_file: Path, collapse_i
     await sent(lab, push([LISTED], collapse_id=collapse_id))
     assert topics_at(lab) == [topic_of(collapse_id)]
     assert lab.provider.tag_of(push([LISTED], collapse_id=collapse_id), 0) == collapse_id
+
+
+async def test_at_googles_service_pushes_have_the_topic_of_their_collapse_id_alone(key_file: Path) -> None:
+    """It keeps four of a browser, and a fifth push with one would take the place of another."""
+    lab = lab_of(key_file, [answer(201)])
+    await sent(lab, push([GOOGLE]))
+    await sent(lab, push([GOOGLE], collapse_id="score"))
+    assert topics_at(lab, "fcm.googleapis.com") == [None, b"score"]
+    assert [lab.provider.tag_of(push([GOOGLE], collapse_id=own), 0) for own in (None, "score")] == [None, "score"]
+    assert await sent(lab, removal([GOOGLE], [])) == [(0, "accepted")]
+    assert topics_at(lab, "fcm.googleapis.com")[2:] == [b"remove"], "it goes by itself"
 
 
 def test_the_tag_of_a_push_is_its_collapse_id_or_its_own_name_and_a_broadcasts_is_one_for_all(key_file: Path) -> None:
