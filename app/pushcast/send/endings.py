@@ -81,20 +81,18 @@ class Endings:
         """Whether the keeper wants to hear of a push: its class is removable."""
         return parcel.message.removable
 
-    def offered(self, parcel: Parcel, target: int, words: Words) -> None:
+    def offered(self, job: Job, target: int, words: Words) -> None:
         """A removable push that was taken; with its name where its service can take it back."""
         outcome, _, provider_id, _, ended_at = words
-        self._offer(self._companions(), parcel, target, outcome, provider_id, ended_at)
-        self._waiting.setdefault(parcel, []).append((target, words))
+        self._offer(self._companions(), job, target, outcome, provider_id, ended_at)
+        self._waiting.setdefault(job.parcel, []).append((target, words))
 
-    def doubted(self, barrier: Barrier, parcel: Parcel, target: int, at: int) -> None:
+    def doubted(self, barrier: Barrier, job: Job, target: int, at: int) -> None:
         """A removable push that may have arrived, whatever becomes of its next try."""
-        self._offer(barrier, parcel, target, DOUBTFUL_PUSH, None, at)
+        self._offer(barrier, job, target, DOUBTFUL_PUSH, None, at)
 
-    def _offer(
-        self, barrier: Barrier, parcel: Parcel, target: int, outcome: str, provider_id: str | None, at: int
-    ) -> None:
-        message = parcel.message
+    def _offer(self, barrier: Barrier, job: Job, target: int, outcome: str, provider_id: str | None, at: int) -> None:
+        message = job.message  # its addresses are open: they say which service it is
         targets = message.targets
         can_recall = self._platform is Platform.WEBPUSH and is_recallable(targets.address[target])
         notification = targets.notification[target]
@@ -113,7 +111,7 @@ class Endings:
             message.notes.label(notification).campaign,
             None if tag_of is None else tag_of(message, target),
         )
-        partition, key = parcel.record.batch.partition, targets.user[target].encode()
+        partition, key = job.parcel.record.batch.partition, targets.user[target].encode()
         self._outbox.put(barrier, topics.RECALLABLE, partition, encode_offer(offer, self._generation), key)
 
     def dead(self, parcel: Parcel, target: int, words: Words, reason: str) -> None:

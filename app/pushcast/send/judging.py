@@ -66,7 +66,7 @@ class Judging:
             target = result.target
             verdict = self._decide(job, result, guard)
             if result.disposition is Disposition.UNKNOWN and self._endings.offers(parcel):
-                self._endings.doubted(barrier, parcel, target, now_ms)
+                self._endings.doubted(barrier, job, target, now_ms)
             if not ours and not (isinstance(verdict, End) and verdict.outcome is not Outcome.DEAD):
                 verdict = Again(0.0, job.doubtful or result.disposition is Disposition.UNKNOWN)
             recalled = job.recalled and result.disposition is Disposition.UNSENT

@@ -185,7 +185,7 @@ class Outcomes:
                 words = (_ACCEPTED, None, provider_id, status, answered_at or now_ms)
                 self._endings.ticketed(parcel, target, words, provider_id, sent_at or job.handed_at)
             elif offers:
-                self._endings.offered(parcel, target, (_ACCEPTED, None, provider_id, status, answered_at or now_ms))
+                self._endings.offered(job, target, (_ACCEPTED, None, provider_id, status, answered_at or now_ms))
             else:
                 taken.append((target, provider_id, status, answered_at or now_ms))
         if taken:

@@ -6,11 +6,12 @@ import msgspec
 import orjson
 import pytest
 
-from pushcast.model.batch import Message, Notes
+from pushcast.model.batch import KINDS, Message, Notes
 from pushcast.model.words import Platform
 from pushcast.providers.port import Disposition, Result
 from pushcast.send.decide import Policy
 from pushcast.wire import topics
+from pushcast.wire.sealing.seals import Place, TokenKeys
 from pushcast.wire.sending.recall_offers import decode_offer, encode_offer
 from pushcast.wire.sending.retries import DEFAULT_RUNGS, Ladder
 from unit.send.twin import Harness, TwinProvider, message, ok, send_batch
@@ -79,6 +80,24 @@ async def test_a2_it_hears_what_a_removal_is_to_replace_also_of_a_try_that_may_h
     offer = decode_offer(record.value or b"")
     assert (offer.tag, offer.provider_id, offer.outcome) == ("tag-d0", None, "doubtful" if doubtful else "accepted")
     assert decode_offer(encode_offer(offer, generation=1)).tag is None
+
+
+async def test_d8_of_a_sealed_address_it_hears_what_of_an_open_one() -> None:
+    """Only the sender can tell which service it is, and it tells nothing else of it."""
+    keys, address = TokenKeys({"t1": bytes(32)}, "t1"), orjson.dumps({"endpoint": MOZILLA, **KEYS})
+    provider = TwinProvider(script={"u0": [ok(0)._replace(provider_id="m1")]})
+    harness = Harness(provider, acks=False)
+    harness.stage = harness.made(platform=Platform.WEBPUSH, keys=lambda: keys)
+    part = message(1)
+    part.removable = True
+    part.targets.kind[0] = KINDS.index("subscription")
+    place = Place(part.app, "webpush", "subscription", "u0", "d0")
+    part.targets.key_id[0], part.targets.address[0] = keys.seal(address, place, bytes(12))
+    await harness.feed(send_batch(part, platform="webpush"))
+    harness.outbox.acknowledge()
+    [record] = [each for each in harness.outbox.log if each.topic == topics.RECALLABLE]
+    assert decode_offer(record.value or b"").provider_id is not None, "Mozilla deletes it"
+    assert b"mozilla" not in (record.value or b"")
 
 
 async def test_a6_it_hears_of_thread_campaign_and_since_when_unless_the_release_before_must_read_it() -> None:
