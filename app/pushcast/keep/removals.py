@@ -123,14 +123,19 @@ def merged(timer: Timer, asked: RemovalAsked, note_id: str) -> Timer:
     )
 
 
-def reaching(timer: Timer, notification: str, device: bytes) -> Timer | None:
-    """A removal that waits and names a notification, for one more device; None: it is for it already."""
+def reaching(timer: Timer, notification: str, device: bytes, push: Push | None = None) -> Timer | None:
+    """A removal that waits and names a notification, for one more device, and for a push that is told of so late; None:
+    it is for both already."""
     event = orjson.loads(timer.event)
-    only = only_of(event.get("platforms", {}))
-    if only is None or device in only or notification not in event.get("data", {}).get("ids", ()):
+    if notification not in event.get("data", {}).get("ids", ()):
         return None
-    said = recalling(recalled_of(event["platforms"]), only | {device})
-    return msgspec.structs.replace(timer, event=orjson.dumps(event | said))
+    platforms = event.get("platforms", {})
+    only, recall = only_of(platforms), recalled_of(platforms)
+    late = [] if push is None or (said := _said_of(push)) in recall else [said]
+    if not late and (only is None or device in only):
+        return None
+    said_of_all = recalling([*recall, *late][-MAX_RECALLED:], None if only is None else only | {device})
+    return msgspec.structs.replace(timer, event=orjson.dumps(event | said_of_all))
 
 
 def _reached(event: dict[str, Any], only: frozenset[bytes] | None) -> frozenset[bytes] | None:

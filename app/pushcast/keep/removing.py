@@ -57,10 +57,12 @@ class Removing:
         places = thread_place(offer.thread, created_at), thread_place(offer.campaign, created_at)
         device = device_name(device_row_key(user, offer.app, offer.device))
         after = before.showing(offer.notification_id, device, *places)
-        if is_named:
-            self._reach(tenure, barrier, user, offer.notification_id, device)
+        push = None
         if offer.provider_id is not None or offer.tag is not None:
-            after = after.having(Push(offer.notification_id, offer.device, offer.provider_id or "", offer.tag or ""))
+            push = Push(offer.notification_id, offer.device, offer.provider_id or "", offer.tag or "")
+            after = after.having(push)
+        if is_named:
+            self._reach(tenure, barrier, user, offer.notification_id, device, push)
         campaigns = {}
         if offer.campaign is not None and (cancel := self._campaigns().get(offer.campaign)) is not None:
             campaigns = {offer.campaign: cancel} if cancel.remove else {}
@@ -148,11 +150,20 @@ class Removing:
         rows = self._rows.recallables_of(tenure, cancel.user).items()
         return _devices_of([row for key, row in rows if cancel.app in (None, app_of(key))], ids)
 
-    def _reach(self, tenure: KeepTenure, barrier: Barrier, user: str, notification: str, device: bytes) -> None:
-        """A device that got it after its removal was asked for gets that removal, too, while it waits."""
+    def _reach(
+        self,
+        tenure: KeepTenure,
+        barrier: Barrier,
+        user: str,
+        notification: str,
+        device: bytes,
+        push: Push | None,
+    ) -> None:
+        """A device that got it after its removal was asked for gets that removal, too, while it waits; `push`: what its
+        service may still have of it."""
         for key, timer in self._rows.timers_of(tenure, user).items():
             if timer.kind == OwnClass.REMOVE and timer.waits and key not in tenure.firing:
-                wider = removals.reaching(timer, notification, device)
+                wider = removals.reaching(timer, notification, device, push)
                 if wider is not None:
                     self._rows.put(tenure, barrier, key, wider)
 

@@ -296,6 +296,22 @@ async def test_a2_a_removal_says_what_it_replaces_on_each_device() -> None:
     ]
 
 
+async def test_a2_what_a_sender_tells_while_the_removal_waits_is_deleted_or_replaced_too() -> None:
+    """Its keeper may hear of the cancel first."""
+    world = KeepWorld()
+    world.offer("b", "d-1")
+    keeper = await keeper_of(world)
+    world.cancel("a", remove=True)
+    world.cancel("b", remove=True)
+    await told(keeper, 10)
+    for _ in range(2):
+        world.offer("a", "d-2", "m2", tag="score")
+    world.offer("b", "d-1")
+    await told(keeper, 20)
+    [push] = pushes(world)
+    assert push["platforms"]["webpush"]["recall"] == [{"device": "d-2", "message": "m2", "tag": "score"}]
+
+
 def test_a_try_in_doubt_that_is_told_after_the_push_was_taken_leaves_its_name() -> None:
     row = Recallable().having(Push("a", "d", "m1", "tag")).having(Push("b", "d", "m2", "tag"))
     assert row.having(Push("a", "d", "", "tag")) == row
