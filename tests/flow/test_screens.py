@@ -71,6 +71,43 @@ def test_b1_r1_the_number_on_the_icon_follows_what_is_read_and_the_screen_what_i
         assert "kept" in waiting()[0]["body"]
 
 
+@pytest.mark.timeout(300)
+def test_a2_a_removal_takes_the_place_of_a_push_at_its_service_and_on_the_screen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`webpush.removal: replace`."""
+    monkeypatch.setenv("PUSHCAST_APPS__NEWS__WEBPUSH__REMOVAL", "replace")
+    overrides = {
+        "kafka": {"partitions": PARTITIONS},
+        "keep": {"removal_wait_seconds": 1},
+        "classes": {"chat": {"removable": True}},
+    }
+    with one_process((*ROLES, "keeper"), platforms=("webpush",), overrides=overrides) as (world, process):
+        phone, simulator = Phone(world, process), world.simulators["webpush"]
+        simulator.control("/state", {"store": True}, "PUT")
+        browser = world.subscribe("news", False, 1)[0]
+        waiting = partial(messages_of, world, browser["endpoint"])
+        phone.subscribe("ben", browser)
+        for name in ("kept", "gone"):
+            phone.notify("ben", name, **{"class": "chat"})
+        phone.until(lambda: len(waiting()) == 2, "the push service has both")
+        topics_of = {orjson.loads(each["body"])["title"]: each["topic"] for each in waiting()}
+        assert None not in topics_of.values()
+        phone.until(phone.accepted("ben", "gone"), "the sender has told")
+        phone.tell(topics.CANCEL, {"ids": ["gone"], "remove": True}, "ben")
+        phone.until(
+            lambda: all("gone" not in each["body"][:20] for each in waiting()), "the push is not there any more"
+        )
+        kept, removal = waiting()
+        assert (kept["topic"], removal["topic"]) == (topics_of["kept"], topics_of["gone"])
+        options = orjson.loads(removal["body"])["options"]
+        assert (options["tag"], options["data"]["ids"]) == (topics_of["gone"], ["gone"])
+        screen = simulator.control(f"/screen?token={quote(browser['endpoint'])}")
+        assert [each["appearance"]["title"] for each in screen["shown"]] == ["kept"]
+        phone.until(lambda: len(phone.receipts("ben")) == 3, "the removal has its receipt")
+        assert {row["outcome"] for row in phone.receipts("ben").values()} == {"accepted"}
+
+
 def messages_of(world: World, endpoint: str) -> list[dict[str, str]]:
     """What the browser has not read yet."""
     found: list[dict[str, str]] = world.simulators["webpush"].control(f"/messages?endpoint={quote(endpoint)}")[
