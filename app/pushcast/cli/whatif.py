@@ -72,9 +72,9 @@ def lines_of_broadcasts(found: Comparison) -> Iterator[str]:
     left_out: dict[str, list[int]] = {}
     for (_, why), devices in found.left_out.items():
         left_out.setdefault(why, []).append(devices)
-    for why, each in left_out.items():
-        devices = f", {counted(sum(each), 'device')} of their audience" if sum(each) else ""
-        yield f"not rehearsed: {counted(len(each), 'broadcast')} ({why}){devices}"
+    for word, each in left_out.items():
+        of_them = f", {counted(sum(each), 'device')} of their audience" if sum(each) else ""
+        yield f"not rehearsed: {counted(len(each), 'broadcast')} ({word}){of_them}"
     for topic, count in found.records_left_out.items():
         yield f"not rehearsed: {counted(count, 'record')} of {topic}, beyond --limit"
     if found.rows_left_out:
