@@ -12,13 +12,10 @@ LONG = {
     "http2/connection.py",
     "http2/server.py",
     "http2/server_streams.py",
-    "kafka/outbox.py",
     "keep/agent.py",
     "keep/release.py",
-    "plan/intake.py",
     "plan/part_intake.py",
     "transport/consumer.py",
-    "walk/course.py",
 }
 
 
