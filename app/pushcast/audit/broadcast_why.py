@@ -13,7 +13,7 @@ from pushcast.audit.kept import KEEPER, KeptPush, until
 from pushcast.model.broadcast import Broadcast
 from pushcast.model.ids import broadcast_delivery_id, bucket, device_row_key, split_device_row_key
 from pushcast.model.words import Outcome
-from pushcast.walk.course import NOT_TO
+from pushcast.walk.narrowing import NOT_TO
 from pushcast.walk.predicate import Left, Predicate
 from pushcast.wire.devices.devices import row_columns
 from pushcast.wire.events.orders import Order

@@ -7,7 +7,6 @@ while the senders have too much of it; and it takes a tenth of the time while no
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
@@ -15,13 +14,11 @@ from typing import Final
 
 from pushcast.config.settings import Settings
 from pushcast.handover import standing
-from pushcast.handover.fences import Fences, author_of
+from pushcast.handover.fences import Fences
 from pushcast.handover.runner import Handover
-from pushcast.model.broadcast import NO_PACE, Broadcast
 from pushcast.model.clock import Clock
-from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane
-from pushcast.stream.batch import TP, Batch, Committed, Record
+from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.callbacks import guarded
 from pushcast.stream.edge import Edge, counting
 from pushcast.stream.flood import FloodGuard
@@ -35,9 +32,10 @@ from pushcast.stream.tenure import Tenures
 from pushcast.walk.ahead import Ahead
 from pushcast.walk.course import Course
 from pushcast.walk.courses import Courses
+from pushcast.walk.intake import OrderIntake
 from pushcast.walk.legs import START
 from pushcast.walk.outputs import WalkOutputs
-from pushcast.walk.pace import OrderPacer, PartitionRates
+from pushcast.walk.pace import PartitionRates
 from pushcast.walk.senders import Asking, LaneSenders
 from pushcast.walk.served import Served
 from pushcast.walk.slices import Slices
@@ -46,9 +44,6 @@ from pushcast.walk.waits import WalkWaits
 from pushcast.walk.walking import Walking
 from pushcast.wire import topics
 from pushcast.wire.control.control_state import ControlState
-from pushcast.wire.events.orders import Order, began_at, decode_order, sampled
-
-logger = logging.getLogger(__name__)
 
 COUNTED_ROWS: Final = 5_000  # at a time, when the rows of a partition are counted
 Sleep = Callable[[float], Awaitable[None]]
@@ -78,7 +73,6 @@ class WalkStage(Stage):
     ) -> None:
         self._settings = settings
         self._limits = settings.broadcast
-        self._lane = lane
         self._table = table
         self._outbox = outbox
         self._clock = clock
@@ -90,10 +84,11 @@ class WalkStage(Stage):
         self._sharing = Sharing(clock, sleep, self._limits.min_share)
         self._name = f"walk-{lane}"
         self._count = counting(counters)
-        self._edge = Edge(self._name, outbox, self._count, FloodGuard(settings.flood, clock))
+        edge = Edge(self._name, outbox, self._count, FloodGuard(settings.flood, clock))
         step = guarded(f"{self._name}: a step failed", fatal)
         self._outputs = WalkOutputs(outbox, lane, clock, handover, self._count, step)
         self._courses = Courses(settings, lane, clock.now_ms, control.paces)
+        self._orders = OrderIntake(self._name, clock, edge, self._count, self._courses, settings.kafka.partitions)
         self._tenures = Tenures(self._new_tenure)
         self._waits = WalkWaits(self._limits, table, control, clock)
         self._slices = Slices(self._limits, table, self._outputs, self._waits, clock, cpu_seconds)
@@ -167,60 +162,8 @@ class WalkStage(Stage):
         tenure = self._tenures.of(TP(batch.topic, batch.partition))
         for record in batch.records:
             await self._outbox.room()
-            self._take(tenure, batch, record)
+            self._orders.take(tenure, batch, record)
         tenure.runner.wake()
-
-    def _take(self, tenure: WalkTenure, batch: Batch, record: Record) -> None:
-        done = partial(batch.done_many, (record.offset,))
-        try:
-            author = author_of(record.headers)
-            if not tenure.fences.admit(author, record.offset):
-                if author is not None and not author.fence:
-                    self._count("void_orders", "", 1)
-                done()
-                return
-            order = decode_order(record.value or b"")
-        except Exception as error:  # whatever decoding raises: no record ends the process
-            refusal = self._edge.refusal(record, error)
-            self._edge.note(tenure.tp, 0, (refusal,))
-            self._edge.bury(record, refusal, done)
-            return
-        if tenure.walking.is_new_intake(order.intake_id):
-            logger.warning("%s: orders come from another broadcast topic: %s", self._name, order.intake_id)
-        if tenure.walking.is_copy(record.offset, order.intake_id, order.intake_offset):
-            self._count("void_orders", "", 1)
-            done()
-            return
-        walk = tenure.walking.walk(record.offset)
-        if walk.finished:
-            done()
-            return
-        tenure.orders.append(self._underway(tenure, batch, record, order))
-
-    def _underway(self, tenure: WalkTenure, batch: Batch, record: Record, order: Order) -> Underway:
-        walk, now = tenure.walking.walk(record.offset), self._clock.monotonic_seconds()
-        try:
-            broadcast = self._courses.broadcast_of(order)
-        except InvalidInput as error:
-            # The settler took it: this process knows other apps or classes. The broadcast must end all the same.
-            self._edge.bury(record, error, lambda: None)
-            refused = Underway(walk, order, None, batch, now, None)
-            refused.ends_with = order.reason or error.reason
-            return refused
-        in_one = broadcast.quick or broadcast.via is not None
-        if in_one and tenure.number != sampled(order.broadcast, self._settings.kafka.partitions):
-            return Underway(walk, order, None, batch, now, None)
-        course = self._courses.of(walk, order, broadcast)
-        return Underway(walk, order, course, batch, now, self._pacer(tenure, order, broadcast, now))
-
-    def _pacer(self, tenure: WalkTenure, order: Order, broadcast: Broadcast, now: float) -> OrderPacer | None:
-        """None: nothing holds it back."""
-        note = broadcast.note
-        rate = tenure.rates.of(note.campaign, note.klass, note.app)
-        if order.count_only or (broadcast.pace is None and rate is None):
-            return None
-        pace, partitions = broadcast.pace or NO_PACE, self._settings.kafka.partitions
-        return OrderPacer(pace, partitions, began=began_at(order) / 1000, since=now, rate=rate)
 
     # slices
 

@@ -17,24 +17,19 @@ from pushcast.model.device import DeviceState
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import BUCKETS, broadcast_delivery_id
 from pushcast.model.instants import Zones
-from pushcast.model.preferences import NO_WISHES, Wishes
+from pushcast.model.preferences import NO_WISHES
 from pushcast.model.words import Reason
 from pushcast.stream.table import Row
 from pushcast.walk.batches import BatchLimits, FullBatch, MessageKind, OpenBatches
 from pushcast.walk.holding import GatedUser, KeptPart, LeavingDevice, OrderGates
 from pushcast.walk.legs import OpenLeg, OrderWalk
+from pushcast.walk.narrowing import UNREADABLE, each_token_once, not_served
 from pushcast.walk.predicate import Left, Predicate
 from pushcast.wire.devices.device_zones import home_of
 from pushcast.wire.devices.devices import row_columns
 from pushcast.wire.devices.row_reader import Device, active_device, is_marker
-from pushcast.wire.devices.row_tail import registered_at_ms
 from pushcast.wire.devices.user_rows import wishes_of
 from pushcast.wire.events.orders import Order
-
-#: Reasons of devices that match and are not planned, beside those of the predicate.
-SAME_TOKEN: Final = "same_token"  # noqa: S105 - a reason: another row of the user has the token, and is newer
-UNREADABLE: Final = "unreadable"  # a row of another release, or a broken one
-NOT_TO: Final = "not_to"  # it had the broadcast that this one leaves out
 
 
 class Opting(NamedTuple):
@@ -46,8 +41,6 @@ class Opting(NamedTuple):
 
 NO_OPTING: Final = Opting()
 _PLAIN: Final = MessageKind()
-#: Milliseconds since the epoch.
-NowMs = Callable[[], int]
 
 
 class Course:
@@ -62,7 +55,7 @@ class Course:
         max_targets: int,
         max_bytes: int,
         *,
-        now_ms: NowMs,
+        now_ms: Callable[[], int],
         opting: Opting = NO_OPTING,
         holding: OrderGates | None = None,
         silent_channel: str | None = None,
@@ -196,9 +189,9 @@ class Course:
             leg.left[unwanted] += len(devices)
             return
         if len(devices) > 1:
-            devices = self._each_token_once(leg, devices)
-        if self.served:
-            devices = self._not_served(leg, devices, self.served)
+            devices = each_token_once(leg, devices)
+        if self.served and self.broadcast.not_to is not None:
+            devices = not_served(leg, devices, self.broadcast.not_to.broadcast, self.served)
         there = self.walk.there(owner)
         if there:
             # What a predecessor has planned, or given to the keeper, the end of the leg counts.
@@ -215,7 +208,8 @@ class Course:
                     yield full
         elif devices:
             wishes = wishes_of(own_rows, lambda _: None) if own_rows else NO_WISHES  # what cannot be read was counted
-            judged = self._judged(self._holding, owner, user, devices, around, wishes)
+            decided, home = self.walk.kept(owner), partial(_home, owner, around)
+            judged = self._holding.judge_beside(decided, partial(self._name, user), user, devices, home, wishes)
             leg.left.update(judged.left)
             for leaving in judged.leaving:
                 if (full := self._target(leg, owner, user, leaving)) is not None:
@@ -224,29 +218,6 @@ class Course:
                 self._keep(leg, self._holding, user, judged)
         if there or leg.planned.total() + leg.kept > before:
             leg.users += 1
-
-    def _judged(
-        self,
-        holding: OrderGates,
-        owner: bytes,
-        user: str,
-        devices: Sequence[Device],
-        around: Sequence[Row],
-        wishes: Wishes,
-    ) -> GatedUser:
-        """A predecessor's record is the decision for the variant that it names, and for no other: of a split by device
-        a user has one record for each, and a killed process may have written the first alone."""
-        decided, home = self.walk.kept(owner), partial(_home, owner, around)
-        if not decided:
-            return holding.judge(user, devices, home, wishes)
-        known: list[Device] = []
-        others: list[Device] = []
-        for device in devices:
-            (known if self._name(user, device) in decided else others).append(device)
-        found, as_before = holding.judge(user, others, home, wishes), holding.as_decided(user, known, home, wishes)
-        found.leaving += as_before.leaving
-        found.left.update(as_before.left)
-        return found
 
     def _keep(self, leg: OpenLeg, holding: OrderGates, user: str, judged: GatedUser) -> None:
         """Gives what waits of a user to the keeper."""
@@ -279,21 +250,6 @@ class Course:
             opt_in=opting.opt_in,
         )
 
-    def _each_token_once(self, leg: OpenLeg, devices: list[Device]) -> list[Device]:
-        """Two device ids with one token are one phone: the newest row keeps it, as for a notification."""
-        newest: dict[bytes, Device] = {}
-        for device in sorted(devices, key=lambda each: (registered_at_ms(each), each.key)):
-            newest[device.token_hash] = device
-        leg.left[SAME_TOKEN] += len(devices) - len(newest)
-        keep = {device.key for device in newest.values()}
-        return [device for device in devices if device.key in keep]
-
-    def _not_served(self, leg: OpenLeg, devices: list[Device], served: frozenset[bytes]) -> list[Device]:
-        earlier = self.broadcast.not_to.broadcast if self.broadcast.not_to else ""
-        left = [device for device in devices if broadcast_delivery_id(earlier, device.key) not in served]
-        leg.left[NOT_TO] += len(devices) - len(left)
-        return left
-
     def _name(self, user: str, device: Device) -> str:
         split = self.broadcast.split
         variant = self._whole if split is None else split.of(user, device.key)
@@ -317,11 +273,10 @@ class Course:
         variant = self._variant(leg, user, device)
         if variant is None:
             return None
-        name = variant.name
         leg.planned[device.platform] += 1
         if self.order.count_only:
             return None
-        kind = _PLAIN if not name and terms is None and not silent else MessageKind(name, terms, silent)
+        kind = MessageKind(variant.name, terms, silent) if variant.name or terms is not None or silent else _PLAIN
         return self._batches.add(variant.note, kind, owner, device)
 
     def close_all(self) -> list[FullBatch]:

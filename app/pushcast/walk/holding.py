@@ -8,7 +8,7 @@ devices that wait by their delivery ids, and the order that has the content.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -120,6 +120,29 @@ class OrderGates:
         judged.leaving += [LeavingDevice(device) for device in judged.waiting]
         judged.waiting = []
         return judged
+
+    def judge_beside(
+        self,
+        decided: Set[str],
+        variant_of: Callable[[Device], str],
+        user: str,
+        devices: Sequence[Device],
+        home: Home,
+        wishes: Wishes,
+    ) -> GatedUser:
+        """As `judge`, beside records that a predecessor has given to the keeper for the variants `decided`. Each is the
+        decision for the variant that it names, and for no other: of a split by device a user has one record for each,
+        and a killed process may have written the first alone."""
+        if not decided:
+            return self.judge(user, devices, home, wishes)
+        known: list[Device] = []
+        others: list[Device] = []
+        for device in devices:
+            (known if variant_of(device) in decided else others).append(device)
+        found, as_before = self.judge(user, others, home, wishes), self.as_decided(user, known, home, wishes)
+        found.leaving += as_before.leaving
+        found.left.update(as_before.left)
+        return found
 
     def _by_quiet_hours(
         self,
