@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import threading
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence, Set
+from functools import partial
 from typing import Any
-
-from confluent_kafka import KafkaError, Message
 
 from pushcast.config.security import KafkaSecurity
 from pushcast.kafka.barrier import KafkaBarrier
@@ -18,17 +14,15 @@ from pushcast.kafka.producer import (
     MAX_RECORD_BYTES,
     PRODUCE_ERRORS,
     open_producer,
-    refusal_of,
     said_at_once,
     unfit,
 )
 from pushcast.kafka.refusals import HeldRecord, OutputPlace
+from pushcast.kafka.reports import DeliveryReports
 from pushcast.kafka.room import RECORD_OVERHEAD_BYTES, Room
 from pushcast.kafka.writers import TopicWriters
 from pushcast.stream import ports
 from pushcast.stream.errors import Full, OutboxFailed, RecordRefused
-
-logger = logging.getLogger(__name__)
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -64,18 +58,9 @@ class KafkaOutbox:
         extra: dict[str, Any] | None = None,
     ) -> None:
         self._loop = loop
-        self._on_fatal = on_fatal
         self._topics = topics
-        self._optional = optional
-        self._room = Room(loop, max_records, max_bytes, lambda: self._failure is not None)
-        #: Held by a poll thread while it counts a report: several may have one at once.
-        self.reporting = threading.Lock()
-        # Written by the poll threads.
-        self._acked_ends: dict[tuple[str, int], int] = {}
-        self._finished: deque[KafkaBarrier] = deque()
-        self._failure: BaseException | None = None
-        self._failure_told = False
-        self._scheduled = False
+        self._reports = DeliveryReports(loop, partial(Room, loop, max_records, max_bytes), optional, on_fatal)
+        self._room = self._reports.room
         opened = [
             open_producer(
                 bootstrap_servers,
@@ -83,7 +68,7 @@ class KafkaOutbox:
                 linger_seconds=linger_seconds,
                 max_records=max_records,
                 max_bytes=max_bytes,
-                on_error=self._on_client_error,
+                on_error=self._reports.on_client_error,
                 extra=extra,
             )
             for _ in range(producers)
@@ -91,11 +76,12 @@ class KafkaOutbox:
         self._writers = TopicWriters(opened, self._on_poll_failure)
         self._produce = self._writers.produce
         self._patience = Patience(patient, self._produce, loop, self._refuse_held)
+        self._reports.patience, self._reports.close_writers = self._patience, self._writers.close
         self._writers.start()
 
     def barrier(self) -> KafkaBarrier:
         """A new set of records to wait for."""
-        return KafkaBarrier(self)
+        return KafkaBarrier(self._reports)
 
     def put(
         self,
@@ -114,8 +100,9 @@ class KafkaOutbox:
         """
         if type(barrier) is not KafkaBarrier:
             raise TypeError(f"{type(barrier).__name__} counts the records of another kind of outbox")
-        if self._failure is not None:
-            raise OutboxFailed(str(self._failure)) from self._failure
+        failure = self._reports.failure
+        if failure is not None:
+            raise OutboxFailed(str(failure)) from failure
         limit = MAX_RECORD_BYTES if self._topics is None else self._topics.get(topic)
         if limit is None:
             raise OutboxFailed(f"the topology does not say that this process produces {topic}")
@@ -152,7 +139,7 @@ class KafkaOutbox:
             self._take_back(barrier, size)
             if isinstance(exc, BufferError):
                 raise Full("librdkafka's queue is full") from exc
-            refusal = self._refusal_of(error, topic, partition, size)
+            refusal = self._reports.refusal_of(error, topic, partition, size)
             if refusal is None:
                 raise OutboxFailed(f"{topic}[{partition}]: {error.str()}") from exc
             barrier.refuse(refusal)
@@ -167,7 +154,7 @@ class KafkaOutbox:
         patience, sent = self._patience, 0
         if (
             type(barrier) is KafkaBarrier
-            and self._failure is None
+            and self._reports.failure is None
             and not patience.places
             and max(sizes, default=0) <= limit // 2
             and self._room.takes(count, size)
@@ -224,7 +211,7 @@ class KafkaOutbox:
 
     def acked_end(self, topic: str, partition: int) -> int | None:
         """Next offset after the highest acknowledged record; None before the first."""
-        return self._acked_ends.get((topic, partition))
+        return self._reports.acked_ends.get((topic, partition))
 
     async def close(self, timeout_seconds: float = 10.0) -> int:
         """Waits for the acknowledgements up to the timeout and stops. Returns how many records stay unacknowledged.
@@ -233,101 +220,12 @@ class KafkaOutbox:
         """
         self._patience.refusals.close()
         deadline = self._loop.time() + timeout_seconds
-        while self.unacknowledged and self._failure is None and self._loop.time() < deadline:
+        while self.unacknowledged and self._reports.failure is None and self._loop.time() < deadline:
             await asyncio.sleep(0.005)
         self._writers.close()
         await asyncio.to_thread(self._writers.join)
-        self._drain()
+        self._reports.drain()
         return self.unacknowledged
 
-    # poll threads
-
     def _on_poll_failure(self, exc: BaseException) -> None:
-        self._fail(OutboxFailed(f"the poll thread failed: {exc!r}"))
-
-    def holds(self, barrier: KafkaBarrier, error: KafkaError, message: Message) -> bool:
-        """Whether the record waits for another time; for Barrier, on a poll thread."""
-        if not self._patience.waits(error, message.topic() or ""):
-            return False
-        self._patience.keep(error, barrier, message)
-        if not self._scheduled:
-            self._schedule()
-        return True
-
-    def acknowledged(self, message: Message) -> None:
-        """Counts the report of a record that Kafka has; for Barrier, on a poll thread."""
-        self._room.acked(len(message) + RECORD_OVERHEAD_BYTES)
-        offset = message.offset()
-        if offset is None:
-            # librdkafka takes the broker's "duplicate sequence" for success. Seen to be wrong: the neighbour of a
-            # record that the topic refused was called acknowledged and was not in the log. Not proven is not done.
-            topic, partition = message.topic(), message.partition()
-            raise OutboxFailed(f"{topic}[{partition}]: acknowledged without an offset")
-        # Reports of a partition come in offset order.
-        self._acked_ends[message.topic() or "", message.partition() or 0] = offset + 1
-        if self._room.waiters and not self._scheduled and self._room.has_room():
-            self._schedule()
-
-    def not_acknowledged(self, error: KafkaError, message: Message) -> RecordRefused | None:
-        """Counts the report of another; for Barrier, on a poll thread. Returns the refusal when the record is to
-        blame."""
-        size = len(message)
-        self._room.acked(size + RECORD_OVERHEAD_BYTES)
-        topic, partition = message.topic() or "", message.partition() or 0
-        refusal = self._refusal_of(error, topic, partition, size)
-        if refusal is None:
-            self._fail(OutboxFailed(f"{topic}[{partition}]: {error.name()}: {error.str()}"))
-        return refusal
-
-    def _refusal_of(self, error: KafkaError, topic: str, partition: int, size: int) -> RecordRefused | None:
-        if topic in self._optional:
-            return RecordRefused("refused", topic, partition, size, error.str())
-        return refusal_of(error, topic, partition, size)
-
-    def finished(self, barrier: KafkaBarrier) -> None:
-        """Has the barrier settled on the loop; for Barrier, on a poll thread."""
-        self._finished.append(barrier)
-        if not self._scheduled:
-            self._schedule()
-
-    def _schedule(self) -> None:
-        self._scheduled = True
-        try:
-            self._loop.call_soon_threadsafe(self._drain)
-        except RuntimeError:
-            # The loop is closed: the process is on its way out and nobody waits any more.
-            self._writers.close()
-
-    def _on_client_error(self, error: KafkaError) -> None:
-        if error.fatal():
-            self._fail(OutboxFailed(f"{error.name()}: {error.str()}"))
-        else:
-            logger.debug("producer: %s: %s", error.name(), error.str())  # librdkafka logs it too
-
-    def failed_on_poll_thread(self, exc: BaseException) -> None:
-        """For Barrier: a delivery report could not be counted, so nothing can be told done any more."""
-        self._fail(OutboxFailed(f"a delivery report could not be counted: {exc!r}"))
-
-    def _fail(self, exc: BaseException) -> None:
-        if self._failure is None:
-            self._failure = exc
-            self._schedule()
-
-    # loop
-
-    def _drain(self) -> None:
-        # Cleared first: whatever is appended from here on schedules again.
-        self._scheduled = False
-        self._patience.take_kept()
-        while self._finished:
-            self._finished.popleft().settle()
-        if self._failure is not None and not self._failure_told:
-            self._failure_told = True
-            self._on_fatal(self._failure)
-        self._room.wake()
-
-    def fatal(self, exc: BaseException) -> None:
-        """Reports an error that ends the process; for Barrier, on the loop."""
-        self._failure = self._failure or exc
-        self._failure_told = True
-        self._on_fatal(exc)
+        self._reports.fail(OutboxFailed(f"the poll thread failed: {exc!r}"))

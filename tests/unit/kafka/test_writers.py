@@ -165,7 +165,7 @@ async def test_a_report_waits_while_another_thread_counts_one() -> None:
         outbox.put(barrier, "t", 0, b"x")
         [give] = client.reports
         thread = threading.Thread(target=give, args=(None, Report(0)))
-        with outbox.reporting:
+        with outbox._reports.reporting:
             thread.start()
             await asyncio.sleep(0.05)
             assert barrier.reports == 0
