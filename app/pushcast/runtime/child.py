@@ -10,9 +10,13 @@ import os
 import runpy
 import signal
 import sys
+import threading
+import time
 from collections.abc import Sequence
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
+#: Between two looks for the parent, where the kernel does not tell.
+LOOK_SECONDS = 1.0
 
 
 def child_command(*arguments: str) -> Sequence[str]:
@@ -21,15 +25,20 @@ def child_command(*arguments: str) -> Sequence[str]:
 
 
 def end_with_parent(parent: int) -> None:
-    """Asks the kernel for SIGTERM when the process `parent` dies. Linux only.
-
-    Elsewhere a parent that is killed leaves its children, which an operator then ends by hand.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    """This process gets SIGTERM when the process `parent` dies: from the kernel on Linux, elsewhere from a thread."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    else:
+        threading.Thread(target=_watch, args=(parent,), name="parent", daemon=True).start()
     if os.getppid() != parent:  # it died before the kernel was told
         sys.exit(1)
+
+
+def _watch(parent: int) -> None:
+    """A process whose parent died is given to another one."""
+    while os.getppid() == parent:
+        time.sleep(LOOK_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

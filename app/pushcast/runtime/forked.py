@@ -11,9 +11,9 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
-from multiprocessing.context import ForkProcess, SpawnProcess
+from multiprocessing.context import ForkProcess, SpawnProcess, get_spawning_popen
 from multiprocessing.process import BaseProcess
-from typing import Final
+from typing import Final, Self
 
 from pushcast.config.settings import Settings, load
 from pushcast.kafka.topics import load_topology
@@ -54,9 +54,9 @@ class Forker:
 
     def __init__(self, in_child: Callable[[], None], settings: Callable[[], Settings] = load) -> None:
         """`in_child` lets go, in a fork, of what only the supervisor shall hold. `settings`: `Loaded.again`."""
-        forks = sys.platform == "linux"
+        self._forks = forks = sys.platform == "linux"
         self._process: type[ForkProcess | SpawnProcess] = ForkProcess if forks else SpawnProcess
-        self._target = partial(_in_fork, in_child, settings) if forks else run_role
+        self._target = partial(_in_fork, in_child, settings) if forks else _in_fresh_interpreter
         if forks:
             for name in (*SHARED_MODULES, *(f"{stage.package}.stage" for stage in stages())):
                 import_module(name)
@@ -73,11 +73,30 @@ class Forker:
 
     def start(self, plan: ProcessPlan) -> BaseProcess:
         """Raises RuntimeError when this process has threads: what one of them locks stays locked in a fork."""
-        if threading.active_count() > 1:
+        if self._forks and threading.active_count() > 1:
             raise RuntimeError(f"{plan.name} cannot be forked from a process with threads")
-        process = self._process(target=self._target, args=(plan, os.getpid()), name=plan.name)
+        # A fork has every descriptor, a fresh interpreter those that its arguments bring along.
+        brought = () if self._forks else (BroughtAlong(plan.ready_fd),)
+        process = self._process(target=self._target, args=(plan, os.getpid(), *brought), name=plan.name)
         process.start()
         return process
+
+
+class BroughtAlong:
+    """A descriptor, or none, that a spawned process has under the same number when this is among its arguments."""
+
+    def __init__(self, descriptor: int | None) -> None:
+        self._descriptor = descriptor
+
+    def __reduce__(self) -> tuple[type[Self], tuple[int | None]]:
+        spawning = get_spawning_popen()
+        if spawning is not None and self._descriptor is not None:
+            spawning.duplicate_for_child(self._descriptor)
+        return type(self), (self._descriptor,)
+
+
+def _in_fresh_interpreter(plan: ProcessPlan, parent: int, _: BroughtAlong) -> None:
+    run_role(plan, parent)
 
 
 def _in_fork(let_go: Callable[[], None], settings: Callable[[], Settings], plan: ProcessPlan, parent: int) -> None:

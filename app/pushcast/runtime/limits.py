@@ -30,4 +30,22 @@ def allow_open_files(partitions: int, tables: int) -> None:
     wanted = OTHER_FILES + MOST_FILES_PER_PARTITION * partitions * tables
     wanted = wanted if unlimited else min(hard, wanted)
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        _raise_to(wanted, needed, soft, hard)
+
+
+def _raise_to(wanted: int, needed: int, soft: int, hard: int) -> None:
+    """A kernel may have a bound of its own below an unlimited hard limit: kern.maxfilesperproc of macOS."""
+    while True:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        except (ValueError, OSError) as error:
+            if wanted <= max(needed, soft):
+                if soft >= needed:
+                    return
+                raise ConfigurationError(
+                    f"{needed} open files are needed, the limit is {soft} and the system allows no more ({error}): "
+                    "raise it (kern.maxfilesperproc of macOS), or spread the role over more hosts"
+                ) from error
+            wanted = max(needed, soft, wanted // 2)
+        else:
+            return

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -96,9 +95,7 @@ def supervise(settings: Settings, plans: Sequence[ProcessPlan], again: Callable[
     locks = FolderLocks([settings.data_dir / "run"])
     try:
         with _stop_signals() as stop, _pipe() as (ready, told):
-            # Only a fork has the descriptor.
-            tell = told if sys.platform == "linux" else None
-            plans = [replace(plan, since_ms=since_ms, ready_fd=tell) for plan in plans]
+            plans = [replace(plan, since_ms=since_ms, ready_fd=told) for plan in plans]
             # A role that outlives a killed supervisor must not keep its lock.
             return Supervisor(plans, Forker(locks.close, again).start, stop, ready, manager).run()
     finally:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import pytest
@@ -71,3 +73,32 @@ def test_what_ends_a_role_is_the_exit_code_that_the_command_line_would_have(
     process = Forker(in_child=lambda: None).start(ProcessPlan("settler", ("settler",)))
     process.join(30)
     assert process.exitcode == code
+
+
+def tell(_: forked.BroughtAlong, descriptor: int) -> None:
+    os.write(descriptor, b"here")
+
+
+def test_a_fresh_interpreter_has_the_descriptor_under_the_same_number() -> None:
+    """macOS: a supervisor hears its roles by it, and passes SIGHUP on to those that it has heard."""
+    readable, writable = os.pipe()
+    try:
+        process = SpawnProcess(target=tell, args=(forked.BroughtAlong(writable), writable))
+        process.start()
+        process.join(60)
+        os.close(writable)
+        assert os.read(readable, 100) == b"here"
+    finally:
+        os.close(readable)
+
+
+def test_without_forks_a_supervisor_may_have_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """macOS: the one that looks after its own parent is one."""
+    started: list[str | None] = []
+    monkeypatch.setattr(SpawnProcess, "start", lambda self: started.append(self.name))
+    monkeypatch.setattr(threading, "active_count", lambda: 2)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(sys, "platform", "darwin")
+        forker = Forker(in_child=lambda: None)
+    forker.start(ProcessPlan("settler", ("settler",)))
+    assert started == ["settler"]

@@ -1,3 +1,5 @@
+"""Open files, and kernels that allow fewer than their hard limit says, as macOS does."""
+
 from __future__ import annotations
 
 import resource
@@ -38,3 +40,40 @@ def test_a_limit_that_is_high_enough_stays(limits: list[tuple[int, int]]) -> Non
     limits.append((10_000, 65_536))
     allow_open_files(partitions=8, tables=3)
     assert limits[-1] == (10_000, 65_536)
+
+
+@pytest.fixture
+def kernel(limits: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The hard limit is unlimited; what the kernel takes at most is the last number."""
+    limits.append((256, resource.RLIM_INFINITY))
+    most = [10_240]
+
+    def setrlimit(_: int, pair: tuple[int, int]) -> None:
+        if pair[0] > most[-1]:
+            raise ValueError("current limit exceeds maximum limit")
+        limits.append(pair)
+
+    monkeypatch.setattr(resource, "setrlimit", setrlimit)
+    return most
+
+
+def test_a_kernel_with_a_bound_of_its_own_gives_what_it_has(limits: list[tuple[int, int]], kernel: list[int]) -> None:
+    allow_open_files(partitions=256, tables=1)
+    assert 512 + 8 * 256 <= limits[-1][0] <= kernel[-1]
+
+
+def test_a_kernel_that_gives_less_than_is_needed_is_refused_with_both_numbers(
+    limits: list[tuple[int, int]], kernel: list[int]
+) -> None:
+    kernel.append(2_000)
+    with pytest.raises(ConfigurationError, match="2560 open files are needed, the limit is 256"):
+        allow_open_files(partitions=256, tables=1)
+
+
+def test_a_limit_that_suffices_stays_where_the_kernel_gives_no_more(
+    limits: list[tuple[int, int]], kernel: list[int]
+) -> None:
+    kernel.append(2_000)
+    limits.append((4_000, resource.RLIM_INFINITY))
+    allow_open_files(partitions=256, tables=1)
+    assert limits[-1] == (4_000, resource.RLIM_INFINITY)

@@ -33,7 +33,9 @@ log = structlog.get_logger(__name__)
 
 def spare_processes() -> int:
     """Processes worth having beside this one and whoever feeds it: none on a machine of two cores."""
-    return max(0, min(MAX_PROCESSES, len(os.sched_getaffinity(0)) - 2 if hasattr(os, "sched_getaffinity") else 0))
+    # macOS keeps no process to some of its cores.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0
+    return max(0, min(MAX_PROCESSES, cores - 2))
 
 
 def encrypt_all(items: Sequence[Item]) -> list[bytes | None]:
