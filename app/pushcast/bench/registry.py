@@ -9,11 +9,17 @@ from pushcast.bench.base import Options, Result
 
 
 class Entry(NamedTuple):
-    """`module` has a function `run(options: Options) -> Result`."""
+    """`module` has a function `run(options: Options) -> Result`. `takes`: options that few benchmarks understand."""
 
     module: str
     summary: str
+    takes: frozenset[str] = frozenset()
 
+
+_DEVICES = frozenset({"devices"})
+_SINK = frozenset({"sink"})
+#: What a benchmark takes only when its entry says so.
+RARE = _DEVICES | _SINK
 
 BENCHES = {
     "devices": Entry("pushcast.bench.devices", "Registrations through the registrar, rows acknowledged."),
@@ -28,12 +34,12 @@ BENCHES = {
     "lanes": Entry("pushcast.bench.lanes", "Urgent events while a bulk backlog drains on the same cores."),
     "isolation": Entry("pushcast.bench.isolation", "One app while another app's provider is dead."),
     "exactness": Entry("pushcast.bench.exactness", "PLAN and SEND with hand-over and ledger, and without."),
-    "pipeline": Entry("pushcast.bench.pipeline", "The whole chain, events to receipts: CPU of every process."),
+    "pipeline": Entry("pushcast.bench.pipeline", "The whole chain, events to receipts; CPU of each process.", _DEVICES),
     "idle": Entry("pushcast.bench.idle", "Memory and CPU of all roles while nothing happens."),
-    "start": Entry("pushcast.bench.start", "Until every role is ready, with 8 and with 64 partitions."),
+    "start": Entry("pushcast.bench.start", "Until every role is ready, with 8 and with 64 partitions.", _DEVICES),
     "gateway": Entry("pushcast.bench.gateway", "POSTs through the HTTP gateway, each answered when Kafka has it."),
     "report": Entry("pushcast.bench.report", "Receipts and planned records into an empty report store."),
-    "send": Entry("pushcast.bench.send", "Every engine against the same sink, and the whole SEND stage."),
+    "send": Entry("pushcast.bench.send", "Every engine against the same sink, and the whole SEND stage.", _SINK),
 }
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ from rich.table import Table
 from pushcast.bench import against as two_commits
 from pushcast.bench.base import Options, Result
 from pushcast.bench.pairs import FEWEST_PAIRS
-from pushcast.bench.registry import BENCHES, run
+from pushcast.bench.registry import BENCHES, RARE, run
 from pushcast.cli.output import Output, OutputOption, print_json, say
 
 app = typer.Typer(
@@ -32,7 +33,7 @@ Servers = Annotated[
 ]
 Sink = Annotated[
     Path | None,
-    typer.Option("--sink", exists=True, dir_okay=False, help="bench send: a built Go sink.", show_default=False),
+    typer.Option("--sink", exists=True, dir_okay=False, help="A built Go sink.", show_default=False),
 ]
 Against = Annotated[
     Path | None,
@@ -50,7 +51,7 @@ Limit = Annotated[
 ]
 
 Devices = Annotated[
-    int | None, typer.Option("--devices", min=2, help="bench pipeline: how many.", show_default="200,000")
+    int | None, typer.Option("--devices", min=2, help="How many users have one.", show_default="the benchmark's own")
 ]
 
 
@@ -94,7 +95,15 @@ def _command(name: str) -> None:
         else:
             _table(result)
 
-    app.command(name, help=BENCHES[name].summary)(bench)
+    app.command(name, help=BENCHES[name].summary)(_without(bench, RARE - BENCHES[name].takes))
+
+
+def _without(command: Callable[..., None], options: Iterable[str]) -> Callable[..., None]:
+    """The command without options that mean nothing to it: they keep their defaults."""
+    shown = inspect.signature(command)
+    kept = [parameter for name, parameter in shown.parameters.items() if name not in options]
+    command.__signature__ = shown.replace(parameters=kept)  # type: ignore[attr-defined]
+    return command
 
 
 for _name in BENCHES:

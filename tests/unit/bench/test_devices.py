@@ -51,6 +51,20 @@ def test_the_command_shows_a_table_for_people(monkeypatch: pytest.MonkeyPatch) -
     assert "1.0 / 2.0 / 3.0" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("name", "option", "taken"),
+    [("send", "--sink", True), ("sim", "--sink", False), ("start", "--devices", True), ("devices", "--devices", False)],
+)
+def test_a_benchmark_offers_only_options_that_mean_something_to_it(name: str, option: str, taken: bool) -> None:
+    """faults.md P3-27: `bench sim` offered what `bench send` alone understands."""
+    shown = CliRunner(env={"COLUMNS": "200"}).invoke(bench.app, [name, "--help"])
+    assert shown.exit_code == 0, shown.output
+    assert (option in shown.stdout) is taken
+    refused = CliRunner().invoke(bench.app, [name, option, "1"])
+    assert refused.exit_code == 2, "a value that is none, or an option that is none"
+    assert ("No such option" in refused.output) is not taken
+
+
 @pytest.mark.parametrize("name", registry.BENCHES)
 def test_every_name_has_a_benchmark_behind_it(name: str) -> None:
     module = __import__(registry.BENCHES[name].module, fromlist=["run"])

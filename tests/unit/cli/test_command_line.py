@@ -48,6 +48,22 @@ def test_a_configuration_that_is_not_there_is_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["run"], ["/metrics", "Exit 0", "65", "70", "--slot", "Stable name"]),
+        (["sim"], ["<apns|fcm|expo|webpush>"]),
+        (["pause"], ["An app of the configuration; needed.", "Needed."]),
+    ],
+    ids=["run", "sim", "pause"],
+)
+def test_help_says_what_people_asked(command: list[str], words: list[str]) -> None:
+    """faults.md P3-27: ports, exit codes and slots of `run`, the platforms of `sim`, what `pause` needs."""
+    shown = CliRunner(env={"COLUMNS": "200"}).invoke(build(command), [*command, "--help"])
+    assert shown.exit_code == 0, shown.output
+    assert [word for word in words if word not in " ".join(shown.stdout.split())] == []
+
+
+@pytest.mark.parametrize(
     ("words", "noun"),
     [
         (["run", "all"], "run"),
