@@ -1,7 +1,7 @@
 # Needs only Python >= 3.11 and make. Everything else is fetched into .venv and .cache.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage lint bench faults graph dashboards lock clean
+.PHONY: help demo test coverage lint bench faults graph dashboards lock sbom dist clean
 VENV := .venv
 BOOT := .cache/boot
 # The first of these that is >= 3.11; choose another with `make PYTHON=python3.12 ...`
@@ -34,6 +34,8 @@ help:
 	@echo "make faults kills, zombies, outages, poison and more under load; ONLY=zombie; see docs/faults.md"
 	@echo "make graph  writes topology/GRAPH.md, docs/asyncapi.yaml and docs/openapi.json again"
 	@echo "make dashboards  writes deploy/grafana and deploy/prometheus again"
+	@echo "make dist   a wheel and the sources, in dist/"
+	@echo "make sbom   what a release consists of, as CycloneDX, in dist/; VERSION=1.2.3"
 	@echo "make lock   resolves requirements/*.txt again"
 
 $(BOOT)/bin/uv:
@@ -104,6 +106,16 @@ dashboards: $(STAMP)
 lock: | $(UV)
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements/base.txt
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --group dev --group sdks pyproject.toml requirements/build.in -o requirements/dev.txt
+
+# A wheel and the sources, built with the locked tools.
+dist: | $(UV)
+	@$(UV) build --quiet --build-constraints requirements/dev.txt --require-hashes --out-dir dist
+
+# Needs no environment: the locks say it all.
+VERSION ?= $(shell git describe --tags 2>/dev/null || echo 0.1.0)
+sbom:
+	@mkdir -p dist
+	@$(PYTHON) .ci/sbom.py $(VERSION:v%=%) > dist/pushcast-$(VERSION:v%=%).cdx.json
 
 clean:
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage

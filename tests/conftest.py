@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +13,37 @@ import structlog
 import uvloop
 from hypothesis import HealthCheck, settings
 
+import shuffle
 from pushcast.kafka.embedded import Cluster, temporary_cluster
 
 #: How long an example takes says nothing of it where others share the cores.
 settings.register_profile("loaded", parent=settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("loaded")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    told = "order of unit tests and laws: a number that a run has told; 0: as they are written"
+    parser.addoption("--order-seed", type=int, help=told)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.order_seed is None:  # workers of a run are told their controller's
+        config.option.order_seed = shuffle.any_seed()
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"order of unit tests and laws: --order-seed {config.option.order_seed}"
+
+
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
+    """Once more, where whoever looks at failures finds it."""
+    if exitstatus:
+        terminalreporter.write_line(pytest_report_header(config))
+
+
+@pytest.hookimpl(tryfirst=True)  # pytest itself then brings together what shares a costly fixture
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items[:] = shuffle.within_files(items, lambda item: item.path, Path(__file__).parent, config.option.order_seed)
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
