@@ -6,7 +6,7 @@ import asyncio
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import structlog
@@ -21,14 +21,24 @@ settings.register_profile("loaded", parent=settings(), deadline=None, suppress_h
 settings.load_profile("loaded")
 
 
+_ORDER: Final = "pushcast_order_seed"
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     told = "order of unit tests and laws: a number that a run has told; 0: as they are written"
     parser.addoption("--order-seed", type=int, help=told)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.option.order_seed is None:  # workers of a run are told their controller's
-        config.option.order_seed = shuffle.any_seed()
+    if config.option.order_seed is None:
+        told: dict[str, Any] = getattr(config, "workerinput", {})  # of pytest-xdist, in a worker
+        config.option.order_seed = told.get(_ORDER, shuffle.any_seed())
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_configure_node(node: Any) -> None:
+    """Workers have to find the same tests in the same order."""
+    node.workerinput[_ORDER] = node.config.option.order_seed
 
 
 def pytest_report_header(config: pytest.Config) -> str:
