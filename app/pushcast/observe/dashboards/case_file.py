@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from pushcast.observe.dashboards.alert_case import AlertCase
 from pushcast.observe.dashboards.alerts import ALERTS, Alert
-from pushcast.observe.dashboards.cases import AlertCase
 from pushcast.observe.dashboards.rules import texts
 
 BY_NAME: Final = {alert.name: alert for alert in ALERTS}

@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Final
 
 from pushcast.observe.catalogue import MetricName as Name
+from pushcast.observe.dashboards.alert_case import AlertCase
+from pushcast.observe.dashboards.slo_cases import SLO_CASES
 
 _AT: Final = 'group="pushcast-send-apns-urgent", instance="a"'
-
-
-@dataclass(frozen=True, slots=True)
-class AlertCase:
-    """`series` in promtool's notation, a value each `interval`. At `at` the alert fires once, with `labels` and this
-    value in its text, and once more for each labels of `also`; at `quiet_at` it does not."""
-
-    alert: str
-    series: Mapping[str, str]
-    at: str
-    labels: Mapping[str, str] = field(default_factory=dict)
-    value: str = ""
-    quiet_at: str = "0m"
-    interval: str = "1m"  # between two values
-    also: Sequence[Mapping[str, str]] = ()
 
 
 def _urgent(name: Name, more: str = "") -> str:
     return f'{name}{{group="pushcast-plan-urgent", topic="push.notification.urgent.v1"{more}}}'
 
-
-_TWO_SMALL_APPS: Final = {
-    f'{name}{{app="{app}", class="chat"}}': values
-    for app in ("news", "shop")
-    for name, values in ((Name.SLO_PLANNED, "0+6x60"), (Name.SLO_LATE, "0x30 6+6x30"))
-}
 
 CASES: Final[Sequence[AlertCase]] = (
     AlertCase(
@@ -158,52 +138,7 @@ CASES: Final[Sequence[AlertCase]] = (
         quiet_at="1m",
     ),
     AlertCase("ConfigNotReloaded", {f'{Name.CONFIG_RELOADED}{{instance="a"}}': "1 1 0x5"}, "4m", {"instance": "a"}),
-    # O4: senders stop at 20 min; what is due from then on is late 2 min 20 s later. 8 minutes after the stop it pages.
-    AlertCase(
-        "SloBurnFast",
-        {
-            f'{Name.SLO_PLANNED}{{app="news", class="chat"}}': "0+300x120",
-            f'{Name.SLO_LATE}{{app="news", class="chat"}}': "0x44 100+300x80",
-        },
-        "28m",
-        {"app": "news", "class": "chat"},
-        quiet_at="22m",
-        interval="30s",
-    ),
-    # Two apps with 60 deliveries each in 10 minutes, and none accepted: too few of each, enough of the class. At 40 min
-    # a quarter of the hour's deliveries is late: the limit of the hour, which has enough of each, does not speak yet.
-    AlertCase("SloBurnFast", _TWO_SMALL_APPS, "40m", {"class": "chat"}, quiet_at="29m"),
-    # At 45 min it does: each app is told by the hour, and not the class once more by the 10 minutes.
-    AlertCase(
-        "SloBurnFast",
-        _TWO_SMALL_APPS,
-        "45m",
-        {"app": "news", "class": "chat"},
-        quiet_at="29m",
-        also=({"app": "shop", "class": "chat"},),
-    ),
-    # O4: planners stop at 20 min; nothing more is planned, and so nothing of it late.
-    AlertCase(
-        "SloBurnFast",
-        {
-            f'{Name.SLO_PLANNED}{{app="news", class="chat"}}': "0+600x20 12000x40",
-            f'{Name.SLO_LATE}{{app="news", class="chat"}}': "0x60",
-            f'{Name.SLO_UNPLANNED}{{lane="normal"}}': "0x22 600+600x40",
-        },
-        "23m",
-        {"lane": "normal"},
-        quiet_at="22m",
-    ),
-    AlertCase(
-        "SloBurnSlow",
-        {
-            f'{Name.SLO_PLANNED}{{app="news", class="chat"}}': "0+100x420",
-            f'{Name.SLO_LATE}{{app="news", class="chat"}}': "0+25x420",
-        },
-        "400m",
-        {"app": "news", "class": "chat"},
-        "25%",
-    ),
+    *SLO_CASES,
     AlertCase(
         "ReportsOverdue",
         {f'{Name.REPORT_OVERDUE}{{instance="a"}}': "0x5 3x90", f'{Name.REPORT_OVERDUE}{{instance="b"}}': "0x5 4x90"},
