@@ -100,7 +100,7 @@ def _command(name: str) -> None:
 
 def _without(command: Callable[..., None], options: Iterable[str]) -> Callable[..., None]:
     """The command without options that mean nothing to it: they keep their defaults."""
-    shown = inspect.signature(command)
+    shown = inspect.signature(command, eval_str=True)  # what it says of its options is in the annotations
     kept = [parameter for name, parameter in shown.parameters.items() if name not in options]
     command.__signature__ = shown.replace(parameters=kept)  # type: ignore[attr-defined]
     return command
