@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 from confluent_kafka import Message
@@ -64,7 +65,7 @@ class Books:
     def __init__(self, settings: Settings) -> None:
         self._partitions = settings.kafka.partitions
         client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True)
-        self._positions = Positions(open_admin(client))
+        self._positions = Positions(open_admin(client), anew=partial(open_admin, client))
         reading = {**client, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 50}
         self._consumer = open_consumer(reading, "pushcast-audit")
 

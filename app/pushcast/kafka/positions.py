@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeVar
 
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import admin as kafka_admin
@@ -16,12 +17,29 @@ from pushcast.kafka.steady import Steady
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 Spot = tuple[str, int]  # topic, partition
 #: Topics that the cluster does not have (yet) hold nothing.
 _ABSENT = frozenset(
     {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC, KafkaError._NOENT}
 )
 _SPEC: Any = kafka_admin.OffsetSpec
+#: What a client says of a group's coordinator that gives no answer.
+_SILENT = frozenset(
+    {
+        KafkaError._TIMED_OUT,
+        KafkaError._TIMED_OUT_QUEUE,
+        KafkaError._TRANSPORT,
+        KafkaError._WAIT_COORD,
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+    }
+)
+#: Of a coordinator that is there; an answer takes milliseconds, on a machine that others keep busy a second.
+FIRST_ANSWER_SECONDS: Final = 5.0
 #: An admin client keeps leaders and their epochs, also of a topic that was made anew and of a broker that came back.
 STALE_PAUSES_SECONDS: Final = (0.1, 0.5, 1.0, 2.0, 4.0)
 
@@ -47,10 +65,17 @@ class Members(NamedTuple):
 class Positions:
     """Questions to one cluster. Every method blocks, and raises KafkaException without an answer."""
 
-    def __init__(self, admin: AdminClient, *, wary: bool = False) -> None:
-        """`wary`: asks nothing while the cluster is not whole (`steady`): for roles, which must not die of a look."""
+    def __init__(
+        self, admin: AdminClient, *, wary: bool = False, anew: Callable[[], AdminClient] | None = None
+    ) -> None:
+        """`wary`: asks nothing while the cluster is not whole (`steady`): for roles, which must not die of a look.
+        `anew` opens another client, for whoever may outlive a broker."""
         self._admin = admin
+        self._wary = wary
+        self._anew = anew
         self._steady = Steady(admin) if wary else None
+        # Never collected: a client with a question under way was seen to wait for ever for one of its threads.
+        self._given_up: list[AdminClient] = []
 
     def starts(self, spots: Iterable[Spot]) -> dict[Spot, int]:
         """First offset that is there. Partitions that do not exist are left out."""
@@ -83,9 +108,14 @@ class Positions:
             return {}
         self._look_out()
         asked = [ConsumerGroupTopicPartitions(group, wanted)]
-        [future] = self._admin.list_consumer_group_offsets(asked, request_timeout=TIMEOUT_SECONDS).values()
+
+        def ask(admin: AdminClient, timeout_seconds: float) -> list[TopicPartition]:
+            [future] = admin.list_consumer_group_offsets(asked, request_timeout=timeout_seconds).values()
+            answered: list[TopicPartition] = future.result().topic_partitions
+            return answered
+
         try:
-            found = future.result().topic_partitions
+            found = self._ask_coordinators([group], ask)
         except KafkaException as error:
             if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return {}
@@ -97,18 +127,36 @@ class Positions:
         if not groups:
             return {}
         self._look_out()
-        futures = self._admin.describe_consumer_groups(list(groups), request_timeout=TIMEOUT_SECONDS)
-        found: dict[str, Members] = {}
-        for group, future in futures.items():
+        return self._ask_coordinators(groups, partial(_members, groups))
+
+    def _ask_coordinators(self, groups: Collection[str], ask: Callable[[AdminClient, float], T]) -> T:
+        """What `ask` says with a client, given a time-out in seconds.
+
+        An admin client of librdkafka 2.16 that had asked for a group before its only broker was killed was seen to get
+        no answer about groups afterwards, for more than a minute. The broker had loaded the groups within two seconds,
+        and answered other clients. So the first try is short, and the second one is a new client's.
+        """
+        if self._anew is not None:
             try:
-                described = future.result()
+                return ask(self._admin, FIRST_ANSWER_SECONDS)
             except KafkaException as error:
-                if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
+                if error.args[0].code() not in _SILENT:
                     raise
-                found[group] = Members("dead", 0)
-            else:
-                found[group] = Members(described.state.name.lower(), len(described.members))
-        return found
+                logger.info("%s: %s: asked again with a new client", _few(groups), error.args[0].str())
+            self._given_up.append(self._admin)
+            self._admin = self._anew()
+            self._steady = Steady(self._admin) if self._wary else None
+            self._look_out()
+        try:
+            return ask(self._admin, TIMEOUT_SECONDS)
+        except KafkaException as error:
+            if error.args[0].code() not in _SILENT:
+                raise
+            text = (
+                f"the coordinator of {_few(groups)} does not answer within {TIMEOUT_SECONDS:.0f} s: "
+                f"a broker that was just started loads its groups first ({error.args[0].str()})"
+            )
+            raise KafkaException(KafkaError(error.args[0].code(), text)) from error
 
     def _look_out(self) -> None:
         if self._steady is not None:
@@ -153,3 +201,22 @@ def _metadata(at: TopicPartition) -> str:
         return at.metadata or ""
     except UnicodeDecodeError as error:
         return error.object.decode(errors="replace")
+
+
+def _members(groups: Collection[str], admin: AdminClient, timeout_seconds: float) -> dict[str, Members]:
+    found: dict[str, Members] = {}
+    for group, future in admin.describe_consumer_groups(list(groups), request_timeout=timeout_seconds).items():
+        try:
+            described = future.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
+                raise
+            found[group] = Members("dead", 0)
+        else:
+            found[group] = Members(described.state.name.lower(), len(described.members))
+    return found
+
+
+def _few(groups: Collection[str]) -> str:
+    first, more = min(groups), len(groups) - 1
+    return f"group {first}" + (f" and {more} more" if more else "")

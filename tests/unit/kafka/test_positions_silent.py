@@ -1,0 +1,94 @@
+"""A client that gets no answer of a group's coordinator any more: another one is asked, and what is silent is named."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+
+from pushcast.kafka.positions import FIRST_ANSWER_SECONDS, Members, Positions
+
+SILENT = KafkaError._TIMED_OUT
+
+
+class Coordinators:
+    """As an admin client asks them. `code`: what it gets instead of an answer."""
+
+    def __init__(self, code: int | None = None) -> None:
+        self._code = code
+        self.timeouts: list[float] = []
+
+    def _answer(self, answer: object, request_timeout: float) -> Future[Any]:
+        self.timeouts.append(request_timeout)
+        future: Future[Any] = Future()
+        if self._code is None:
+            future.set_result(answer)
+        else:
+            future.set_exception(KafkaException(KafkaError(self._code)))
+        return future
+
+    def list_consumer_group_offsets(self, asked: Any, request_timeout: float) -> dict[str, Future[Any]]:
+        found = [TopicPartition(at.topic, at.partition, 7) for at in asked[0].topic_partitions]
+        return {asked[0].group_id: self._answer(SimpleNamespace(topic_partitions=found), request_timeout)}
+
+    def describe_consumer_groups(self, groups: list[str], request_timeout: float) -> dict[str, Future[Any]]:
+        answer = SimpleNamespace(state=SimpleNamespace(name="STABLE"), members=[1])
+        return {group: self._answer(answer, request_timeout) for group in groups}
+
+
+def positions(first: Coordinators, *later: Coordinators) -> tuple[Positions, list[Coordinators]]:
+    """And those that were not opened yet."""
+    left = list(later)
+    admin: Any = first
+    opening: Any = lambda: left.pop(0)  # noqa: E731
+    return Positions(admin, anew=opening), left
+
+
+@pytest.mark.parametrize("code", [SILENT, KafkaError._TRANSPORT, KafkaError.COORDINATOR_LOAD_IN_PROGRESS])
+def test_a_silent_client_is_given_up_for_a_new_one(code: int) -> None:
+    found, left = positions(Coordinators(code), Coordinators())
+    assert found.committed("g", [("t", 0)]) == {("t", 0): 7}
+    assert left == []
+
+
+def test_the_new_one_is_asked_from_then_on() -> None:
+    new = Coordinators()
+    found, _ = positions(Coordinators(SILENT), new)
+    for _ in range(3):
+        found.committed("g", [("t", 0)])
+    assert found.members(["g", "h"]) == dict.fromkeys(("g", "h"), Members("stable", 1))
+    assert new.timeouts[0] > FIRST_ANSWER_SECONDS, "its broker may be loading groups"
+
+
+def test_a_client_that_answers_is_kept() -> None:
+    first, second = Coordinators(), Coordinators()
+    found, left = positions(first, second)
+    found.committed("g", [("t", 0)])
+    found.members(["g"])
+    assert left == [second]
+
+
+@pytest.mark.parametrize("later", [(), (Coordinators(SILENT),)], ids=["a_tool", "a_role"])
+def test_a_coordinator_that_is_silent_to_all_is_named_with_its_group(later: tuple[Coordinators, ...]) -> None:
+    first: Any = Coordinators(SILENT)
+    found = positions(first, *later)[0] if later else Positions(first)
+    with pytest.raises(KafkaException) as refused:
+        found.committed("pushcast-plan-bulk", [("t", 0)])
+    error = refused.value.args[0]
+    assert error.code() == SILENT
+    assert "coordinator of group pushcast-plan-bulk does not answer within 15 s" in error.str()
+    with pytest.raises(KafkaException, match="group a and 1 more"):
+        Positions(first).members(["b", "a"])
+
+
+def test_another_refusal_is_raised_as_it_is_and_a_group_that_is_not_there_has_nothing() -> None:
+    found, left = positions(Coordinators(KafkaError.GROUP_AUTHORIZATION_FAILED), Coordinators())
+    with pytest.raises(KafkaException):
+        found.committed("g", [("t", 0)])
+    assert len(left) == 1
+    unknown, _ = positions(Coordinators(KafkaError.GROUP_ID_NOT_FOUND))
+    assert unknown.committed("g", [("t", 0)]) == {}
+    assert unknown.members(["g"]) == {"g": Members("dead", 0)}
