@@ -7,6 +7,7 @@ from typing import Final
 
 from pushcast.observe.catalogue import MetricName as Name
 from pushcast.observe.dashboards.alert_case import AlertCase
+from pushcast.observe.dashboards.keeper_cases import KEEPER_CASES
 from pushcast.observe.dashboards.slo_cases import SLO_CASES
 
 _AT: Final = 'group="pushcast-send-apns-urgent", instance="a"'
@@ -139,6 +140,7 @@ CASES: Final[Sequence[AlertCase]] = (
     ),
     AlertCase("ConfigNotReloaded", {f'{Name.CONFIG_RELOADED}{{instance="a"}}': "1 1 0x5"}, "4m", {"instance": "a"}),
     *SLO_CASES,
+    *KEEPER_CASES,
     AlertCase(
         "ReportsOverdue",
         {f'{Name.REPORT_OVERDUE}{{instance="a"}}': "0x5 3x90", f'{Name.REPORT_OVERDUE}{{instance="b"}}': "0x5 4x90"},

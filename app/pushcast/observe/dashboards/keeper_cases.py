@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from pushcast.observe.catalogue import MetricName as Name
-from pushcast.observe.dashboards.cases import AlertCase
+from pushcast.observe.dashboards.alert_case import AlertCase
 
 KEEPER_CASES: Final[Sequence[AlertCase]] = (
     AlertCase(
