@@ -40,6 +40,8 @@ _SILENT = frozenset(
 )
 #: Of a coordinator that is there; an answer takes milliseconds, on a machine that others keep busy a second.
 FIRST_ANSWER_SECONDS: Final = 5.0
+#: Each keeps its threads. A process that has met so many silent brokers asks its last client with all patience.
+MOST_GIVEN_UP: Final = 8
 #: An admin client keeps leaders and their epochs, also of a topic that was made anew and of a broker that came back.
 STALE_PAUSES_SECONDS: Final = (0.1, 0.5, 1.0, 2.0, 4.0)
 
@@ -76,6 +78,7 @@ class Positions:
         self._steady = Steady(admin) if wary else None
         # Never collected: a client with a question under way was seen to wait for ever for one of its threads.
         self._given_up: list[AdminClient] = []
+        self._has_answered = True  # the client about groups; the first one is trusted to
 
     def starts(self, spots: Iterable[Spot]) -> dict[Spot, int]:
         """First offset that is there. Partitions that do not exist are left out."""
@@ -134,9 +137,10 @@ class Positions:
 
         An admin client of librdkafka 2.16 that had asked for a group before its only broker was killed was seen to get
         no answer about groups afterwards, for more than a minute. The broker had loaded the groups within two seconds,
-        and answered other clients. So the first try is short, and the second one is a new client's.
+        and answered other clients. So the first try is short, and the second one is a new client's. While that one has
+        no answer either, no third is opened: a long outage costs one client.
         """
-        if self._anew is not None:
+        if self._anew is not None and self._has_answered and len(self._given_up) < MOST_GIVEN_UP:
             try:
                 return ask(self._admin, FIRST_ANSWER_SECONDS)
             except KafkaException as error:
@@ -146,17 +150,21 @@ class Positions:
             self._given_up.append(self._admin)
             self._admin = self._anew()
             self._steady = Steady(self._admin) if self._wary else None
+            self._has_answered = False
             self._look_out()
         try:
-            return ask(self._admin, TIMEOUT_SECONDS)
+            found = ask(self._admin, TIMEOUT_SECONDS)
         except KafkaException as error:
             if error.args[0].code() not in _SILENT:
+                self._has_answered = True
                 raise
             text = (
                 f"the coordinator of {_few(groups)} does not answer within {TIMEOUT_SECONDS:.0f} s: "
                 f"a broker that was just started loads its groups first ({error.args[0].str()})"
             )
             raise KafkaException(KafkaError(error.args[0].code(), text)) from error
+        self._has_answered = True
+        return found
 
     def _look_out(self) -> None:
         if self._steady is not None:

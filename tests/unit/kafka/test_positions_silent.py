@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from pushcast.kafka.positions import FIRST_ANSWER_SECONDS, Members, Positions
+from pushcast.kafka.positions import FIRST_ANSWER_SECONDS, MOST_GIVEN_UP, Members, Positions
 
 SILENT = KafkaError._TIMED_OUT
 
@@ -20,6 +20,12 @@ class Coordinators:
     def __init__(self, code: int | None = None) -> None:
         self._code = code
         self.timeouts: list[float] = []
+
+    def recover(self) -> None:
+        self._code = None
+
+    def fall_silent(self) -> None:
+        self._code = SILENT
 
     def _answer(self, answer: object, request_timeout: float) -> Future[Any]:
         self.timeouts.append(request_timeout)
@@ -61,6 +67,29 @@ def test_the_new_one_is_asked_from_then_on() -> None:
         found.committed("g", [("t", 0)])
     assert found.members(["g", "h"]) == dict.fromkeys(("g", "h"), Members("stable", 1))
     assert new.timeouts[0] > FIRST_ANSWER_SECONDS, "its broker may be loading groups"
+
+
+def test_a_long_outage_costs_one_client_and_the_next_one_another() -> None:
+    silent = Coordinators(SILENT)
+    found, left = positions(Coordinators(SILENT), silent, Coordinators())
+    for _ in range(4):
+        with pytest.raises(KafkaException):
+            found.committed("g", [("t", 0)])
+    assert len(left) == 1
+    silent.recover()
+    found.committed("g", [("t", 0)])
+    silent.fall_silent()
+    assert found.committed("g", [("t", 0)]) == {("t", 0): 7}
+    assert left == []
+
+
+def test_so_many_outages_and_no_more_cost_a_client_each() -> None:
+    found, left = positions(*(Coordinators(SILENT) for _ in range(MOST_GIVEN_UP + 3)))
+    for _ in range(MOST_GIVEN_UP + 2):
+        with pytest.raises(KafkaException):
+            found.committed("g", [("t", 0)])
+        found._has_answered = True  # as if it had, before the next outage
+    assert len(left) == 2
 
 
 def test_a_client_that_answers_is_kept() -> None:
