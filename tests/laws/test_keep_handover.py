@@ -25,7 +25,7 @@ from pushcast.keep.flushing import Flushes
 from pushcast.keep.revising import Revising
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
-from pushcast.model.caps import CapRule
+from pushcast.model.caps import CapRule, Usage
 from pushcast.model.recalls import RemovalScope, scope_of
 from pushcast.model.words import Lane
 from pushcast.stream.ports import Barrier
@@ -337,19 +337,17 @@ async def test_with_the_head_removed_before_its_members_are_closed_some_never_le
 
 async def test_without_the_reservation_a_user_gets_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """A slot that is taken when its due record is acknowledged: the next ones have left meanwhile."""
-    close = DueRecords.close
+    late: dict[tuple[KeepTenure, bytes], Usage] = {}
 
-    def reserve_late(
-        self: DueRecords, tenure: KeepTenure, key: bytes, record: DueRecord, put: Put, before: Put | None = None
-    ) -> None:
-        def both(barrier: Barrier) -> None:
-            if before is not None:
-                before(barrier)
-            put(barrier)
+    def decide(tenure: KeepTenure, key: bytes, row: Usage) -> None:
+        late[tenure, key] = row
 
-        close(self, tenure, key, record, both)
+    def put_decided(self: Rows, tenure: KeepTenure, barrier: Barrier, key: bytes) -> None:
+        if (row := late.pop((tenure, key), None)) is not None:
+            self.put(tenure, barrier, key, row)
 
-    monkeypatch.setattr(DueRecords, "close", reserve_late)
+    monkeypatch.setattr(Rows, "decide", staticmethod(decide))
+    monkeypatch.setattr(Rows, "put_decided", put_decided)
     assert await violation(range(MOST_WORLDS_TO_A_VIOLATION), limited=0.9) is not None
 
 

@@ -20,7 +20,7 @@ LANE: Final = Lane.NORMAL
 TIMEOUT_SECONDS: Final = 400.0
 EVENT: Final = b'{"id":"n-%d","app":"news","title":"Good morning","body":"What happened while you slept"}'
 #: Until what was taken is due: longer than it takes to hold it.
-AHEAD_SECONDS_FOR_EACH: Final = 1 / 16_000
+AHEAD_SECONDS_FOR_EACH: Final = 1 / 10_000
 
 
 def load(

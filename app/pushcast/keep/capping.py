@@ -1,10 +1,15 @@
-"""Asks a user's caps when a notification is due: it takes a slot and leaves, or ends, waits on or joins a digest."""
+"""Asks a user's caps when a notification is due: it takes a slot and leaves, or ends, waits on or joins a digest.
+
+A slot is taken when that is decided: from then on everybody here knows of it. Its row is written with the one that
+closes its timer, before that one. Until then its due record says the same to a successor (`left`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC
 from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
@@ -36,8 +41,17 @@ from pushcast.wire.waiting.held import has_passed, passing
 from pushcast.wire.waiting.timers import Timer, note_id_of, user_key
 from pushcast.wire.waiting.usage import usage_key
 
-#: Lets a timer go, and writes its slot.
-Fire = Callable[[KeepTenure, bytes, Timer, int, Put], None]
+
+class TakenSlot(NamedTuple):
+    """`note` when its timer leaves, and `put_noted` with its closing; or `put` now, and let it go later."""
+
+    note: Callable[[], None]
+    put_noted: Put
+    put: Put
+
+
+#: Lets a timer go that has a slot.
+Fire = Callable[[KeepTenure, bytes, Timer, int, TakenSlot], None]
 
 
 def asks_caps(timer: Timer) -> Facts | None:
@@ -62,8 +76,7 @@ class Capping:
         self._fire = fire
 
     def take(self, tenure: KeepTenure, key: bytes, timer: Timer, facts: Facts, now_ms: int) -> None:
-        """The slot is taken before the next timer is looked at. Whoever takes over finds it in the table, or the due
-        record in the tail (`left`)."""
+        """The slot is taken before the next timer is looked at."""
         of_user = usage_key(user_key(key).decode())
         before = self._rows.usage(tenure, of_user) or Usage()
         after = take(before, self._rules, _asked(key, facts), now_ms)
@@ -72,7 +85,16 @@ class Capping:
             self._due.write(tenure, key, partial(self._exceeds, tenure, key, timer, facts, after))
             return
         passed = msgspec.structs.replace(timer, passed=passing(timer.passed, Reason.FREQUENCY_CAP))
-        self._fire(tenure, key, passed, now_ms, partial(self._put, tenure, of_user, before, after, now_ms))
+        slot = TakenSlot(
+            partial(self._note, tenure, of_user, before, after, now_ms),
+            partial(self._rows.put_decided, tenure, key=of_user),
+            partial(self._put, tenure, of_user, before, after, now_ms),
+        )
+        self._fire(tenure, key, passed, now_ms, slot)
+
+    def _note(self, tenure: KeepTenure, of_user: bytes, before: Usage, after: Usage, now_ms: int) -> None:
+        if after != before:
+            self._rows.decide(tenure, of_user, self._confirmed(after, now_ms))
 
     def told(self, tenure: KeepTenure, barrier: Barrier, user: str, word: SlotPlanned | Ended, now_ms: int) -> None:
         """What became of a notification: its slot is kept, or comes back."""
@@ -87,10 +109,13 @@ class Capping:
         self, tenure: KeepTenure, of_user: bytes, before: Usage, after: Usage, now_ms: int, barrier: Barrier
     ) -> None:
         if after != before:
-            after, unconfirmed = without_word(after, now_ms)
-            self._rows.put(tenure, barrier, of_user, after)
-            if unconfirmed:
-                self._count("unconfirmed", "", unconfirmed)
+            self._rows.put(tenure, barrier, of_user, self._confirmed(after, now_ms))
+
+    def _confirmed(self, usage: Usage, now_ms: int) -> Usage:
+        usage, unconfirmed = without_word(usage, now_ms)
+        if unconfirmed:
+            self._count("unconfirmed", "", unconfirmed)
+        return usage
 
     def left(self, tenure: KeepTenure, barrier: Barrier, key: bytes, timer: Timer, now_ms: int) -> None:
         """A predecessor has let it go: it takes its slot. That one's own write of the slot may be void."""

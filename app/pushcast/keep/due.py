@@ -64,12 +64,13 @@ class DueRecords:
         call_later: CallLater | None = None,
         gather_seconds: float = 0.0,
     ) -> None:
-        """`gather_seconds`: so long rows of what was let go wait for others, unless somebody waits for them. A record
-        alone costs as much to write, and to read back, as a hundred."""
+        """`gather_seconds`: so long rows of what was let go wait for others, of all partitions, unless somebody waits
+        for them. A record alone costs as much to write, and to read back, as a hundred."""
         self._close_plain = close_plain
         self._later = timers(call_later)
         self._gather_seconds = gather_seconds
         self._released: dict[KeepTenure, list[_Slice]] = {}  # whose due records Kafka has, and whose rows wait
+        self._gathers = False  # until the rows of all partitions are written
         self._exact = exact
         self._outbox = outbox
         self._put_many = putting_many(outbox)
@@ -77,12 +78,12 @@ class DueRecords:
         self._slices: dict[KeepTenure, _Slice] = {}
 
     def close(self, tenure: KeepTenure, key: bytes, record: DueRecord, put: Put, before: Put | None = None) -> None:
-        """Puts the record; `put` writes the rows that it closes, once Kafka has it; `before` those that count it."""
+        """Puts the record; `put` writes the rows that it closes, once Kafka has it, and `before` others before them."""
         part = self._fired(tenure, [key])
-        if before is not None:
-            before(part.barrier)
         topic = _TOPICS[record.lane]
         self._outbox.put(part.barrier, topic, tenure.number, record.value, user_key(key), record.headers)
+        if before is not None:
+            part.closes.append(before)
         part.closes.append(put)
 
     def close_plain(self, tenure: KeepTenure, dues: PlainDues) -> None:
@@ -110,8 +111,14 @@ class DueRecords:
         is_waited_for = tenure.is_full or tenure.blocked or tenure.buckets or part.writes
         if not self._gather_seconds or is_waited_for or sum(len(each.keys) for each in waiting) >= MANY:
             self._close_rows(tenure)
-        elif len(waiting) == 1:
-            self._later(self._gather_seconds, partial(self._guarded, partial(self._close_rows, tenure)))
+        elif not self._gathers:
+            self._gathers = True
+            self._later(self._gather_seconds, partial(self._guarded, self._close_all))
+
+    def _close_all(self) -> None:
+        self._gathers = False
+        for tenure in list(self._released):
+            self._close_rows(tenure)
 
     def _close_rows(self, tenure: KeepTenure) -> None:
         parts = self._released.pop(tenure, [])

@@ -12,10 +12,10 @@ from pushcast.wire.groups import Reading
 ROLE: Final = "keeper"
 #: Beside what it holds: what is called off, what was read, what may be taken back, and what caps count.
 BESIDE: Final = (topics.CANCEL, topics.ENGAGEMENT, topics.RECALLABLE, topics.COUNTED)
-#: Of these what many notifications end with: a slot that comes back, or a push that may be taken back, may be a moment
-#: late.
-GATHERED: Final = (topics.RECALLABLE, topics.COUNTED)
 SOURCES: Final = (*(topics.keep(lane) for lane in Lane), *BESIDE)
+#: Of these what may be a moment late: all but what urgent notifications wait for. While those come one by one, each has
+#: two fetches (its own and that of its row), which need not name fifty partitions more.
+GATHERED: Final = tuple(topic for topic in SOURCES if topic != topics.keep(Lane.URGENT))
 
 
 def readings(platforms: Iterable[Platform]) -> list[Reading]:

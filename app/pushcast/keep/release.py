@@ -10,7 +10,7 @@ from typing import Final
 
 from pushcast.keep import queues, rules
 from pushcast.keep.badging import MakeBadging, number_of
-from pushcast.keep.capping import Capping, asks_caps
+from pushcast.keep.capping import Capping, TakenSlot, asks_caps
 from pushcast.keep.due import DueRecord, DueRecords, Put
 from pushcast.keep.exact import KeepHandover
 from pushcast.keep.flushing import Flushes
@@ -257,6 +257,7 @@ class Release:
         return rules.still_told(row, now_ms)
 
     def _fire(self, tenure: KeepTenure, key: bytes, timer: Timer, now_ms: int, before: Put | None = None) -> None:
+        """`before`: puts a row before the one that closes the timer."""
         if timer.due_at:
             self._late_ms = max(self._late_ms, now_ms - timer.due_at)
         name = f"{timer.name}|{key.decode()}"
@@ -272,10 +273,11 @@ class Release:
         self._due.close(tenure, key, DueRecord(timer.lane, timer.event, headers), closed, before)
         self._count("closed", timer.closes or "released", 1)
 
-    def _leave(self, tenure: KeepTenure, key: bytes, timer: Timer, now_ms: int, put_slot: Put) -> None:
+    def _leave(self, tenure: KeepTenure, key: bytes, timer: Timer, now_ms: int, slot: TakenSlot) -> None:
         """Lets one go that has a slot, once its badge is counted."""
-        if self.badges.is_counted(tenure, key, timer, put_slot):
-            self._fire(tenure, key, timer, now_ms, put_slot)
+        if self.badges.is_counted(tenure, key, timer, slot.put):
+            slot.note()
+            self._fire(tenure, key, timer, now_ms, slot.put_noted)
 
     def applied(self, tenure: KeepTenure, rows: int, ours: Iterable[bytes]) -> None:
         """The table has so many rows more, among them the newest writes of these keys: it is told which of their

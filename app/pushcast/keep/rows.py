@@ -88,9 +88,21 @@ class Rows:
         return {key: row for key, row in self._scan(tenure, user, badges_prefix(user)) if isinstance(row, Badge)}
 
     def usage(self, tenure: KeepTenure, key: bytes) -> Usage | None:
-        """`get` of what a user has got."""
+        """What a user has got, by the newest decision, written or not."""
+        if (decided := tenure.decided.get(key)) is not None:
+            return decided
         row = self.get(tenure, key)
         return row if isinstance(row, Usage) else None
+
+    @staticmethod
+    def decide(tenure: KeepTenure, key: bytes, row: Usage) -> None:
+        """What a user has got is decided, and known here. `put_decided` writes it, or any `put` of the key."""
+        tenure.decided[key] = row
+
+    def put_decided(self, tenure: KeepTenure, barrier: Barrier, key: bytes) -> None:
+        """Writes what was decided of a user, unless that is done."""
+        if (row := tenure.decided.get(key)) is not None:
+            self.put(tenure, barrier, key, row)
 
     def recallables_of(self, tenure: KeepTenure, user: str) -> dict[bytes, Recallable]:
         """What may be taken back from push services, by row key: in each app."""
@@ -138,6 +150,7 @@ class Rows:
 
     def put(self, tenure: KeepTenure, barrier: Barrier, key: bytes, row: Row | None) -> None:
         """Writes a row; None removes it."""
+        tenure.decided.pop(key, None)
         user = user_key(key)
         if user in tenure.waiting and is_timer(key):
             after = row if isinstance(row, Timer) else None

@@ -32,7 +32,7 @@ from pushcast.wire.waiting.lifetimes import lifetimes
 
 BOUNDS = Bounds(records=10_000, bytes=4 << 20)
 #: Nobody waits for the row of a timer that has left, but a successor: it looks for so much more in the tail.
-CLOSING_GATHER_SECONDS = 0.02
+CLOSING_GATHER_SECONDS = 0.1
 #: Rows of the table are applied as they are fetched, in one step: what is urgent waits for no more of them.
 FETCH = {"max_poll_records": 500}
 

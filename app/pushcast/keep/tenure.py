@@ -47,6 +47,7 @@ class KeepTenure:
         self.number = number  # of the partition
         self.origin = origin  # headers of every output of this partition and claim
         self.overlay = overlay  # of what is usual as it is written
+        self.decided: dict[bytes, Usage] = {}  # what users have got, where no write says it yet
         self.ahead: dict[bytes, dict[bytes, bytes]] = {}  # timers in the table of users whose records are decided
         self.completions = Completions()
         self.firing: set[bytes] = set()  # rows whose due record or whose closing is not acknowledged

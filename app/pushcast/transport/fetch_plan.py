@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection, Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
 
 from faust.types import TP
 
@@ -42,6 +42,13 @@ class FetchWishes(Protocol):
 
     def wants(self, tp: TP) -> bool:
         """Whether records of the partition may be taken now."""
+
+
+class _Turn(NamedTuple):
+    """Of an assignment what is asked for now."""
+
+    tps: Sequence[Any]
+    state_value: Callable[[Any], Any]
 
 
 def recovery_bytes(partitions: int) -> int:
@@ -81,14 +88,22 @@ class FetchPlan:
             if not asker.wants(tp):
                 result._backoff = 0
                 fetcher._fetch_max_wait_ms = min(SHORT_FETCH_MAX_WAIT_MS, asker.fetch_max_wait_ms)
-        planned = self._plan(assignment)
-        for node_id, request in planned[0]:
-            self._ask_in_turn(node_id, request)
-        return planned
+        return self._in_turn(assignment) if self._gathered.names else self._plan(assignment)
 
-    def _ask_in_turn(self, node_id: Any, request: Any) -> None:
-        """Takes topics out whose turn it is not; the request is a short one then."""
-        fewer = self._gathered.left_out(node_id, request.topics)
-        if fewer is not None:
-            request._topics, seconds = fewer
-            request._max_wait_ms = min(request._max_wait_ms, math.ceil(seconds * 1000))
+    def _in_turn(self, assignment: Any) -> Any:
+        """Leaves topics out whose turn it is not, of brokers that are asked for others; such requests are short."""
+        gathered, broker_of = self._gathered, self._fetcher._select_read_replica
+        prompt: list[Any] = []
+        late: list[Any] = []
+        for tp in assignment.tps:
+            (late if tp.topic in gathered.names else prompt).append(tp)
+        left = gathered.left_seconds({broker_of(tp) for tp in prompt})
+        if left:
+            assignment = _Turn(prompt + [tp for tp in late if broker_of(tp) not in left], assignment.state_value)
+        requests, resets, timeout_seconds, *rest = self._plan(assignment)
+        for broker, request in requests:
+            if broker in left:
+                request._max_wait_ms = min(request._max_wait_ms, math.ceil(left[broker] * 1000))
+            else:
+                gathered.asked(broker)
+        return requests, resets, min([timeout_seconds, *left.values()]), *rest

@@ -19,6 +19,7 @@ from pushcast.stream import batch
 from pushcast.stream.batch import Committed
 from pushcast.stream.tracker import Record
 from pushcast.transport import fetch_wire, records
+from pushcast.transport.errands import Errands
 from pushcast.transport.fetch_plan import FetchPlan, FetchWishes
 from pushcast.transport.jumps import Jump, Jumps
 from pushcast.transport.membership import Membership
@@ -97,6 +98,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
         super().__init__(*arguments, thread_loop=asyncio.SelectorEventLoop(), **options)
         self._close_thread_loop_on_stop = True  # mode leaves a loop that it was given to whoever gave it
         self.membership = Membership(self._taker.id_lost)
+        self._errands = Errands(self.parent_loop, self.thread_loop)
 
     @property
     def _taker(self) -> Taker:
@@ -135,7 +137,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
 
     async def fetch(self, wanted: Container[TP], timeout_seconds: float, max_records: int) -> Fetched:
         """Next records of partitions that are in `wanted` at that time; waits up to the timeout for the first."""
-        return cast(Fetched, await self.call_thread(self._fetch, wanted, timeout_seconds, max_records))
+        return await self._errands.run(self._fetch(wanted, timeout_seconds, max_records))
 
     async def _fetch(self, wanted: Container[TP], timeout_seconds: float, max_records: int) -> Fetched:
         if not self._taker.flow_active:

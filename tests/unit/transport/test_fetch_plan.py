@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiokafka.protocol.fetch import FetchRequest
+from faust.types import TP
 
 from pushcast.transport.fetch_plan import (
     RECOVERY_BYTES,
@@ -27,18 +28,28 @@ def test_what_tables_fetch_while_they_recover_does_not_grow_with_their_partition
 
 
 class Fetcher:
-    """aiokafka's, which plans one request for all its topics."""
+    """aiokafka's, which plans one request for each broker. `leaders`: by topic."""
 
-    def __init__(self, *topics: str) -> None:
+    def __init__(self, **leaders: int) -> None:
         self._records: OrderedDict[Any, Any] = OrderedDict()
         self._max_partition_fetch_bytes = 256
         self._fetch_max_wait_ms = 0
         self._client: Any = object()
-        self.topics = topics
+        self.leaders = leaders
+
+    def _select_read_replica(self, tp: TP) -> int:
+        return self.leaders[tp.topic]
 
     def _get_actions_per_node(self, assignment: Any) -> Any:
-        asked = [(topic, [(0, 5, self._max_partition_fetch_bytes)]) for topic in self.topics]
-        return [(1, FetchRequest(self._fetch_max_wait_ms, 1, 1 << 20, 1, asked))], {}, 0.2, False, []
+        asked: dict[int, list[Any]] = {}
+        for tp in assignment.tps:
+            if tp not in self._records:
+                each = tp.topic, [(tp.partition, assignment.state_value(tp), self._max_partition_fetch_bytes)]
+                asked.setdefault(self.leaders[tp.topic], []).append(each)
+        requests = [
+            (broker, FetchRequest(self._fetch_max_wait_ms, 1, 1 << 20, 1, topics)) for broker, topics in asked.items()
+        ]
+        return requests, {}, 0.2, False, []
 
 
 class Asking:
@@ -50,18 +61,27 @@ class Asking:
         self.gathered = gathered
         self.paused = paused
 
-    def wants(self, tp: Any) -> bool:
-        return tp not in self.paused
+    def wants(self, tp: TP) -> bool:
+        return tp.topic not in self.paused
+
+
+def plan(fetcher: Fetcher) -> Any:
+    """Requests by broker, and what else aiokafka's own plan says."""
+    tps = [TP(topic, 0) for topic in fetcher.leaders]
+    requests, *others = fetcher._get_actions_per_node(SimpleNamespace(tps=tps, state_value=lambda _: 5))
+    return dict(requests), *others
 
 
 def asked(fetcher: Fetcher) -> tuple[list[str], int, int]:
-    """Topics, bytes of each partition, and how long the broker may wait."""
-    [(_, request)], *_ = fetcher._get_actions_per_node(SimpleNamespace(tps=("a", "b")))
+    """Topics, bytes of each partition, and how long the broker may wait: of the only request."""
+    [request] = plan(fetcher)[0].values()
     return [topic for topic, _ in request.topics], request.topics[0][1][0][2], request._max_wait_ms
 
 
-def planned(*, gathered: set[str] | None = None, paused: set[str] | None = None) -> tuple[Fetcher, Asking]:
-    fetcher, asking = Fetcher("a", "b"), Asking(gathered or set(), paused or set())
+def planned(
+    *, gathered: set[str] | None = None, paused: set[str] | None = None, **leaders: int
+) -> tuple[Fetcher, Asking]:
+    fetcher, asking = Fetcher(**(leaders or {"a": 1, "b": 1})), Asking(gathered or set(), paused or set())
     FetchPlan(fetcher, asking, Jumps())
     return fetcher, asking
 
@@ -74,10 +94,35 @@ def test_topics_that_nobody_waits_for_are_left_out_of_a_short_request_until_it_i
     assert 0 < wait_ms <= 50
 
 
+def test_a_stage_without_such_topics_asks_for_everything_each_time() -> None:
+    fetcher, _ = planned()
+    assert [asked(fetcher) for _ in range(3)] == [(["a", "b"], 256, 500)] * 3
+
+
+def test_a_broker_that_is_asked_for_nothing_else_is_asked_for_them_each_time() -> None:
+    fetcher, _ = planned(gathered={"b"}, a=1, b=2)
+    for _ in range(2):
+        requests = plan(fetcher)[0]
+        assert {broker: [topic for topic, _ in each.topics] for broker, each in requests.items()} == {
+            1: ["a"],
+            2: ["b"],
+        }
+        assert requests[2]._max_wait_ms == 500
+
+
+def test_where_the_others_cannot_be_asked_for_the_plan_is_made_again_when_it_is_their_turn() -> None:
+    fetcher, _ = planned(gathered={"b"}, paused={"a"})
+    plan(fetcher)
+    fetcher._records[TP("a", 0)] = SimpleNamespace(_backoff=0.1)
+    requests, _, timeout_seconds, *_ = plan(fetcher)
+    assert requests == {}
+    assert 0 < timeout_seconds <= 0.05
+
+
 def test_a_request_that_leaves_a_paused_partition_out_is_short() -> None:
     fetcher, asking = planned(paused={"a"})
     waiting = SimpleNamespace(_backoff=0.1)
-    fetcher._records["a"] = waiting
+    fetcher._records[TP("a", 0)] = waiting
     assert asked(fetcher)[2] == SHORT_FETCH_MAX_WAIT_MS
     assert waiting._backoff == 0, "it holds no other partition up"
     asking.paused = set()
