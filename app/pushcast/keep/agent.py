@@ -59,6 +59,8 @@ from pushcast.wire.waiting.timers import user_key
 
 #: Source records handled without giving way to the event loop.
 CHUNK_RECORDS = 200
+#: Of all partitions: written, and not read back yet. Each takes about a kilobyte.
+MAX_ROWS_IN_FLIGHT: Final = 20_000
 _LANES = {topics.keep(lane): lane for lane in Lane}
 #: Of each keep topic those of more urgent lanes.
 _AHEAD = {topic: tuple(_LANES)[:at] for at, topic in enumerate(_LANES)}
@@ -115,7 +117,7 @@ class KeepStage(Stage):
         self._count = counting(counters)
         self._cancels: Cancels = cancels or NothingCancelled()
         self._edge = Edge(STAGE, outbox, self._count, flood)
-        self._in_flight = InFlight()
+        self._in_flight = InFlight(MAX_ROWS_IN_FLIGHT)
         self._rows = Rows(table, outbox, written or WrittenEntries())
         joining = Joining(self._rows, digests or {})
         self._fences: dict[TP, Fences] = {}  # of the keep topics: planners fence each other off there

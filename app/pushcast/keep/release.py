@@ -29,6 +29,7 @@ from pushcast.keep.plain_release import PlainClosing, PlainDues, plain_dues
 from pushcast.keep.queues import Queues
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
+from pushcast.keep.turns import Turns
 from pushcast.model.caps import CapRule, Usage
 from pushcast.model.clock import Clock
 from pushcast.model.digest import DigestRule
@@ -101,6 +102,7 @@ class Release:
         self._fatal = fatal
         self._call_later = call_later
         self._late_ms = 0
+        self._turns = Turns()
 
     def late_seconds(self) -> float:
         """The longest since the last question."""
@@ -167,6 +169,9 @@ class Release:
                 for each in sooner:
                     self._take_all(tenure, each, self._queues.due(tenure, each, each, now_ms), now_ms)
                 sooner = every[:at]
+                if at and self._turns.is_taken:
+                    await asyncio.sleep(0)
+                    continue
                 if len(tenure.firing) >= self._max_firing:
                     await tenure.news.wait()
                     await self._room()
@@ -177,7 +182,7 @@ class Release:
                     break
                 first = entries[-1] + b"\0"
                 self._take_all(tenure, queue, entries, now_ms)
-                await asyncio.sleep(0)
+                await (self._turns.take() if at else asyncio.sleep(0))
                 await self._room()
 
     def _take_all(self, tenure: KeepTenure, queue: bytes, entries: Iterable[bytes], now_ms: int) -> None:

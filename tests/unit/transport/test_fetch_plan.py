@@ -119,6 +119,15 @@ def test_where_the_others_cannot_be_asked_for_the_plan_is_made_again_when_it_is_
     assert 0 < timeout_seconds <= 0.05
 
 
+def test_records_of_stages_are_handed_out_before_rows_of_tables_and_what_is_gathered() -> None:
+    fetcher, asking = planned(gathered={"late"}, late=1, table=1, prompt=1)
+    asking.partitions = {TP("late", 0): None, TP("prompt", 0): None}
+    for topic in ("table", "late", "prompt"):
+        fetcher._records[TP(topic, 0)] = SimpleNamespace(_backoff=0)
+    plan(fetcher)
+    assert [tp.topic for tp in fetcher._records] == ["prompt", "table", "late"]
+
+
 def test_a_request_that_leaves_a_paused_partition_out_is_short() -> None:
     fetcher, asking = planned(paused={"a"})
     waiting = SimpleNamespace(_backoff=0.1)
