@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -62,6 +63,9 @@ SMALL_RECORDS_LINGER_SECONDS = 0.005
 #: urgent work shares goes to requests.
 BULK_LINGER_SECONDS = 0.05
 KEEP_LINGER_SECONDS = 0.001
+#: So long a thread computes in a keeper while others wait for Python's lock (CPython: 5 ms): the one that fetches waits
+#: for it once for each record that comes by itself, and the loop's slices are a few milliseconds.
+KEEP_SWITCH_SECONDS = 0.001
 #: A planner sends urgent events to some forty partitions, one in a request (`kafka.writers`). Nobody waits for others.
 URGENT_PRODUCERS = 4
 
@@ -84,6 +88,8 @@ def run_roles(
     handled.
     """
     share_pools()
+    if "keeper" in roles:
+        sys.setswitchinterval(KEEP_SWITCH_SECONDS)
     name = process_name(roles, lanes)
     logs = configure_logging(name, settings.observe.log_level, settings.observe.log_json)
     warn_without_broker(settings.kafka.bootstrap_servers)
