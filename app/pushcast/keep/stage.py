@@ -31,7 +31,7 @@ from pushcast.wire import groups, topics
 from pushcast.wire.waiting.lifetimes import lifetimes
 
 #: Of each partition, of which a keeper has many: a record takes 1.5 KB until its row is acknowledged.
-BOUNDS = Bounds(records=1_500, bytes=1 << 20)
+BOUNDS = Bounds(records=1_000, bytes=1 << 20)
 #: Nobody waits for the row of a timer that has left, but a successor: it looks for so much more in the tail.
 CLOSING_GATHER_SECONDS = 0.1
 #: Rows of the table are applied as they are fetched, in one step: what is urgent waits for no more of them.

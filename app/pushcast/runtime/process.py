@@ -34,7 +34,7 @@ from pushcast.runtime.collector import collect_seldom
 from pushcast.runtime.group_watch import GroupWatch
 from pushcast.runtime.hosted import Hosted, host, patient, producible, schemas_of
 from pushcast.runtime.limits import allow_open_files
-from pushcast.runtime.memory import give_back, share_pools
+from pushcast.runtime.memory import give_back, keep_large_apart, share_pools
 from pushcast.runtime.presence import Presence
 from pushcast.runtime.reload import Reloader
 from pushcast.runtime.senders import SenderWatch
@@ -89,6 +89,7 @@ def run_roles(
     """
     share_pools()
     if "keeper" in roles:
+        keep_large_apart()  # its tables write and compact all the time
         sys.setswitchinterval(KEEP_SWITCH_SECONDS)
     name = process_name(roles, lanes)
     logs = configure_logging(name, settings.observe.log_level, settings.observe.log_json)

@@ -34,14 +34,14 @@ WRITE_BUFFER_BYTES = 16 << 20
 
 #: Of all tables with an index together: what they have not written to files yet. Each alone may have 32 MB, and a
 #: keeper has one for every partition.
-SHARED_WRITE_BUFFERS_BYTES = 32 << 20
+SHARED_WRITE_BUFFERS_BYTES = 24 << 20
 
 #: Of a write buffer, what the filter over its keys takes: 2 % are ten bits for each of 260,000 rows.
 MEMTABLE_FILTER_SHARE = 0.02
 
 #: Of blocks that tables with an index have read, together. A keeper reads a row once when it is due; with the others'
 #: cache a million timers would take a quarter of a gigabyte of it.
-INDEXED_CACHE_BYTES = 24 << 20
+INDEXED_CACHE_BYTES = 8 << 20
 
 #: What RocksDB says of a directory that cannot be mended, in the words of `rocksdb::Status::ToString`.
 BROKEN = ("Corruption", "No such file", "Invalid argument", "not found", "NotFound")
