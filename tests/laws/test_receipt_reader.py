@@ -116,6 +116,10 @@ OTHERWISE: list[dict[str, Any]] = [
     {"ended_at": 2**44},
     {"due_at": 1_790_000_000_000},
     {"campaign": "c"},
+    {"campaign": "spring", "variant": "a", "app_version": "7.1.0"},
+    {"campaign": "spring", "variant": "b", "due_at": 1_790_000_900_000},
+    {"campaign": "sprung", "variant": "é", "source": 1},
+    {"app_version": "7.1.0", "replay_of": "note-0001"},
     {"source": 4},
     {"user": "ü" * 5 + "x"},
     {"notification_id": "né" * 3},
@@ -143,8 +147,19 @@ def test_receipts_read_together_are_what_the_decoder_reads(seed: int, data: st.D
     assert found == {place: each for place, each in enumerate(wanted) if isinstance(each, str)}
 
 
-def test_receipts_that_are_laid_out_alike_are_not_read_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = [encode_receipt(alike(random.Random(seed))) for seed in range(20)]
+LABELLED: list[dict[str, Any]] = [
+    {},
+    {"app_version": "7.1.0"},
+    {"campaign": "spring", "variant": "a", "source": 1, "due_at": 1_790_000_000_000},
+    {"campaign": "spring", "replay_of": "note-0001", "app_version": "7.1.0"},
+]
+
+
+@pytest.mark.parametrize("label", LABELLED)
+def test_receipts_that_are_laid_out_alike_are_not_read_one_by_one(
+    label: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = [encode_receipt(alike(random.Random(seed), **{"source": 0} | label)) for seed in range(20)]
     read_receipts(values)  # the section is known from here on
     monkeypatch.setattr(receipts_together, "read_receipt", None)
     assert len(read_receipts(values).receipts) == 20
@@ -159,6 +174,14 @@ def test_what_our_writers_write_needs_no_decoder(monkeypatch: pytest.MonkeyPatch
     )  # fmt: skip
     monkeypatch.setattr(receipt_reader, "decode_receipt", None)
     assert read_receipt(value).ended_at == 1_790_000_000_500
+
+
+def test_no_more_than_256_labels_are_remembered() -> None:
+    for number in range(600):
+        value = encode_receipt(alike(random.Random(number), campaign=f"c{number}"))
+        read_receipts([value] * 5)
+        assert read_receipt(value) == decoded(value)
+    assert len(receipt_reader.labels) <= receipt_reader._MAX_LABELS
 
 
 def test_no_more_than_256_sections_are_remembered() -> None:

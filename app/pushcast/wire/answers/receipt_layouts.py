@@ -15,6 +15,7 @@ from pushcast.wire.answers.receipt_reader import (
     PLAIN_ENDS,
     STATUSES,
     ReadReceipt,
+    labels,
     section_at,
     sections,
 )
@@ -28,7 +29,7 @@ _SET: Final = 2  # of a union with null: not null
 _NULL_BYTES: Final = 1
 _STATUS_BYTES: Final = 3
 _TIME_BYTES: Final = 6
-_END_BYTES: Final = 6
+_PLAIN_END_BYTES: Final = 6
 _MORE_FOLLOW: Final = bytes(range(0x80, 0x100))
 _SMALL: Final = bytes(range(0, 0x80, 2))  # numbers of one byte that are not below zero
 _BOOLEANS: Final = b"\0\1"
@@ -45,6 +46,7 @@ class _Widths(NamedTuple):
     provider: int | None
     status: int
     source: int  # partition and offset
+    end: int  # from replay_of on
 
 
 class _Texts(dict[bytes, str]):
@@ -112,7 +114,8 @@ class ReceiptLayout:
         self._source = range(self._at, self._at + widths.source)
         self._skip(widths.source)
         self._take("H4sH4s", 2 * _TIME_BYTES)
-        self._take(f"{_END_BYTES}s", _END_BYTES)
+        self._take(f"{widths.end}s", widths.end)
+        self._is_plain = widths.end == _PLAIN_END_BYTES
         self._take_apart = Struct("".join(self._format)).iter_unpack
         self._apps: Mapping[bytes, str | None] = _NO_APP if widths.app is None else _apps
         self._device_of: Callable[[bytes], str | None] = _no_device if widths.device is None else bytes.decode
@@ -123,9 +126,16 @@ class ReceiptLayout:
         block = b"".join(values)
         if self._at != len(values[0]) or not self._fits(block, values[0]):
             raise ValueError("not all are laid out alike")
+        found = self._plain(block) if self._is_plain else self._labelled(block)
+        if not b"".join([each.user for each in found]).isascii():
+            for each in found:
+                each.user.decode()  # only a check
+        return found
+
+    def _plain(self, block: bytes) -> list[ReadReceipt]:
         apps, device_of, known, statuses, highs, lows = self._apps, self._device_of, sections, _statuses, _highs, _LOWS
         ends, decode, digits_of = PLAIN_ENDS, bytes.decode, unhexlify
-        found = [
+        return [
             ReadReceipt(
                 digits_of(digits), decode(note), user, apps[app], device_of(device), known[section], statuses[status],
                 attempts >> 1, dry_run == 1, run >> 1, (created_at := highs[created] | lows[created_low]),
@@ -134,10 +144,20 @@ class ReceiptLayout:
             for digits, note, user, app, device, section, status, attempts, dry_run, run, created_low, created,
                 ended_low, ended, end in self._take_apart(block)
         ]  # fmt: skip
-        if not b"".join([each.user for each in found]).isascii():
-            for each in found:
-                each.user.decode()  # only a check
-        return found
+
+    def _labelled(self, block: bytes) -> list[ReadReceipt]:
+        """As `_plain`: some have a campaign, a variant, a due time or the version of an app."""
+        apps, device_of, known, statuses, highs, lows = self._apps, self._device_of, sections, _statuses, _highs, _LOWS
+        ends, decode, digits_of = labels, bytes.decode, unhexlify
+        return [
+            ReadReceipt(
+                digits_of(digits), decode(note), user, apps[app], device_of(device), known[section], statuses[status],
+                attempts >> 1, dry_run == 1, run >> 1, (created_at := highs[created] | lows[created_low]),
+                highs[ended] | lows[ended_low], (label := ends[end]).source, label.due_at or created_at, label.variant,
+            )
+            for digits, note, user, app, device, section, status, attempts, dry_run, run, created_low, created,
+                ended_low, ended, end in self._take_apart(block)
+        ]  # fmt: skip
 
     def _fits(self, block: bytes, first: bytes) -> bool:
         """Whether the bytes that tell the layout are those of the first in all receipts of the block."""
@@ -198,7 +218,10 @@ def _widths_of(value: bytes) -> _Widths:
     source_from = at
     for _ in ("partition", "offset"):
         at = _behind_number(value, at)
-    return _Widths(note, user, app, device, section, provider, status, at - source_from)
+    source, end = at - source_from, len(value) - at - 2 * _TIME_BYTES
+    if end < _PLAIN_END_BYTES:
+        raise ValueError("it ends too early")
+    return _Widths(note, user, app, device, section, provider, status, source, end)
 
 
 def _text(value: bytes, at: int) -> tuple[int, int]:

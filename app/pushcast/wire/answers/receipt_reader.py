@@ -24,6 +24,7 @@ NOTE_AT: Final = DIGITS_AT + _DIGITS
 #: From replay_of on, without any of the columns that may be null.
 PLAIN_ENDS: Final = {bytes((0, source << 1, 0, 0, 0, 0)): int(source) for source in Source}
 _MAX_SECTIONS: Final = 256
+_MAX_LABELS: Final = 256
 _LONG: Final = 0x81  # of a number's first byte: below zero, or more bytes follow
 _ONE_BYTE: Final = 0x7F
 _SET: Final = 2  # of a union with null: not null
@@ -65,6 +66,39 @@ class ReadReceipt(msgspec.Struct, gc=False):
 
 
 sections: dict[bytes, Section] = {}
+
+
+class Label(NamedTuple):
+    """What REPORT keeps of the columns from replay_of on. `due_at` 0: when it was created."""
+
+    source: int
+    due_at: int
+    variant: str | None
+
+
+class _Labels(dict[bytes, Label]):
+    """By those columns. Receipts of one campaign and one version of the app share them. Raises IndexError or ValueError
+    for what is not as our writers write it."""
+
+    def __missing__(self, end: bytes) -> Label:
+        label = _label_of(end)
+        if len(self) >= _MAX_LABELS:
+            self.clear()
+        self[end] = label
+        return label
+
+
+def _label_of(end: bytes) -> Label:
+    source, at = long_at(end, _skipped(end, 0))  # behind replay_of
+    due_at, at = _optional_long(end, at)
+    variant, at = _optional(end, _skipped(end, at))  # behind campaign
+    at = _skipped(end, at)  # app_version
+    if at != len(end):
+        raise ValueError("not a receipt of our writers")
+    return Label(source, due_at or 0, variant)
+
+
+labels: Final = _Labels()
 
 
 def read_receipt(value: bytes) -> ReadReceipt:
@@ -157,17 +191,7 @@ def _read(value: bytes) -> tuple[ReadReceipt, int]:
         at += 1
     created_at, at = time_at(value, at + 1)
     ended_at, at = time_at(value, at)
-    source = PLAIN_ENDS.get(value[at:])
-    due_at: int | None = created_at
-    variant: str | None = None
-    if source is None:
-        at = _skipped(value, at)  # replay_of
-        source, at = long_at(value, at)
-        due_at, at = _optional_long(value, at)
-        variant, at = _optional(value, _skipped(value, at))  # behind campaign
-        at = _skipped(value, at)  # app_version
-        if at != len(value):
-            raise ValueError("not a receipt of our writers")
+    source, due_at, variant = labels[value[at:]]
     receipt = ReadReceipt(
         delivery, note_id, user, app, device, section, status, attempts, dry_run == 1, run, created_at, ended_at,
         source, due_at or created_at, variant,
