@@ -54,11 +54,14 @@ def planned(
     created_at: int = CREATED_MS,
     source: int = Source.NOTIFICATION,
     held: int = 0,
+    app: str = "news",
+    klass: str = "breaking",
+    ttl_ms: int = DAY_MS,
 ) -> bytes:
     """(offset, id, deliveries by platform, reason) of each."""
     record = Planned("normal", run, source)
     for offset, note, counts, reason in notes:
-        facts = PlannedFacts("news", "breaking", created_at, created_at, created_at + DAY_MS, False, "xmas", held)
+        facts = PlannedFacts(app, klass, created_at, created_at, created_at + ttl_ms, False, "xmas", held)
         record.add(offset, note, counts, 1 if reason and not held else 0, reason, facts)
     return encode_planned(record, created_at + 5)
 

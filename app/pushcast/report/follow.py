@@ -88,7 +88,7 @@ class Follower:
         self.stores: dict[int, PartitionStore] = {}
         self.lock = threading.RLock()  # held by readers of stores, and while one is closed
         self.unpublished = Unpublished(self.stores, self.lock)
-        self.overdue: dict[int, int] = {}  # by partition: deliveries of published notes that should have ended
+        self.overdue: dict[int, Counter[str]] = {}  # by partition, by class: deliveries that should have ended
         self._unmatched = UnmatchedEvents(self.stores, self.whole)
         self._freshness = Freshness()
         self.applied = 0  # records, since the start

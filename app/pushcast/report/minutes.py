@@ -31,10 +31,15 @@ class MinuteSums(msgspec.Struct, array_like=True):
     planned: int = 0
     ended: dict[str, int] = {}  # by outcome
     latency: dict[str, int] = {}  # of accepted ones, by number of the bucket
+    # Fields are added at the end, where releases before look for none.
+    open: int = 0  # of notifications: planned less ended; below zero where what was planned is in another row
+    expires_at: int = 0  # when the last of them expires; milliseconds since the epoch
 
     def __bool__(self) -> bool:
         return bool(self.planned or self.ended or self.latency)
 
+
+_NOTHING: Final = MinuteSums()
 
 _ENCODER: Final = msgspec.msgpack.Encoder(order="deterministic")
 _DECODER: Final = msgspec.msgpack.Decoder(MinuteSums)
@@ -55,15 +60,18 @@ class MinuteChanges:
         return found
 
     def over(self, get: Get) -> Iterable[tuple[bytes, bytes | None]]:
-        """Rows to be written, made of those that are stored; None deletes."""
+        """Rows to be written, made of those that are stored; None deletes. With a minute of which something is open
+        goes a row that says when to look at it."""
         for place, change in self._sums.items():
-            if not change:
+            if change == _NOTHING:
                 continue
             key = rows.minute_key(*place)
             stored = get(key)
             sums = MinuteSums() if stored is None else _DECODER.decode(stored)
             add_to(sums, change)
-            yield key, _ENCODER.encode(sums) if sums else None
+            yield key, None if sums == _NOTHING else _ENCODER.encode(sums)
+            if sums.open > 0:
+                yield rows.watched_key(sums.expires_at, place.minute), b""
 
 
 def add_to(sums: MinuteSums, more: MinuteSums) -> None:
@@ -71,12 +79,27 @@ def add_to(sums: MinuteSums, more: MinuteSums) -> None:
     sums.planned += more.planned
     _add_all(sums.ended, more.ended)
     _add_all(sums.latency, more.latency)
+    sums.open += more.open
+    sums.expires_at = max(sums.expires_at, more.expires_at)
 
 
 def row_of(key: bytes, value: bytes) -> tuple[MinutePlace, MinuteSums]:
     """Of a stored row."""
     app, klass, platform, lane = key[5:].decode().split("\0")
     return MinutePlace(int.from_bytes(key[1:5]), app, klass, platform, lane), _DECODER.decode(value)
+
+
+def open_by_class(found: Iterable[tuple[MinutePlace, MinuteSums]], expired_before_ms: int) -> dict[str, int | None]:
+    """Of one minute: deliveries of each class that have not ended, where there are any. None: its last notification
+    expires later. Apps of a class are added up: what is planned for all apps of a user ends under the apps' names."""
+    classes: dict[str, MinuteSums] = {}
+    for place, sums in found:
+        add_to(classes.setdefault(place.klass, MinuteSums()), sums)
+    return {
+        klass: sums.open if sums.expires_at < expired_before_ms else None
+        for klass, sums in classes.items()
+        if sums.open > 0 and sums.expires_at
+    }
 
 
 def summed(found: Iterable[tuple[MinutePlace, MinuteSums]], step: int) -> dict[MinutePlace, MinuteSums]:

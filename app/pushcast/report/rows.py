@@ -12,6 +12,7 @@
 | `e` bucket user NUL delivery id | what apps told of a delivery (`engaged`) |
 | `f` user | until when the user is forgotten |
 | `o` minute of expiry, note | it was published and not all of it had ended; no part of what the logs make |
+| `w` minute of expiry, minute | not all of what became due in that minute had ended; no part of what the logs make |
 | `s` note | its sums changed since they were published; no part of what the logs make |
 | `m` topic | next offset and highest epochs |
 
@@ -39,6 +40,7 @@ ENGAGED: Final = b"e"
 FORGOTTEN: Final = b"f"
 CHANGED: Final = b"s"
 OPEN: Final = b"o"
+WATCHED: Final = b"w"
 META: Final = b"m"
 #: Planned rows of neighbouring offsets lie in one row: a get and a put for all of them.
 BLOCK_OFFSETS: Final = 64
@@ -224,6 +226,16 @@ def open_key(expires_at: int, note: bytes) -> bytes:
 def note_of_open(key: bytes) -> tuple[int, bytes]:
     """Of an `open_key`: minute of expiry since the epoch, and name of the note."""
     return int.from_bytes(key[1:5]), key[5:]
+
+
+def watched_key(expires_at: int, minute: int) -> bytes:
+    """Keys of what expires earlier stand first. `minute`: since the epoch, of the due time."""
+    return WATCHED + _minute(expires_at // MINUTE_MS) + _minute(minute)
+
+
+def minute_of_watched(key: bytes) -> tuple[int, int]:
+    """Of a `watched_key`: minutes of expiry and of the due time since the epoch."""
+    return int.from_bytes(key[1:5]), int.from_bytes(key[5:9])
 
 
 def list_key(created_at: int, note: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from pushcast.observe.catalogue import MetricName
@@ -20,7 +21,9 @@ def of(follower: Follower, now_ms: int) -> Iterator[Sample]:
     for partition in sorted(follower.stores):
         if (as_of := follower.as_of(partition)) is not None:
             yield Sample(MetricName.REPORT_AS_OF, max(0, now_ms - as_of) / 1000, (str(partition),))
-    yield Sample(MetricName.REPORT_OVERDUE, sum(follower.overdue.values()))
+    overdue = sum(follower.overdue.values(), Counter({"": 0}))
+    for klass in sorted({"", *overdue}):
+        yield Sample(MetricName.REPORT_OVERDUE, overdue[klass], (klass,))
     yield Sample(MetricName.REPORT_ROWS, follower.row_count())
     for place, count in follower.unreadable().items():
         yield Sample(MetricName.REPORT_UNREADABLE, count, place)

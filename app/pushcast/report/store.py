@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import takewhile
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,7 @@ from pushcast.report import notes, rows
 from pushcast.report.answers import OVERDUE_AFTER_MS, state_of
 from pushcast.report.apply import BOOKS, BookEntry, apply, dropped_before, sums_dropped_before
 from pushcast.report.engaged import Told, told_of
-from pushcast.report.minutes import MinutePlace, MinuteSums, row_of
+from pushcast.report.minutes import MinutePlace, MinuteSums, open_by_class, row_of
 from pushcast.report.modes import EVERYTHING, Modes
 from pushcast.report.notes import Kind, Note, note_hash
 from pushcast.report.rows import DAY_MS, Delivery, Meta
@@ -31,7 +32,12 @@ WRITE_BUFFER_BYTES: Final = 8 << 20
 WRITE_BUFFERS_BYTES: Final = 64 << 20
 #: Of the write buffer, as a share of its size.
 MEMTABLE_FILTER_SHARE: Final = 0.1
-_OF_PUBLISHING: Final = (rows.CHANGED, rows.OPEN)
+#: What receipts of is kept by Kafka: what became due earlier may have ended in a receipt that is gone.
+KEPT_MS: Final = 7 * DAY_MS
+#: Minutes that are looked at for what is overdue, at once.
+MOST_WATCHED: Final = 2000
+#: What a store does beside following the logs.
+_BESIDE: Final = (rows.CHANGED, rows.OPEN, rows.WATCHED)
 _LOGS: Final = b"\xfflogs"  # which logs the rows were made from, and in which form they are written
 #: Of the rows (`rows`, `notes`, `minutes`). A store in another form is made anew from what Kafka keeps.
 _FORM: Final = "2"
@@ -162,7 +168,7 @@ class PartitionStore:
 
     def rows(self) -> Iterator[tuple[bytes, bytes]]:
         """Everything, in the order of the keys: two stores of the same logs are equal."""
-        yield from (row for row in self.scan(b"", b"") if row[0] != _LOGS and row[0][:1] not in _OF_PUBLISHING)
+        yield from (row for row in self.scan(b"", b"") if row[0] != _LOGS and row[0][:1] not in _BESIDE)
 
     def count(self) -> int:
         """RocksDB's estimate of the number of rows; overwritten rows count until they are compacted."""
@@ -195,18 +201,42 @@ class PartitionStore:
         else:
             self._database.delete(rows.open_key(note.expires_at, name))
 
-    def overdue(self, now_ms: int) -> int:
-        """Deliveries that should have ended by now, of notes that are published. On the thread that writes."""
-        count = 0
+    def overdue(self, now_ms: int) -> Counter[str]:
+        """Deliveries that should have ended by now, by class; of broadcasts under the empty one. On the thread that
+        writes.
+
+        Notes that are published are counted by their own expiry. Others are not kept in an order of expiry: they count
+        when everything of their class has expired that was due in the same minute. What was due more than 7 days ago is
+        left out."""
+        found = Counter[str]()
         last_minute = (now_ms - OVERDUE_AFTER_MS) // rows.MINUTE_MS - 1
         expired = takewhile(lambda row: rows.note_of_open(row[0])[0] <= last_minute, self.scan(rows.OPEN, rows.OPEN))
         for key in [key for key, _ in expired]:
             note = self._note(rows.note_of_open(key)[1])
-            if note is not None and state_of(note, now_ms) == "overdue":
-                count += note.planned_count - note.ended_count
-            else:  # the rest has ended, it expires later than it did, or its sums were dropped
-                self._database.delete(key)
-        return count
+            if note is None or state_of(note, now_ms) != "overdue" or note.first_planned_at < now_ms - KEPT_MS:
+                self._database.delete(key)  # the rest has ended, it expires later than it did, or its sums were dropped
+            else:
+                found[note.klass] += note.planned_count - note.ended_count
+        self._count_unpublished(found, now_ms, last_minute)
+        return found
+
+    def _count_unpublished(self, found: Counter[str], now_ms: int, last_minute: int) -> None:
+        first_due = (now_ms - KEPT_MS) // rows.MINUTE_MS
+        watched: dict[int, list[bytes]] = {}
+        for key, _ in islice(self.scan(rows.WATCHED, rows.WATCHED), MOST_WATCHED):
+            expiry, due = rows.minute_of_watched(key)
+            if expiry > last_minute:
+                break
+            watched.setdefault(due, []).append(key)
+        for due, keys in watched.items():
+            before_ms = (last_minute + 1) * rows.MINUTE_MS
+            classes = {} if due < first_due else open_by_class(self.minutes(due, due + 1), before_ms)
+            if not classes:
+                for key in keys:
+                    self._database.delete(key)
+            for klass, count in classes.items():
+                if count is not None and klass not in self._modes.full:
+                    found[klass] += count
 
     def drop_before(self, at_ms: int, sums_ms: int = 0) -> None:
         """Drops deliveries and planned rows of the days before `at_ms`, and sums of the time before `sums_ms`."""

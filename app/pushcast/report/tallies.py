@@ -54,6 +54,7 @@ class EndedTally:
                 continue
             sums = minutes.of(minute * MINUTE_MS, app or "", section.klass, section.platform or "", section.lane)
             add(sums.ended, section.outcome, len(times))
+            sums.open -= 0 if is_walk else len(times)
             if section.outcome == _ACCEPTED:
                 for bucket, count in Counter([bucket_name(ended_at - due_at) for due_at, ended_at in times]).items():
                     add(sums.latency, bucket, count)
@@ -63,6 +64,7 @@ class EndedTally:
             section = receipt.section
             sums = minutes.of(before.due_at, receipt.app or "", section.klass, before.platform or "", section.lane)
             add(sums.ended, before.outcome, -1)
+            sums.open += receipt.source != _WALK
             if before.outcome == _ACCEPTED:
                 add(sums.latency, bucket_name(before.ended_at - before.due_at), -1)
             if receipt.source != _WALK:
@@ -73,11 +75,12 @@ class EndedTally:
 class DueTally:
     """Deliveries of one class that are due in one minute, by platform."""
 
-    __slots__ = ("counts", "deliveries")
+    __slots__ = ("counts", "deliveries", "expires_at")
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
         self.deliveries = 0
+        self.expires_at = 0  # the last of them
 
     def add(self, plan: Plan, rows: int) -> None:
         """So many planned rows count like this; below zero: so many no longer do."""
@@ -104,12 +107,18 @@ class PlannedTally:
         found = self._due.get(key)
         if found is None:
             found = self._due[key] = DueTally()
+        if facts.expires_at > found.expires_at:
+            found.expires_at = facts.expires_at
         return found
 
     def tell(self, minutes: MinuteChanges, seen: Seen) -> None:
         """To minutes and service level."""
         for (lane, app, klass, span, timestamp_ms), due in self._due.items():
             for platform, count in due.counts.items():
-                minutes.of(span * slo.SPAN_MS, app, klass, platform, lane).planned += count
+                sums = minutes.of(span * slo.SPAN_MS, app, klass, platform, lane)
+                sums.planned += count
+                if klass:  # not of a walk, and not of the first version of the schema, which says no expiry
+                    sums.open += count
+                    sums.expires_at = max(sums.expires_at, due.expires_at)
             if due.deliveries and timestamp_ms is not None:
                 seen.append(slo.ClassPlanned(app, klass, span * slo.SPAN_MS, timestamp_ms, due.deliveries))

@@ -35,7 +35,7 @@ def test_a_minute_has_what_was_due_in_it_and_how_that_ended() -> None:
     assert found[APNS].planned == 2
     assert found[APNS].ended == {"accepted": 1, "dead": 1}
     assert sum(found[APNS].latency.values()) == 1
-    assert found[APNS._replace(platform="fcm")] == MinuteSums(1)
+    assert found[APNS._replace(platform="fcm")] == MinuteSums(1, open=1, expires_at=CREATED_MS + DAY_MS)
 
 
 def test_copies_and_later_runs_move_what_they_replace() -> None:
@@ -47,11 +47,12 @@ def test_copies_and_later_runs_move_what_they_replace() -> None:
     assert (minutes(store)[APNS].planned, minutes(store)[APNS].ended) == (1, {"accepted": 1})
 
 
-def test_a_minute_of_which_everything_was_taken_back_leaves_no_row() -> None:
+def test_a_minute_of_which_everything_was_taken_back_is_not_told() -> None:
     store = Rows()
     store.apply(topics.PLANNED, entries(planned((7, "n", {"apns": 1}, ""))))
     store.apply(topics.PLANNED, entries(planned((7, "n", {}, ""), run=1), first=1))
-    assert minutes(store) == {}
+    assert totals_of(minutes(store)) == []
+    assert not any(minutes(store).values())
 
 
 def test_dry_runs_and_canaries_are_in_no_minute_and_broadcasts_are() -> None:
@@ -73,7 +74,8 @@ def test_a_class_with_totals_has_minutes_and_neither_deliveries_nor_sums_of_note
     }
     for topic, log in books.items():
         store.update((key, value) for key, value in apply(store, topic, log, modes).items() if value is not None)
-    assert minutes(store)[APNS] == MinuteSums(2, {"accepted": 2}, minutes(store)[APNS].latency)
+    latency = minutes(store)[APNS].latency
+    assert minutes(store)[APNS] == MinuteSums(2, {"accepted": 2}, latency, expires_at=CREATED_MS + DAY_MS)
     assert [key for key in store if key[:1] in (rows.NOTE, rows.LIST)] == []
     assert [row.kind for row in map(rows.delivery_of, (store[key] for key in store if key[:1] == rows.DELIVERY))] == [
         "broadcast"

@@ -6,14 +6,13 @@ import json
 from pathlib import Path
 
 from pushcast.config.classes import Class
-from pushcast.report.answers import state_of
 from pushcast.report.apply import BookEntry, apply
 from pushcast.report.follow import Follower
 from pushcast.report.modes import Modes, modes_of
 from pushcast.report.published import key_of, value_of
 from pushcast.report.store import PartitionStore
 from pushcast.wire import topics
-from twins.books import CREATED_MS, DAY_MS, Rows, engagement, entries, leg, planned, receipt
+from twins.books import CREATED_MS, Rows, engagement, entries, leg, planned, receipt
 
 FULL = Modes(full=frozenset({"breaking"}))
 HISTORY = Modes(history=frozenset({"breaking"}))
@@ -94,42 +93,3 @@ def test_records_that_cannot_be_read_are_counted_by_book_and_reason(tmp_path: Pa
         each.close()
     assert found == {(topics.RECEIPT, "unknown_frame"): 2, (topics.ENGAGEMENT, "invalid_field"): 2}
     assert rows >= 4, "at least how far each book was applied, in each store"
-
-
-OVERDUE_MS = CREATED_MS + DAY_MS + 300_000 + 60_000  # the expiry of `planned`, and a whole minute behind 5 more
-
-
-def publish(store: PartitionStore) -> None:
-    """As if Kafka had all sums."""
-    for name, note in store.unpublished(10):
-        store.published(name, note)
-
-
-def test_what_is_published_and_has_not_ended_5_minutes_after_its_expiry_is_overdue(tmp_path: Path) -> None:
-    store = PartitionStore(tmp_path / "0", {}, FULL)
-    store.apply(topics.PLANNED, entries(planned((7, "n", {"apns": 3}, ""), (8, "m", {"fcm": 1}, ""))))
-    store.apply(topics.RECEIPT, entries(receipt("n", "u", "a")))
-    assert store.overdue(OVERDUE_MS) == 0, "nobody has published it"
-    publish(store)
-    assert (store.overdue(OVERDUE_MS - 120_000), store.overdue(OVERDUE_MS)) == (0, 3)
-    store.close()
-    store = PartitionStore(tmp_path / "0", {}, FULL)
-    store.apply(topics.RECEIPT, entries(receipt("m", "u", "a", platform="fcm"), first=1))
-    assert store.overdue(OVERDUE_MS) == 2, "a restart forgets nothing, and what ended late is overdue no more"
-    publish(store)
-    later = planned((9, "n", {"apns": 1}, ""), created_at=CREATED_MS + DAY_MS)
-    store.apply(topics.PLANNED, entries(later, first=1))
-    publish(store)
-    assert (store.overdue(OVERDUE_MS), store.overdue(OVERDUE_MS + DAY_MS)) == (0, 3), "it expires a day later now"
-    store.close()
-
-
-def test_a_broadcast_whose_deliveries_do_not_end_is_overdue(tmp_path: Path) -> None:
-    store = PartitionStore(tmp_path / "0", {}, FULL)
-    store.apply(topics.WALKED, entries(leg("b", 0, 4, expires_at=CREATED_MS + DAY_MS, last=True)))
-    publish(store)
-    assert store.overdue(OVERDUE_MS) == 4
-    note = store.note("broadcast", "b")
-    assert note is not None
-    assert state_of(note, OVERDUE_MS) == "overdue"
-    store.close()

@@ -47,11 +47,13 @@ METRICS: Final = (
         N.REPORT_OVERDUE,
         "gauge",
         "deliveries",
-        (),
-        "Deliveries whose notification or broadcast expired more than 5 minutes ago and that have no receipt. Of "
-        "broadcasts and of classes with `report: full`.",
-        "`GET /v1/reports?state=overdue` names the reports, `pushcast why` where a delivery is: behind a stage that "
-        "stands still (pushcast_group_lag_records), or lost, which `pushcast audit` says.",
+        (L.CLASS,),
+        "Deliveries that became due in the last 7 days, whose notification or broadcast expired more than 5 minutes "
+        "ago and that have no receipt; those of broadcasts have no class. Of a class without `report: full` they count "
+        "when everything of the class has expired that became due in the same minute.",
+        "`GET /v1/reports?state=overdue` names the reports, `pushcast report totals --class` the minutes of a class "
+        "that keeps none, `pushcast why` where a delivery is: behind a stage that stands still "
+        "(pushcast_group_lag_records), or lost, which `pushcast audit` says.",
     ),
     Metric(
         N.REPORT_EXPORTED,

@@ -143,9 +143,14 @@ CASES: Final[Sequence[AlertCase]] = (
     *KEEPER_CASES,
     AlertCase(
         "ReportsOverdue",
-        {f'{Name.REPORT_OVERDUE}{{instance="a"}}': "0x5 3x90", f'{Name.REPORT_OVERDUE}{{instance="b"}}': "0x5 4x90"},
+        {
+            f'{Name.REPORT_OVERDUE}{{instance="a", class="chat"}}': "0x5 3x90",
+            f'{Name.REPORT_OVERDUE}{{instance="b", class="chat"}}': "0x5 4x90",
+            f'{Name.REPORT_OVERDUE}{{instance="b", class=""}}': "0x95",
+        },
         "70m",
-        value="7",
+        {"class": "chat"},
+        "7",
         quiet_at="60m",
     ),
     # Prometheus begins its tests at 1 January 1970: the first day's end, and none after it.
