@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
+import orjson
 
 from pushcast.gateway.events import EventRecord, lines_of
 from pushcast.gateway.http import JSON, NDJSON, Answer, Request, answer
@@ -82,7 +83,8 @@ async def write_all(writer: Writer, items: Sequence[Item], request: Request) -> 
 
 
 class Bulk:
-    """A request with many records. They are taken in groups, and only what was refused is kept of them."""
+    """A request with many records. They are taken in groups, and only what was refused is kept of them, until it is
+    told."""
 
     def __init__(
         self,
@@ -100,7 +102,9 @@ class Bulk:
         self._written = written
         self._more = more
         self.count = 0  # taken or refused so far
-        self._problems: list[Item] = []
+        self._rejected = 0
+        self._unknown = 0
+        self._refused: list[Item] = []  # and not told yet
 
     def checked(self, raws: Sequence[bytes]) -> list[Item]:
         """The next ones. Nothing of them is written."""
@@ -111,7 +115,7 @@ class Bulk:
         await write_all(self._writer, items, self._request)
         self.count += len(items)
         self._written(items)
-        self._problems += [item for item in items if item.problem is not None]
+        self._note(items)
 
     async def take(self, raws: Sequence[bytes]) -> None:
         """Checks and writes. Raises Problem as `write`."""
@@ -119,30 +123,48 @@ class Bulk:
 
     def refuse(self, problem: Problem, count: int = 1) -> None:
         """The next ones are not written."""
-        self._problems += [Item(self.count + place, problem=problem) for place in range(count)]
+        self._note([Item(self.count + place, problem=problem) for place in range(count)])
         self.count += count
 
     def answer(self) -> Answer:
-        """What became of them."""
-        return bulk_answer(self.count, self._problems, self._more())
+        """What became of them. 202: all confirmed. 207: some are refused. 503: some are not confirmed; they may be
+        repeated with the same id."""
+        body = {**self._sums(), "results": self._results(), **self._more()}
+        return answer(status, body, Retry_After="1") if (status := self._status()) == 503 else answer(status, body)
 
+    def told(self) -> bytes:
+        """Lines of JSON: each that was refused since the last call, and the sums so far."""
+        return self._lines({"taken": self.count, **self._sums()})
 
-def bulk_answer(count: int, refused: Sequence[Item], more: Mapping[str, Any] = NO_MORE) -> Answer:
-    """202: all confirmed. 207: some are refused. 503: some are not confirmed; they may be repeated with the same id.
-    `more`: members beside the counts."""
-    problems = [(item, item.problem) for item in refused if item.problem is not None]
-    unknown = sum(1 for _, problem in problems if problem.status >= 500)
-    body: dict[str, Any] = {
-        "accepted": count - len(problems),
-        "rejected": len(problems) - unknown,
-        "unknown": unknown,
-        "results": [
-            {"index": item.index, "id": _shown(item.id), "status": problem.status, "problem": problem.members()}
-            for item, problem in problems
-        ],
-        **more,
-    }
-    return answer(503, body, Retry_After="1") if unknown else answer(207 if problems else 202, body)
+    def last_line(self) -> bytes:
+        """As `told`, when there are no more; the status is that of `answer`."""
+        return self._lines({"taken": self.count, **self._sums(), "status": self._status(), **self._more()})
+
+    def _note(self, items: Iterable[Item]) -> None:
+        for item in items:
+            if item.problem is not None:
+                self._refused.append(item)
+                is_unknown = item.problem.status >= 500
+                self._unknown += is_unknown
+                self._rejected += not is_unknown
+
+    def _sums(self) -> dict[str, int]:
+        accepted = self.count - self._rejected - self._unknown
+        return {"accepted": accepted, "rejected": self._rejected, "unknown": self._unknown}
+
+    def _status(self) -> int:
+        return 503 if self._unknown else 207 if self._rejected else 202
+
+    def _lines(self, sums: Mapping[str, Any]) -> bytes:
+        return b"".join(orjson.dumps(each) + b"\n" for each in (*self._results(), sums))
+
+    def _results(self) -> list[dict[str, Any]]:
+        refused, self._refused = self._refused, []
+        return [
+            {"index": each.index, "id": _shown(each.id), "status": problem.status, "problem": problem.members()}
+            for each in refused
+            if (problem := each.problem) is not None
+        ]
 
 
 def _shown(found: str | None) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
@@ -22,6 +22,7 @@ FIRST_LINES: Final = 2  # status and content type
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
 _JSON_KINDS: Final = frozenset(("*/*", "application/*", JSON, "application/problem+json"))
+_LINES_KINDS: Final = frozenset((NDJSON,))
 _UNRESERVED: Final = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
 _NEVER: Final = re.compile(r"q=0(\.0{0,3})?")
 
@@ -92,13 +93,22 @@ def takes_json(accept: str | None) -> bool:
     return accept is None or accept in ("*/*", JSON) or _takes_json(accept)
 
 
+def wants_lines(accept: str | None) -> bool:
+    """Whether a client that sends this header asks by name for an answer of lines."""
+    return accept is not None and _names(accept, _LINES_KINDS)
+
+
 @lru_cache(maxsize=64)
 def _takes_json(accept: str) -> bool:
+    return _names(accept, _JSON_KINDS) or not accept.strip()
+
+
+def _names(accept: str, kinds: Collection[str]) -> bool:
     for each in accept.lower().split(","):
         kind, *parameters = (part.strip() for part in each.split(";"))
-        if kind in _JSON_KINDS and not any(_NEVER.fullmatch(part) for part in parameters):
+        if kind in kinds and not any(_NEVER.fullmatch(part) for part in parameters):
             return True
-    return not accept.strip()
+    return False
 
 
 @lru_cache(maxsize=2)

@@ -81,6 +81,8 @@ def document(routes: Iterable[Route], open_routes: Iterable[OpenRoute]) -> dict[
 
 def _operation(route: Route) -> dict[str, Any]:
     answers = {str(status): {"description": text, "content": {JSON: {}}} for status, text in route.answers.items()}
+    if route.lines is not None:  # to those who accept lines
+        answers["207"]["content"] = {JSON: {}, NDJSON: {"schema": {"type": "string"}}}
     statuses = (*_COMMON, *(_OF_BODIES if route.max_bytes != NO_BODY else ()))
     for status in sorted(statuses):
         answers.setdefault(str(status), _problem(status))

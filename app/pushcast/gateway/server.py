@@ -7,7 +7,6 @@ import secrets
 import ssl
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import aclosing
 from typing import Any, Final
 
 import msgspec
@@ -15,10 +14,10 @@ from aiohttp import web
 
 from pushcast.gateway.access import APP_HEADER, Caller, Door
 from pushcast.gateway.anonymous import DEVICE_HEADER, SECRET_HEADER, AnonymousDevices
-from pushcast.gateway.bulk import Bulk
 from pushcast.gateway.connections import BoundedRunner, ConnectionBounds, address_of
 from pushcast.gateway.cors import CLOSED, ORIGIN, Cors
-from pushcast.gateway.http import NDJSON, Answer, Request, takes_json
+from pushcast.gateway.http import NDJSON, Answer, Request, takes_json, wants_lines
+from pushcast.gateway.lines import Lines
 from pushcast.gateway.problems import CONTENT_TYPE, Problem, encoded
 from pushcast.gateway.quick import Quick, Quotas
 from pushcast.gateway.reading import Bodies
@@ -95,22 +94,30 @@ class GatewayServer:
             self._runner = None
 
     def _keyed(self, route: Route) -> Callable[[web.Request], Any]:
-        async def handle(request: web.Request) -> web.Response:
+        async def handle(request: web.Request) -> web.StreamResponse:
             began = time.monotonic()
             body, span = b"", None
             limits: Mapping[str, str] = {}
+            response: web.StreamResponse
+            status: int | None = None  # where it is not the response's
             try:
                 now_ms = self._now_ms()
                 address = address_of(request.transport)
                 caller, told = self.identify(route, request.headers, request.match_info, address, now_ms, began)
                 span = self.begin_span(route.method, route.path, request.headers.get(TRACEPARENT))
                 is_lines = route.max_lines_bytes != NO_BODY and request.content_type == NDJSON
-                bulk = None
+                bulk, accept = None, request.headers.get("Accept")
                 if is_lines and route.lines is not None:
                     bulk = route.lines(_asked(request, b"", now_ms, told, span), caller)
                 if bulk is not None:
-                    answered, limits = await self._taken(request, route, bulk, caller, began)
-                    response = _response(answered, limits, closes="Connection" in answered.headers)
+                    lines = Lines(self.bodies, self.quotas, request, route, bulk, caller, began)
+                    if wants_lines(accept):
+                        response, status = await lines.streamed(self.cors.headers(request.headers.get(ORIGIN)))
+                    else:
+                        answered, limits = await lines.answered()
+                        response = _response(answered, limits, closes="Connection" in answered.headers)
+                elif not takes_json(accept):
+                    raise Problem("not_acceptable", "only lines that are written as they come are answered by lines")
                 else:
                     if route.max_bytes != NO_BODY:
                         body = await self.bodies.read(request, route.max_lines_bytes if is_lines else route.max_bytes)
@@ -125,48 +132,20 @@ class GatewayServer:
                 response = _response(self.failed(route.name), limits)
             finally:
                 self.bodies.release(len(body))
+            status = status or response.status
             if span is not None:
-                span.ends(response.status)
-            self.observe(route.name, response.status, time.monotonic() - began)
+                span.ends(status)
+            self.observe(route.name, status, time.monotonic() - began)
             return response
 
         return handle
-
-    async def _taken(
-        self, request: web.Request, route: Route, bulk: Bulk, caller: Caller, began: float
-    ) -> tuple[Answer, dict[str, str]]:
-        """Takes the lines of a body as they come: a group is read when the one before is written. What ends the reading
-        too early, or refuses a group, is told in place of their lines. Raises Problem where nothing was written."""
-        limits: dict[str, str] = {}
-        more: Mapping[str, str] = {}
-        pays = route.items is not None  # each of them
-        try:
-            async with aclosing(self.bodies.lines(request, route.max_lines_bytes)) as groups:
-                async for lines in groups:
-                    first = not bulk.count
-                    try:
-                        now = began if first else time.monotonic()
-                        limits = await self.quotas.admitted(caller, len(lines) if pays else 0, now, int(first))
-                        await bulk.take(lines)
-                    except Problem as problem:
-                        if first:
-                            raise
-                        bulk.refuse(problem, len(lines))
-        except Problem as problem:
-            if not bulk.count:
-                raise
-            bulk.refuse(problem)
-            more = {"Connection": "close"}  # the rest of the body was not read
-        if not bulk.count:
-            limits = await self.quotas.admitted(caller, 0, began)
-        answered = bulk.answer()
-        return answered._replace(headers={**answered.headers, **more}), limits
 
     def identify(
         self, route: Route, headers: Mapping[str, str], path: Mapping[str, str], address: str, now_ms: int, now: float
     ) -> tuple[Caller, Mapping[str, str]]:
         """Who asks, and what of the path follows from it. Raises Problem."""
-        if not takes_json(headers.get("Accept")):
+        accept = headers.get("Accept")
+        if not takes_json(accept) and not (route.lines is not None and wants_lines(accept)):
             raise Problem("not_acceptable", "answers are application/json and application/problem+json")
         authorization = headers.get("Authorization")
         if not route.by_app:
