@@ -152,6 +152,7 @@ class ConsoleRig(Rig):
             {name: tuple(app.platforms()) for name, app in settings.apps.items()},
             {name: rule.lane for name, rule in settings.classes.items()},
             settings.kafka.partitions,
+            None if settings.console is None else settings.console.trace_url,
         )
         self.console = ConsoleServer(
             pages(self.desk),

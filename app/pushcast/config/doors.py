@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal, Self
+from typing import Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -16,6 +16,9 @@ from pushcast.model.words import Outcome
 #: A name with a dot whose last label is no number: nothing that a resolver takes for an address.
 _HOST = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
 
+
+#: In `console.trace_url`: the id of a trace.
+TRACE: Final = "{trace}"
 
 #: As browsers write one: no default port, no path.
 _ORIGIN = re.compile(r"(?!http://[^/]*:80$|https://[^/]*:443$)https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[1-9][0-9]{0,4})?")
@@ -104,6 +107,14 @@ class Console(Strict):
     trusted_addresses: tuple[str, ...] = ()  # of that proxy, or its networks: nobody else's header is read
     trusted_key: str | None = None  # id of the key whose rights those people have
     processes: tuple[str, ...] = ()  # host:port of processes on other machines (observe.port), for Now and Health
+    trace_url: str | None = None  # where your tracing shows a trace: https://traces.example.com/trace/{trace}
+
+    @field_validator("trace_url")
+    @classmethod
+    def _of_a_trace(cls, url: str | None) -> str | None:
+        if url is not None and (TRACE not in url or not url.startswith(("https://", "http://"))):
+            raise ValueError(f"trace_url begins with https:// or http:// and has {TRACE} in it")
+        return url
 
     @model_validator(mode="after")
     def _reached_by_tls(self) -> Self:
@@ -122,7 +133,7 @@ class Console(Strict):
 class ReportExport(Strict):
     """Days of receipts and reports as files, written by the reporter that has partition 0."""
 
-    folder: Path  # shared by all reporters: a day that is there as a whole is not written again
+    folder: str = Field(min_length=1)  # or a URL (s3://…); shared by reporters: a day that is whole is left alone
     format: Literal["jsonl", "csv", "parquet"] = "jsonl"  # of the receipts; parquet needs pushcast[export]
     after_seconds: float = Field(default=900.0, ge=0, le=43_200)  # from a day's end (UTC) until it is exported
 

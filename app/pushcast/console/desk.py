@@ -22,7 +22,7 @@ Story = Callable[[str, str | None], Awaitable[dict[str, Any]]]
 @dataclass(frozen=True, slots=True)
 class Desk:
     """`apps`: the platforms of each. `classes`: the lane of each. `partitions`: of every topic that a stage
-    reads."""
+    reads. `trace_url`: of a trace whose id takes the place of {trace}."""
 
     api: Api
     watch: Watch
@@ -34,3 +34,4 @@ class Desk:
     apps: Mapping[str, tuple[Platform, ...]]
     classes: Mapping[str, Lane]
     partitions: int
+    trace_url: str | None = None

@@ -70,6 +70,7 @@ class ConsoleProcess(DoorProcess):
             {name: tuple(app.platforms()) for name, app in settings.apps.items()},
             {name: rule.lane for name, rule in settings.classes.items()},
             settings.kafka.partitions,
+            options.trace_url,
         )
         self.server = ConsoleServer(
             pages(desk),

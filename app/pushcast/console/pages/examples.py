@@ -7,15 +7,16 @@ from urllib.parse import quote, urlencode
 
 from pushcast.console.desk import Desk
 from pushcast.console.visit import View, Visit
-from pushcast.console.words import spoken
+from pushcast.console.words import milliseconds, spoken
 
 SUBJECTS: Final = ("report", "campaign", "app")
 NARROWED: Final = ("platform", "outcome", "reason")
+SLOW: Final = "slower_than_ms"
 
 
 async def show(desk: Desk, visit: Visit) -> View:
-    """GET /examples?report=ID|campaign=NAME|app=APP[&platform=][&outcome=][&reason=]."""
-    asked = {name: text for name in (*SUBJECTS, *NARROWED) if (text := visit.query.get(name, ""))}
+    """GET /examples?report=ID|campaign=NAME|app=APP[&platform=][&outcome=][&reason=][&slower_than_ms=]."""
+    asked = {name: text for name in (*SUBJECTS, *NARROWED, SLOW) if (text := visit.query.get(name, ""))}
     found = await desk.api.ask("examples", visit.caller, query=asked)
     subject = next(name for name in SUBJECTS if name in asked)
     return View(
@@ -24,13 +25,19 @@ async def show(desk: Desk, visit: Visit) -> View:
             "subject": subject,
             "name": asked[subject],
             "back": _back(subject, asked[subject]),
-            "narrowed": ", ".join(spoken(asked[name]) for name in reversed(NARROWED) if name in asked),
+            "narrowed": ", ".join(_narrowed(asked)),
+            "slow": SLOW in asked,
             "examples": [{**each, "why": _why(each)} for each in found["examples"]],
             "looked_at": found["looked_at"],
             "whole": found["whole"],
             "missing": found["missing_partitions"],
         },
     )
+
+
+def _narrowed(asked: dict[str, str]) -> list[str]:
+    slow = [f"accepted after {milliseconds(int(asked[SLOW]))} or more"] if SLOW in asked else []
+    return slow + [spoken(asked[name]) for name in reversed(NARROWED) if name in asked]
 
 
 def _back(subject: str, name: str) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
+from pushcast.config.doors import TRACE
 from pushcast.console.desk import Desk
 from pushcast.console.timeline import SPANS, timeline
 from pushcast.console.visit import Away, Deed, View, Visit
@@ -25,6 +27,7 @@ async def show(desk: Desk, visit: Visit) -> View:
         "timeline": None,
         "spans": list(SPANS),
         "problems": [],
+        "trace_link": partial(_trace_link, desk.trace_url),
     }
     if not user:
         return View("person.html", context)
@@ -52,6 +55,10 @@ async def cancel(desk: Desk, visit: Visit) -> Away:
     await desk.api.ask("cancel_scheduled_one", visit.caller, path={"user": user, "id": note})
     deed = Deed(f"notification {note}", "waits for its time", "cancelled")
     return Away(f"/people?{urlencode({'user': user, 'notification': note})}", deed)
+
+
+def _trace_link(url: str | None, trace: str) -> str | None:
+    return None if url is None else url.replace(TRACE, quote(trace, safe=""))
 
 
 def _at(evidence: dict[str, Any]) -> str:

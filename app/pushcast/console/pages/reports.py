@@ -65,6 +65,7 @@ async def show(desk: Desk, visit: Visit) -> View:
             "funnel": funnel(report),
             "arrival": _arrival(report),
             "accepted": _accepted(report),
+            "slowest_ms": slowest_ms(report["latency_ms"]),
             "slo": report["within_seconds"].get(SLO_SECONDS),
             "stopped": name in desk.control.stops,
             "held": name in desk.control.holds,
@@ -142,6 +143,13 @@ def funnel(report: Mapping[str, Any]) -> list[BarPart]:
         )
         for name, count in steps.items()
     ]
+
+
+def slowest_ms(latency_ms: Mapping[str, float | None]) -> int | None:
+    """So slow, or slower, was about the slowest hundredth of what was accepted; None where nothing was. A percentile is
+    that far from the truth."""
+    p99 = latency_ms["p99"]
+    return None if p99 is None else int(p99 / (1 + (latency_ms["relative_error"] or 0.0)))
 
 
 def _arrival(report: Mapping[str, Any]) -> Plot | None:
