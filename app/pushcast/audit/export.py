@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, Protocol
 
 import msgspec
 from confluent_kafka import Message
 
+from pushcast.audit.export_places import ExportPlace
 from pushcast.config.settings import Settings
 from pushcast.kafka.clients import client_config
 from pushcast.model.errors import ConfigurationError, InvalidInput, PushcastError
 from pushcast.settle.logs import Logs
-from pushcast.whole_files import whole_file, write_whole
 from pushcast.wire.answers.receipts import decode_receipt
 from pushcast.wire.topics import RECEIPT
 
@@ -42,14 +41,14 @@ class Log(Protocol):
 class Exported(NamedTuple):
     """A file. `gone`: records of its day that Kafka had removed; `unreadable`: records that are in no file."""
 
-    path: Path
+    file: str
     rows: int
     gone: int
     unreadable: int
 
 
 def export_day(
-    settings: Settings, day: date, folder: Path, write: Write, suffix: str, now: Callable[[], datetime]
+    settings: Settings, day: date, place: ExportPlace, write: Write, suffix: str, now: Callable[[], datetime]
 ) -> list[Exported]:
     """Writes the receipts of a day. Blocks. Raises PushcastError when Kafka does not answer, ConfigurationError for a
     day that is not over."""
@@ -57,49 +56,45 @@ def export_day(
         raise ConfigurationError(f"{day} is not over (UTC)")
     kafka = settings.kafka
     with closing(Logs(client_config(kafka.bootstrap_servers, kafka.security, tool=True))) as log:
-        return export(log, range(kafka.partitions), day, folder, write, suffix)
+        return export(log, range(kafka.partitions), day, place, write, suffix)
 
 
-def export(log: Log, partitions: Iterable[int], day: date, folder: Path, write: Write, suffix: str) -> list[Exported]:
+def export(
+    log: Log, partitions: Iterable[int], day: date, place: ExportPlace, write: Write, suffix: str
+) -> list[Exported]:
     """As `export_day`, of a log. A partition without records of the day has no file."""
-    manifest = _Manifest(folder)
+    manifest = _Manifest(place)
     found: list[Exported] = []
     spans = {partition: manifest.span(log, day, partition) for partition in partitions}
     manifest.save()  # before any file: an export that is interrupted finds the same days again
     for partition, (first, end) in spans.items():
         if end == first:
             continue
-        path = _folder_of(folder, day) / f"p={partition:02}" / f"part-{first}-{end - 1}.{suffix}"
+        name = f"{_folder_of(day)}/p={partition:02}/part-{first}-{end - 1}.{suffix}"
         low, _ = log.bounds(RECEIPT, partition)
         gone = max(0, min(low, end) - first)
-        if gone and path.exists():
+        if gone and place.has(name):
             continue  # it was written whole
         rows = _Rows(log, partition, first, end)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as file:
+        with place.writing(name) as file:
             count = write(rows, file)
-        found.append(Exported(path, count, gone, rows.unreadable))
+        found.append(Exported(place.shown(name), count, gone, rows.unreadable))
     return found
 
 
-def mark_whole(folder: Path, day: date) -> None:
+def mark_whole(place: ExportPlace, day: date) -> None:
     """Call it when all files of the day are there."""
-    path = _folder_of(folder, day) / WHOLE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
+    with place.writing(f"{_folder_of(day)}/{WHOLE}"):
+        pass
 
 
-def whole_days(folder: Path) -> set[date]:
-    """Days that were exported whole. What is not named like a day is passed by."""
-    found = set()
-    for path in folder.glob(f"receipts/date=*/{WHOLE}"):
-        with suppress(ValueError):
-            found.add(date.fromisoformat(path.parent.name.removeprefix("date=")))
-    return found
+def whole_days(place: ExportPlace, days: Iterable[date]) -> set[date]:
+    """Those that were exported whole."""
+    return {day for day in days if place.has(f"{_folder_of(day)}/{WHOLE}")}
 
 
-def _folder_of(folder: Path, day: date) -> Path:
-    return folder / "receipts" / f"date={day}"
+def _folder_of(day: date) -> str:
+    return f"receipts/date={day}"
 
 
 class _Rows:
@@ -125,15 +120,16 @@ class _Rows:
 class _Manifest:
     """Where days begin and end."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, place: ExportPlace) -> None:
         """Raises ConfigurationError for a file that is none."""
-        self._path = folder / MANIFEST
+        self._place = place
         self._days: dict[str, dict[str, tuple[int, int]]] = {}
-        if self._path.exists():
+        if (stored := place.read(MANIFEST)) is not None:
             try:
-                self._days = msgspec.json.decode(self._path.read_bytes(), type=dict[str, dict[str, tuple[int, int]]])
+                self._days = msgspec.json.decode(stored, type=dict[str, dict[str, tuple[int, int]]])
             except msgspec.MsgspecError as error:
-                raise ConfigurationError(f"{self._path} is no manifest of an export: {error}") from None
+                shown = place.shown(MANIFEST)
+                raise ConfigurationError(f"{shown} is no manifest of an export: {error}") from None
 
     def span(self, log: Log, day: date, partition: int) -> tuple[int, int]:
         """Offsets of a day: the first, and the one after the last."""
@@ -150,8 +146,8 @@ class _Manifest:
 
     def save(self) -> None:
         """Whole and at once."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(self._path, json.dumps(self._days, indent=1, sort_keys=True).encode() + b"\n")
+        with self._place.writing(MANIFEST) as file:
+            file.write(json.dumps(self._days, indent=1, sort_keys=True).encode() + b"\n")
 
 
 def _offset(log: Log, partition: int, day: date) -> int:

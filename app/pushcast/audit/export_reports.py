@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import date
-from pathlib import Path
 from typing import Any, Protocol
 
 import orjson
 from confluent_kafka import Message
 
 from pushcast.audit.export import Exported
+from pushcast.audit.export_places import ExportPlace
 from pushcast.config.settings import Settings
 from pushcast.kafka.clients import client_config
 from pushcast.settle.logs import Logs
-from pushcast.whole_files import whole_file
 from pushcast.wire.topics import REPORT
 
 
@@ -29,15 +28,15 @@ class ReportLog(Protocol):
     def read(self, topic: str, partition: int, start: int | None = None) -> Iterator[Message]: ...
 
 
-def export_reports_of_day(settings: Settings, day: date, folder: Path) -> list[Exported]:
+def export_reports_of_day(settings: Settings, day: date, place: ExportPlace) -> list[Exported]:
     """Blocks. Raises PushcastError when Kafka does not answer."""
     kafka = settings.kafka
     with closing(Logs(client_config(kafka.bootstrap_servers, kafka.security, tool=True))) as log:
         known = {partition for _, partition in log.filled([REPORT])}
-        return export_reports(log, sorted(known), day, folder)
+        return export_reports(log, sorted(known), day, place)
 
 
-def export_reports(log: ReportLog, partitions: Iterable[int], day: date, folder: Path) -> list[Exported]:
+def export_reports(log: ReportLog, partitions: Iterable[int], day: date, place: ExportPlace) -> list[Exported]:
     """One file of JSON lines for each partition that has any, in the order of their keys."""
     found = []
     for partition in partitions:
@@ -45,11 +44,10 @@ def export_reports(log: ReportLog, partitions: Iterable[int], day: date, folder:
         rows = [row for _, row in sorted(newest.items()) if str(row.get("created_at"))[:10] == str(day)]
         if not rows:
             continue
-        path = folder / "reports" / f"date={day}" / f"p={partition:02}.jsonl"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as file:
+        name = f"reports/date={day}/p={partition:02}.jsonl"
+        with place.writing(name) as file:
             file.writelines(orjson.dumps(row) + b"\n" for row in rows)
-        found.append(Exported(path, len(rows), 0, unreadable))
+        found.append(Exported(place.shown(name), len(rows), 0, unreadable))
     return found
 
 

@@ -1,8 +1,10 @@
-"""Questions in SQL to the receipts that `report export` wrote: by SQLite, on a file that goes afterwards."""
+"""Questions in SQL to the receipts that `report export` wrote: Parquet by DuckDB, other forms by SQLite, on a file that
+goes afterwards."""
 
 from __future__ import annotations
 
 import csv
+import io
 import re
 import sqlite3
 import tempfile
@@ -10,58 +12,77 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import orjson
 
+from pushcast.audit import export_duckdb
+from pushcast.audit.export_places import ExportPlace
 from pushcast.model.errors import ConfigurationError
 
-TABLE: Final = "receipts"
 _INSERTED_AT_ONCE: Final = 2000
-_DAY: Final = re.compile(r"date=(\d{4}-\d\d-\d\d)")
+_DAY: Final = re.compile(r"receipts/date=(\d{4}-\d\d-\d\d)/")
+_PARQUET: Final = ".parquet"
 _KINDS: Final = {"int": "INTEGER", "long": "INTEGER", "boolean": "INTEGER"}
 
 
-def files_of(folder: Path, first_day: str | None = None, last_day: str | None = None) -> list[Path]:
+def files_of(place: ExportPlace, first_day: str | None = None, last_day: str | None = None) -> list[str]:
     """Exported files of these days (like 2026-11-28; None: from the first, to the last), in the order of their names.
-    Raises ConfigurationError where there is none, and for a form that SQLite cannot read."""
+    Raises ConfigurationError where there is none, and for forms that nobody reads together."""
     found = []
-    for path in sorted((folder / "receipts").glob("date=*/p=*/part-*")):
-        day = _DAY.fullmatch(path.parent.parent.name)
+    for name in place.named("receipts/date=*/p=*/part-*"):
+        day = _DAY.match(name)
         if day is not None and (first_day or "") <= day[1] <= (last_day or "9999"):
-            found.append(path)
+            found.append(name)
     if not found:
-        raise ConfigurationError(f"{folder}: no receipts of these days: run `pushcast report export` first")
-    for path in found:
-        if path.suffix not in _READERS:
-            raise ConfigurationError(
-                f"{path}: export with --format jsonl or csv; DuckDB and pandas read {path.suffix[1:]}"
-            )
+        raise ConfigurationError(f"{place.shown('')}: no receipts of these days: run `pushcast report export` first")
+    forms = {Path(name).suffix for name in found}
+    if other := forms - _READERS.keys() - {_PARQUET}:
+        raise ConfigurationError(f"{place.shown('receipts')}: no export is written as {min(other)}")
+    if _PARQUET in forms and len(forms) > 1:
+        raise ConfigurationError(
+            f"{place.shown('receipts')}: some days are Parquet and some are not: ask them apart (--from, --to)"
+        )
     return found
 
 
 @contextmanager
-def loaded(files: Iterable[Path], columns: dict[str, str]) -> Iterator[sqlite3.Connection]:
+def asked(
+    place: ExportPlace, files: Sequence[str], columns: dict[str, str], query: str
+) -> Iterator[tuple[list[str], Iterator[tuple[Any, ...]]]]:
+    """Names of the columns of the answer, and its rows. Raises ConfigurationError as `loaded` and `ask`."""
+    if Path(files[0]).suffix == _PARQUET:
+        with export_duckdb.opened(place, files) as database:
+            yield export_duckdb.ask(database, query)
+    else:
+        with loaded(place, files, columns) as database:
+            yield ask(database, query)
+
+
+@contextmanager
+def loaded(place: ExportPlace, files: Iterable[str], columns: dict[str, str]) -> Iterator[sqlite3.Connection]:
     """A database with these files as the table `receipts`. `columns`: their kinds by name.
 
     Raises ConfigurationError for a file that is not as an export writes it."""
     names = list(columns)
     declared = ", ".join(f'"{name}" {_KINDS.get(kind, "TEXT")}' for name, kind in columns.items())
-    insert = f"INSERT INTO {TABLE} VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - no text from outside
+    insert = f"INSERT INTO {export_duckdb.TABLE} VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - no text from outside
     with (
-        tempfile.TemporaryDirectory(prefix="pushcast-sql-") as place,
-        closing(sqlite3.connect(Path(place) / "export.db", isolation_level=None)) as database,
+        tempfile.TemporaryDirectory(prefix="pushcast-sql-") as folder,
+        closing(sqlite3.connect(Path(folder) / "export.db", isolation_level=None)) as database,
     ):
         database.execute("PRAGMA journal_mode = OFF")
         database.execute("PRAGMA synchronous = OFF")
-        database.execute(f"CREATE TABLE {TABLE} ({declared})")
-        for path in files:
-            rows = _READERS[path.suffix](path, names)
+        database.execute(f"CREATE TABLE {export_duckdb.TABLE} ({declared})")
+        for name in files:
             try:
-                while group := list(islice(rows, _INSERTED_AT_ONCE)):
-                    database.executemany(insert, group)
+                with place.reading(name) as file:
+                    rows = _READERS[Path(name).suffix](file, names)
+                    while group := list(islice(rows, _INSERTED_AT_ONCE)):
+                        database.executemany(insert, group)
             except (KeyError, ValueError, TypeError, AttributeError, sqlite3.Error) as error:
-                raise ConfigurationError(f"{path}: not as an export writes it: {type(error).__name__}") from None
+                kind = type(error).__name__
+                raise ConfigurationError(f"{place.shown(name)}: not as an export writes it: {kind}") from None
         yield database
 
 
@@ -74,17 +95,19 @@ def ask(database: sqlite3.Connection, query: str) -> tuple[list[str], Iterator[t
     return [name for name, *_ in cursor.description or ()], iter(cursor)
 
 
-def _json_lines(path: Path, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    with path.open("rb") as file:
-        for line in file:
-            row = orjson.loads(line)
-            yield tuple(row.get(name) for name in names)
+def _json_lines(file: BinaryIO, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    for line in file:
+        row = orjson.loads(line)
+        yield tuple(row.get(name) for name in names)
 
 
-def _csv_rows(path: Path, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
+def _csv_rows(file: BinaryIO, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    text = io.TextIOWrapper(file, "utf-8", newline="")
+    try:
+        for row in csv.DictReader(text):
             yield tuple(_VALUES.get(row[name], row[name]) for name in names)
+    finally:
+        text.detach()  # whoever opened the file closes it
 
 
 _VALUES: Final[dict[str, int | None]] = {"True": 1, "False": 0, "": None}

@@ -8,8 +8,12 @@ from typing import Any, BinaryIO, Final
 
 from pushcast.model.errors import ConfigurationError
 
-#: Rows of a row group, which are in memory together.
-GROUP_ROWS: Final = 50_000
+#: Of a row group, whose columns are in memory together until it is written: the most rows, and the bytes with which it
+#: ends before (docs/decisions/0032).
+GROUP_ROWS: Final = 1_000_000
+GROUP_BYTES: Final = 128 << 20
+#: Rows that become columns together: as dictionaries they take ten times as much.
+BATCH_ROWS: Final = 2000
 
 
 def pyarrow_for(option: str) -> tuple[Any, Any]:
@@ -26,12 +30,20 @@ def pyarrow_for(option: str) -> tuple[Any, Any]:
 
 def write_groups(parquet: Any, pyarrow: Any, schema: Any, rows: Iterable[dict[str, Any]], file: BinaryIO) -> int:
     """Returns how many rows there were."""
-    count = 0
+    count, group, held_rows, held_bytes = 0, [], 0, 0
+    left = iter(rows)
     with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
-        left = iter(rows)
-        while group := list(islice(left, GROUP_ROWS)):
-            writer.write_table(pyarrow.Table.from_pylist(group, schema))
-            count += len(group)
+        while batch := list(islice(left, min(BATCH_ROWS, GROUP_ROWS - held_rows))):
+            columns = pyarrow.RecordBatch.from_pylist(batch, schema)
+            group.append(columns)
+            held_rows += len(batch)
+            held_bytes += columns.nbytes
+            count += len(batch)
+            if held_rows == GROUP_ROWS or held_bytes >= GROUP_BYTES:
+                writer.write_table(pyarrow.Table.from_batches(group, schema), row_group_size=GROUP_ROWS)
+                group, held_rows, held_bytes = [], 0, 0
+        if group:
+            writer.write_table(pyarrow.Table.from_batches(group, schema), row_group_size=GROUP_ROWS)
     file.flush()
     return count
 

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +19,9 @@ from pushcast.wire import topics
 
 app = typer.Typer(name="report", help="What became of notifications and broadcasts.")
 
+FolderOption = Annotated[
+    str, typer.Option(help="Where exports and manifest.json are: a folder, or a URL like s3://bucket/receipts.")
+]
 SinceOption = Annotated[str | None, typer.Option(help="Created since: 10m, 2h, 1d ago or RFC 3339.")]
 
 
@@ -122,23 +124,24 @@ def export(
     day: Annotated[
         str | None, typer.Option(help="A day that is over (UTC), like 2026-11-28.", show_default="yesterday")
     ] = None,
-    folder: Annotated[Path, typer.Option(help="Where files and manifest.json are.")] = Path("export"),
+    folder: FolderOption = "export",
     form: Annotated[Format, typer.Option("--format", help="Form of the files.")] = Format.jsonl,
     output: OutputOption = Output.text,
 ) -> None:
     """Write the receipts of a day to files: every record of the log once. Again: the same files with the same bytes.
     Beside them, as JSON lines, what the reports of that day say now."""
     from pushcast.audit.export import day_of, export_day, mark_whole
+    from pushcast.audit.export_places import place_of
     from pushcast.audit.export_reports import export_reports_of_day
     from pushcast.cli.receipt_files import WRITERS
 
     now, settings = datetime.now(UTC), connect_by_user()
-    wanted = day_of(day, now)
-    receipts = export_day(settings, wanted, folder, WRITERS[form.value], form.value, lambda: now)
-    reports = export_reports_of_day(settings, wanted, folder)
-    mark_whole(folder, wanted)
+    wanted, place = day_of(day, now), place_of(folder)
+    receipts = export_day(settings, wanted, place, WRITERS[form.value], form.value, lambda: now)
+    reports = export_reports_of_day(settings, wanted, place)
+    mark_whole(place, wanted)
     rows = [
-        {"file": str(each.path), "rows": each.rows, "gone": each.gone, "unreadable": each.unreadable}
+        {"file": each.file, "rows": each.rows, "gone": each.gone, "unreadable": each.unreadable}
         for each in (*receipts, *reports)
     ]
     if output is Output.json:
@@ -157,17 +160,19 @@ def export(
 @app.command()
 def sql(
     query: Annotated[str, typer.Argument(help='Like "SELECT outcome, count(*) FROM receipts GROUP BY outcome".')],
-    folder: Annotated[Path, typer.Option(help="Where `report export` wrote files in jsonl or csv.")] = Path("export"),
+    folder: FolderOption = "export",
     first: Annotated[str | None, typer.Option("--from", help="First day (UTC), like 2026-11-28.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last day (UTC).")] = None,
     output: OutputOption = Output.text,
 ) -> None:
-    """Ask exported receipts in SQL (SQLite): the table `receipts` has the columns of the export. Needs no Kafka."""
-    from pushcast.audit.export_sql import ask, files_of, loaded
+    """Ask exported receipts in SQL: the table `receipts` has the columns of the export. Needs no Kafka. SQLite answers
+    of jsonl and csv, DuckDB (pushcast[sql]) of parquet."""
+    from pushcast.audit.export_places import place_of
+    from pushcast.audit.export_sql import asked, files_of
     from pushcast.cli.receipt_files import columns
 
-    with loaded(files_of(folder, first, last), columns()) as database:
-        names, rows = ask(database, query)
+    place = place_of(folder)
+    with asked(place, files_of(place, first, last), columns(), query) as (names, rows):
         if output is Output.json:
             print_json([dict(zip(names, row, strict=True)) for row in rows])
             return

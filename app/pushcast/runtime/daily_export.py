@@ -9,15 +9,15 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import structlog
 
 from pushcast.audit.export import whole_days
+from pushcast.audit.export_places import absolute, place_of
 from pushcast.config.doors import ReportExport
 from pushcast.model.clock import Clock, SystemClock
 from pushcast.observe.catalogue import MetricName as Name
@@ -52,10 +52,10 @@ class ExportEnd(NamedTuple):
 ExportDay = Callable[[date], Awaitable[ExportEnd]]
 
 
-def days_due(now: datetime, done: Collection[date], after_seconds: float) -> list[date]:
-    """Days that are over for so long, that Kafka still has and that are not exported; the oldest first."""
+def days_due(now: datetime, after_seconds: float) -> list[date]:
+    """Days that are over for so long and that Kafka still has, the oldest first."""
     last = (now - timedelta(seconds=after_seconds)).date() - timedelta(days=1)
-    return [day for back in reversed(range(DAYS_BACK)) if (day := last - timedelta(days=back)) not in done]
+    return [last - timedelta(days=back) for back in reversed(range(DAYS_BACK))]
 
 
 class DailyExport:
@@ -88,10 +88,13 @@ class DailyExport:
             return
         day: date | None = None
         try:
-            done = await asyncio.to_thread(whole_days, self._options.folder)
-            self._last_day = max(done, default=None)
             now = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
-            for day in days_due(now, done, self._options.after_seconds):
+            days = days_due(now, self._options.after_seconds)
+            done = await asyncio.to_thread(self._whole, days)
+            self._last_day = max(done, default=None)
+            for day in days:
+                if day in done:
+                    continue
                 ended = await self._export(day)
                 if ended.code:
                     self._failed(day, f"exit {ended.code}: {ended.said}")
@@ -99,8 +102,11 @@ class DailyExport:
                 self._last_day = max(day, self._last_day or day)
                 sums = {name: sum(file[name] for file in ended.files) for name in ("rows", "gone", "unreadable")}
                 log.info("day_exported", day=str(day), files=len(ended.files), **sums)
-        except (OSError, ValueError, LookupError) as error:  # the folder, the process, or what it said
+        except Exception as error:  # the folder, the package that reaches it, the process, or what it said
             self._failed(day, f"{type(error).__name__}: {error}")
+
+    def _whole(self, days: Iterable[date]) -> set[date]:
+        return whole_days(place_of(self._options.folder), days)
 
     def _failed(self, day: date | None, problem: str) -> None:
         self._again_at = self._clock.monotonic_seconds() + AGAIN_SECONDS
@@ -120,7 +126,7 @@ def child_export(options: ReportExport, command: Callable[..., Iterable[str]] = 
     """`pushcast report export` of a day, with the configuration of this process."""
 
     async def export(day: date) -> ExportEnd:
-        places = "--folder", str(Path(options.folder).absolute()), "--format", options.format
+        places = "--folder", absolute(options.folder), "--format", options.format
         words = command("report", "export", "--day", str(day), *places, "--output", "json")
         child = await asyncio.create_subprocess_exec(
             *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from pushcast.audit.export import MANIFEST, Log, day_of, export, export_day
+from pushcast.audit.export_places import LocalPlace
 from pushcast.cli.receipt_files import write_csv, write_jsonl
 from pushcast.config.settings import Settings
 from pushcast.model.errors import ConfigurationError, PushcastError
@@ -78,7 +79,7 @@ def notes(folder: Path) -> list[str]:
 
 
 def run(log: Log, day: date, folder: Path, write: Any = write_jsonl, suffix: str = "jsonl") -> Any:
-    return export(log, range(3), day, folder, write, suffix)
+    return export(log, range(3), day, LocalPlace(folder), write, suffix)
 
 
 def test_r11_a_day_that_is_exported_again_has_the_same_files_with_the_same_bytes(tmp_path: Path) -> None:
@@ -112,7 +113,7 @@ def test_a_day_whose_export_was_interrupted_goes_on_with_the_same_files_though_r
         run(log, DAY, folder, failing)
     log.low = 2  # retention
     found = run(log, DAY, folder)
-    assert [(each.path.name, each.gone) for each in found] == [("part-0-3.jsonl", 2), ("part-0-3.jsonl", 2)]
+    assert [(Path(each.file).name, each.gone) for each in found] == [("part-0-3.jsonl", 2), ("part-0-3.jsonl", 2)]
     assert [path.name for path in folder.rglob("*") if path.is_file()].count("part-0-3.jsonl") == 2
 
 
@@ -149,7 +150,7 @@ def test_files_are_csv_when_asked_for(tmp_path: Path) -> None:
 def test_a_day_that_is_not_over_and_one_that_is_none_are_refused(tmp_path: Path) -> None:
     now = datetime(2026, 11, 28, 23, 59, tzinfo=UTC)
     with pytest.raises(ConfigurationError, match="2026-11-28 is not over"):
-        export_day(Settings(), NEXT, tmp_path, write_jsonl, "jsonl", lambda: now)
+        export_day(Settings(), NEXT, LocalPlace(tmp_path), write_jsonl, "jsonl", lambda: now)
     assert day_of(None, now) == DAY
     with pytest.raises(PushcastError, match="is no day"):
         day_of("yesterday", now)

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from pushcast.audit import export, export_reports
 from pushcast.audit.export import Exported
+from pushcast.audit.export_places import LocalPlace
 from pushcast.audit.export_reports import export_reports as exported
 from pushcast.cli import report
 from pushcast.report.notes import Note
@@ -59,25 +60,26 @@ def test_the_last_word_on_each_report_of_the_day_is_in_the_file_of_its_partition
         note("gone", 1, 1), Said(note("gone", 1, 1).key(), None),
         Said(b"x", b"weather"), Said(b"y", b"{}"), Said(None, b"{}"),
     )  # fmt: skip
-    [found] = exported(log, range(3), DAY, tmp_path)
-    assert found.path == tmp_path / "reports" / "date=2026-11-27" / "p=01.jsonl"
-    assert (found.rows, found.unreadable, lines(found.path)) == (2, 2, [("a", 2), ("b", 9)])
-    first = found.path.read_bytes()
-    exported(log, range(3), DAY, tmp_path)
-    assert found.path.read_bytes() == first
+    [found] = exported(log, range(3), DAY, LocalPlace(tmp_path))
+    path = Path(found.file)
+    assert path == tmp_path / "reports" / "date=2026-11-27" / "p=01.jsonl"
+    assert (found.rows, found.unreadable, lines(path)) == (2, 2, [("a", 2), ("b", 9)])
+    first = path.read_bytes()
+    exported(log, range(3), DAY, LocalPlace(tmp_path))
+    assert path.read_bytes() == first
 
 
 def test_the_command_names_every_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    receipts = Exported(tmp_path / "receipts.jsonl", 7, 2, 1)
+    receipts = Exported("receipts.jsonl", 7, 2, 1)
     monkeypatch.setattr(report, "connect_by_user", lambda: None)
     monkeypatch.setattr(export, "export_day", lambda *_: [receipts])
-    monkeypatch.setattr(
-        export_reports, "export_reports_of_day", lambda *_: [Exported(tmp_path / "reports.jsonl", 3, 0, 0)]
-    )
-    text = CliRunner().invoke(report.app, ["export", "--day", "2026-11-27"])
+    monkeypatch.setattr(export_reports, "export_reports_of_day", lambda *_: [Exported("reports.jsonl", 3, 0, 0)])
+    where = ["--folder", str(tmp_path)]
+    text = CliRunner().invoke(report.app, ["export", "--day", "2026-11-27", *where])
     assert text.exit_code == 0, text.output
-    assert f"7  {receipts.path}, 2 gone from Kafka, 1 unreadable" in text.stdout
-    assert f"3  {tmp_path / 'reports.jsonl'}" in text.stdout
+    assert "7  receipts.jsonl, 2 gone from Kafka, 1 unreadable" in text.stdout
+    assert "3  reports.jsonl" in text.stdout
     assert "7 receipts and 3 reports in 2 files" in text.stderr
-    said = CliRunner().invoke(report.app, ["export", "--output", "json"])
+    assert (tmp_path / "receipts" / "date=2026-11-27" / "_SUCCESS").exists()
+    said = CliRunner().invoke(report.app, ["export", "--output", "json", *where])
     assert [row["rows"] for row in json.loads(said.stdout)] == [7, 3]

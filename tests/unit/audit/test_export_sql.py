@@ -1,13 +1,15 @@
-"""Questions in SQL to exported receipts, by the same answers from JSON lines and from CSV."""
+"""Questions in SQL to exported receipts: the same answers from JSON lines, CSV and Parquet."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pushcast.audit.export_sql import ask, files_of, loaded
+from pushcast.audit.export_places import LocalPlace
+from pushcast.audit.export_sql import asked, files_of
 from pushcast.cli.receipt_files import WRITERS, columns
 from pushcast.model.errors import ConfigurationError
 from pushcast.wire.answers.receipts import decode_receipt
@@ -25,12 +27,12 @@ def export(folder: Path, form: str, day: str, *values: bytes) -> Path:
 
 
 def answer(folder: Path, query: str, *days: str | None) -> tuple[list[str], list[tuple[Any, ...]]]:
-    with loaded(files_of(folder, *days), columns()) as database:
-        names, rows = ask(database, query)
+    place = LocalPlace(folder)
+    with asked(place, files_of(place, *days), columns(), query) as (names, rows):
         return names, list(rows)
 
 
-@pytest.mark.parametrize("form", ["jsonl", "csv"])
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
 def test_a_query_is_answered_over_the_days_that_are_asked_for(form: str, tmp_path: Path) -> None:
     export(tmp_path, form, "2026-11-27", receipt("n", "u", "a", "dead"))
     export(tmp_path, form, "2026-11-28", receipt("n", 'ü, "x"', "a"), receipt("m", "u", "a", "dead", dry_run=True))
@@ -44,18 +46,41 @@ def test_a_query_is_answered_over_the_days_that_are_asked_for(form: str, tmp_pat
 
 
 def test_no_days_another_form_and_a_query_that_sqlite_refuses_are_told(tmp_path: Path) -> None:
+    place = LocalPlace(tmp_path)
     with pytest.raises(ConfigurationError, match="report export"):
-        files_of(tmp_path)
+        files_of(place)
     export(tmp_path, "jsonl", "2026-11-28", receipt("n", "u", "a"))
     with pytest.raises(ConfigurationError, match="no receipts of these days"):
-        files_of(tmp_path, "2026-11-29")
+        files_of(place, "2026-11-29")
     for query in ("SELECT weather FROM receipts", "SELECT 1; SELECT 2", "x"):
         with pytest.raises(ConfigurationError, match="cannot be answered"):
             answer(tmp_path, query)
-    (tmp_path / "receipts" / "date=2026-11-29" / "p=00").mkdir(parents=True)
-    (tmp_path / "receipts" / "date=2026-11-29" / "p=00" / "part-1.parquet").write_bytes(b"PAR1")
-    with pytest.raises(ConfigurationError, match="jsonl or csv"):
-        files_of(tmp_path)
+    part = tmp_path / "receipts" / "date=2026-11-29" / "p=00" / "part-1.parquet"
+    part.parent.mkdir(parents=True)
+    part.touch()
+    with pytest.raises(ConfigurationError, match="ask them apart"):
+        files_of(place)
+    assert files_of(place, "2026-11-29") == ["receipts/date=2026-11-29/p=00/part-1.parquet"]
+    part.rename(part.with_suffix(".orc"))
+    with pytest.raises(ConfigurationError, match=r"\.orc"):
+        files_of(place)
+
+
+def test_parquet_that_duckdb_cannot_read_and_queries_that_it_refuses_are_told(tmp_path: Path) -> None:
+    path = export(tmp_path, "parquet", "2026-11-28", receipt("n", "u", "a"))
+    for query in ("SELECT weather FROM receipts", "x", "INSTALL httpfs FROM 'http://127.0.0.1:9'"):
+        with pytest.raises(ConfigurationError, match="cannot be answered"):
+            answer(tmp_path, query)
+    path.write_bytes(b"PAR1")
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        answer(tmp_path, "SELECT 1")
+
+
+def test_parquet_without_duckdb_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    export(tmp_path, "parquet", "2026-11-28", receipt("n", "u", "a"))
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    with pytest.raises(ConfigurationError, match=r"pushcast\[sql\]"):
+        answer(tmp_path, "SELECT 1")
 
 
 @pytest.mark.parametrize(("form", "damaged"), [("jsonl", b'{"a":1'), ("jsonl", b"[]\n"), ("csv", b"a,b\n1,2\n")])
