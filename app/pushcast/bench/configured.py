@@ -81,7 +81,7 @@ def run(options: Options) -> Result:
     setup["beside_bare"] = {
         name: compared(rows, found[_bare(name)]) for name, rows in found.items() if name != _bare(name)
     }
-    return Result([_sum(name, rows) for name, rows in found.items()], setup)
+    return Result([summed(name, rows) for name, rows in found.items()], setup)
 
 
 def shapes_of(options: Options, name: str) -> list[str]:
@@ -108,6 +108,7 @@ def _bare(name: str) -> str:
     return f"{name.rpartition('/')[0]}/{BARE}"
 
 
-def _sum(name: str, rows: list[Row]) -> Row:
+def summed(name: str, rows: Sequence[Row]) -> Row:
+    """One row of all rounds; of the memory the most."""
     seconds, cpu_seconds = sum(row.seconds for row in rows), sum(row.cpu_seconds for row in rows)
     return Row(name, sum(row.items for row in rows), seconds, cpu_seconds, max(row.rss_bytes for row in rows))

@@ -47,6 +47,19 @@ def pss_bytes(pid: int) -> int:
         raise PushcastError(f"process {pid} cannot be measured: {error}") from error
 
 
+def resident_bytes(pid: int) -> int:
+    """Resident memory at present; `read` has its peak. Raises PushcastError."""
+    try:
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+        raise PushcastError(f"/proc/{pid}/status names no VmRSS")
+    except FileNotFoundError:
+        return read(pid).rss_bytes
+    except OSError as error:
+        raise PushcastError(f"process {pid} cannot be measured: {error}") from error
+
+
 def open_files(pid: int) -> int | None:
     """Descriptors that the process has open; None where the kernel does not tell. Raises PushcastError."""
     try:

@@ -39,6 +39,7 @@ BENCHES = {
     "start": Entry("pushcast.bench.start", "Until every role is ready, with 8 and with 64 partitions.", _DEVICES),
     "gateway": Entry("pushcast.bench.gateway", "POSTs through the HTTP gateway, each answered when Kafka has it."),
     "report": Entry("pushcast.bench.report", "Receipts and planned records into an empty report store."),
+    "tracing": Entry("pushcast.bench.tracing", "The SEND stage with tracing and nothing sampled, and without tracing."),
     "send": Entry("pushcast.bench.send", "Every engine against the same sink, and the whole SEND stage.", _SINK),
 }
 

@@ -115,13 +115,14 @@ def measured(
     options: Options,
     chat: bool,
     keys: TokenKeys | None,
+    trace: str = "",
 ) -> Row:
     """One row of the SEND stage: send records are written, and its receipts are awaited."""
     before = sum(cluster.ends(topics.RECEIPT))
     accepted_before = _accepted(sim)
     options.say(f"{name}: {items} pushes")
     start = process.reading()
-    load(cluster, process, items, chat, keys)
+    load(cluster, process, items, chat, keys, trace)
     row = process.row(name, items, start)
     receipts, accepted = sum(cluster.ends(topics.RECEIPT)) - before, _accepted(sim) - accepted_before
     if receipts != items or accepted != items:
@@ -130,12 +131,17 @@ def measured(
 
 
 def load(
-    cluster: BenchCluster, process: ProcessUnderTest, items: int, chat: bool, keys: TokenKeys | None = None
+    cluster: BenchCluster,
+    process: ProcessUnderTest,
+    items: int,
+    chat: bool,
+    keys: TokenKeys | None = None,
+    trace: str = "",
 ) -> None:
     """Produces send records and returns when the sender has committed all of them: their receipts are acknowledged."""
     partitions = cluster.settings.kafka.partitions
     producer = Producer({**cluster.client, "acks": "all", "linger.ms": 5})
-    for number, value in enumerate(records(items, chat, int(time.time() * 1000), keys)):
+    for number, value in enumerate(records(items, chat, int(time.time() * 1000), keys, trace)):
         producer.produce(TOPIC, value, None, number % partitions)
         producer.poll(0)
     left = producer.flush(TIMEOUT_SECONDS)
@@ -145,15 +151,16 @@ def load(
     process.until(lambda: cluster.committed(GROUP, TOPIC) == ends, "all send records are committed", TIMEOUT_SECONDS)
 
 
-def records(items: int, chat: bool, now_ms: int, keys: TokenKeys | None = None) -> Iterator[bytes]:
-    """Encoded send records, the last one smaller when `items` is no multiple. `keys`: that seal the addresses."""
+def records(items: int, chat: bool, now_ms: int, keys: TokenKeys | None = None, trace: str = "") -> Iterator[bytes]:
+    """Encoded send records, the last one smaller when `items` is no multiple. `keys`: that seal the addresses. `trace`:
+    the `traceparent` of every event."""
     for first in range(0, items, TARGETS_PER_RECORD):
         numbers = range(first, min(first + TARGETS_PER_RECORD, items))
         parts = [range(number, number + 1) for number in numbers] if chat else [numbers]
-        yield encode_batch(SendBatch(Lane.BULK, Platform.APNS, [_message(part, now_ms, keys) for part in parts]))
+        yield encode_batch(SendBatch(Lane.BULK, Platform.APNS, [_message(part, now_ms, keys, trace) for part in parts]))
 
 
-def _message(numbers: range, now_ms: int, keys: TokenKeys | None) -> Message:
+def _message(numbers: range, now_ms: int, keys: TokenKeys | None, trace: str) -> Message:
     targets = Targets()
     columns = targets.columns()
     ids = [f"{now_ms:x}-{number:012x}" for number in numbers]
@@ -188,7 +195,7 @@ def _message(numbers: range, now_ms: int, keys: TokenKeys | None) -> Message:
         content_hash=token_hash(str(numbers.start).encode()),
         notification_ids=ids,
         created_at=[now_ms] * len(ids),
-        traces=[""] * len(ids),
+        traces=[trace] * len(ids),
         targets=targets,
     )
 

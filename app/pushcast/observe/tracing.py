@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
 _TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]([0-9a-f])")
+#: Last digit of a traceparent whose flag says so. Most are not sampled: their other digits are not looked at.
+_SAMPLED_ENDS: Final = frozenset("13579bdf")
 _MS_NS: Final = 1_000_000
 
 
@@ -98,7 +100,8 @@ def batch_spans_of(tracer: Tracer) -> BatchSpans:
     flags = trace.TraceFlags(trace.TraceFlags.SAMPLED)
 
     def write(batch: PlannedBatch, traces: Iterable[str]) -> None:
-        parents = dict.fromkeys(parent for text in traces if text and (parent := sampled(text)))
+        found = (sampled(text) for text in traces if text[-1:] in _SAMPLED_ENDS)
+        parents = dict.fromkeys(parent for parent in found if parent is not None)
         if not parents:
             return
         span = tracer.start_span(
@@ -135,7 +138,11 @@ def spans_of(tracer: Tracer) -> Spans:
     def write(
         app: str, platform: str, traces: Sequence[str], notification: Sequence[int], answers: Sequence[TracedAttempt]
     ) -> None:
-        parents = {number: parent for number, text in enumerate(traces) if text and (parent := sampled(text))}
+        parents = {
+            number: parent
+            for number, text in enumerate(traces)
+            if text[-1:] in _SAMPLED_ENDS and (parent := sampled(text))
+        }
         if not parents:
             return
         for answer in answers:

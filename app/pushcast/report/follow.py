@@ -26,6 +26,7 @@ from pushcast.report.store import PartitionStore
 from pushcast.report.unmatched import UnmatchedEvents
 from pushcast.report.unpublished import Unpublished
 from pushcast.stream.ports import Fatal
+from pushcast.wire import topics
 from pushcast.wire.newer import NewerSchema
 
 logger = logging.getLogger(__name__)
@@ -34,8 +35,10 @@ logger = logging.getLogger(__name__)
 #: a sixth of the time.
 BATCH_RECORDS: Final = 8000
 BATCH_BYTES: Final = 8 << 20
-#: What is written to a store in one go.
+#: What is written to a store in one go. A planned record of a campaign makes a row of each 60 bytes: of 512 KiB the
+#: reader's heap grew by 100 MB, of 64 KiB by 20, and neither took less CPU.
 PART_BYTES: Final = 512 << 10
+PLANNED_PART_BYTES: Final = 64 << 10
 POLL_SECONDS: Final = 0.2
 NEWER_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 10.0
@@ -195,7 +198,8 @@ class Follower:
         for (topic, partition), entries in runs.items():
             store = self.stores.get(partition)
             if store is not None:
-                for part in consumed.in_parts(entries, PART_BYTES):
+                part_bytes = PLANNED_PART_BYTES if topic == topics.PLANNED else PART_BYTES
+                for part in consumed.in_parts(entries, part_bytes):
                     if not self._apply_run(consumer, store, topic, partition, part):
                         break
         if self.waits is None:

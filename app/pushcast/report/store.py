@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 BLOCK_CACHE_BYTES: Final = 64 << 20
 WRITE_BUFFER_BYTES: Final = 8 << 20
 #: Of all partitions together: what is in no file yet. Each alone may have 8 MB, and as much that is being written.
-WRITE_BUFFERS_BYTES: Final = 64 << 20
+WRITE_BUFFERS_BYTES: Final = 48 << 20
 #: Of the write buffer, as a share of its size.
 MEMTABLE_FILTER_SHARE: Final = 0.1
 #: What receipts of is kept by Kafka: what became due earlier may have ended in a receipt that is gone.

@@ -34,6 +34,16 @@ def test_it_reads_the_cpu_time_that_a_process_used() -> None:
     assert reading.rss_bytes > 1_000_000
 
 
+def test_what_is_resident_now_is_no_more_than_the_peak() -> None:
+    ballast = bytearray(b"x" * 30_000_000)
+    with_it = meter.resident_bytes(os.getpid())
+    del ballast
+    now, peak = meter.resident_bytes(os.getpid()), meter.read(os.getpid()).rss_bytes
+    assert 1_000_000 < now < with_it <= peak
+    with pytest.raises(PushcastError):
+        meter.resident_bytes(2**22 + 1)
+
+
 def test_what_it_reads_of_this_process_is_what_ps_says() -> None:
     reading, (ps_cpu, ps_rss) = meter.read(os.getpid()), meter._from_ps(os.getpid())
     assert abs(reading.cpu_seconds - ps_cpu) < 3  # ps shows whole seconds

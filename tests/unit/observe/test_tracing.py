@@ -75,6 +75,15 @@ def test_each_answer_of_a_sampled_event_is_a_child_of_the_producers_span() -> No
     assert (refused.attributes["error.type"], refused.status.status_code.name) == ("device_unregistered", "ERROR")
 
 
+def test_a_traceparent_that_is_not_sampled_is_looked_at_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracing, "sampled", None)
+    unsampled = f"00-{TRACE}-{SPAN}-00"
+    answers = [Result(0, Disposition.ACCEPTED, None, 200, sent_at=T, answered_at=T + 40)]
+    assert written([unsampled, ""], [0], answers) == ()
+    batch = PlannedBatch("push.notification.urgent.v1", "apns", 1, T, T)
+    assert exported(lambda tracer: batch_spans_of(tracer)(batch, [unsampled, ""])) == ()
+
+
 def test_a_batch_without_a_sampled_event_writes_nothing() -> None:
     assert written(["", f"00-{TRACE}-{SPAN}-00"], [0, 1], [Result(0, Disposition.ACCEPTED, sent_at=T)]) == ()
 
