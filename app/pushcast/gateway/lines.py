@@ -34,7 +34,7 @@ class NotReadError(Exception):
     """The client has gone, or does not read what it is answered."""
 
 
-class Lines(NamedTuple):
+class LinesTaken(NamedTuple):
     """The lines of one request. `began`: monotonic seconds."""
 
     bodies: Bodies

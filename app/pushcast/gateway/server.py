@@ -17,7 +17,7 @@ from pushcast.gateway.anonymous import DEVICE_HEADER, SECRET_HEADER, AnonymousDe
 from pushcast.gateway.connections import BoundedRunner, ConnectionBounds, address_of
 from pushcast.gateway.cors import CLOSED, ORIGIN, Cors
 from pushcast.gateway.http import NDJSON, Answer, Request, takes_json, wants_lines
-from pushcast.gateway.lines import Lines
+from pushcast.gateway.lines import LinesTaken
 from pushcast.gateway.problems import CONTENT_TYPE, Problem, encoded
 from pushcast.gateway.quick import Quick, Quotas
 from pushcast.gateway.reading import Bodies
@@ -110,7 +110,7 @@ class GatewayServer:
                 if is_lines and route.lines is not None:
                     bulk = route.lines(_asked(request, b"", now_ms, told, span), caller)
                 if bulk is not None:
-                    lines = Lines(self.bodies, self.quotas, request, route, bulk, caller, began)
+                    lines = LinesTaken(self.bodies, self.quotas, request, route, bulk, caller, began)
                     if wants_lines(accept):
                         response, status = await lines.streamed(self.cors.headers(request.headers.get(ORIGIN)))
                     else:

@@ -251,8 +251,8 @@ ALERTS: Final[tuple[Alert, ...]] = (
         f"sum by (class) ({Name.REPORT_OVERDUE}) > 0",
         "1h",  # Expo is asked up to an hour after sending what became of a push
         "ticket",
-        "{{ $value }} deliveries of {{ with $labels.class }}class {{ . }}{{ else }}broadcasts{{ end }} should have "
-        "ended when their notifications expired, and have no receipt.",
+        "{{ $value }} deliveries of class {{ $labels.class }} (broadcasts have none) should have ended when their "
+        "notifications expired, and have no receipt.",
         Name.REPORT_OVERDUE,
     ),
     Alert(

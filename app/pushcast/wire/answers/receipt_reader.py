@@ -68,7 +68,7 @@ class ReadReceipt(msgspec.Struct, gc=False):
 sections: dict[bytes, Section] = {}
 
 
-class Label(NamedTuple):
+class ReadLabel(NamedTuple):
     """What REPORT keeps of the columns from replay_of on. `due_at` 0: when it was created."""
 
     source: int
@@ -76,11 +76,11 @@ class Label(NamedTuple):
     variant: str | None
 
 
-class _Labels(dict[bytes, Label]):
+class _Labels(dict[bytes, ReadLabel]):
     """By those columns. Receipts of one campaign and one version of the app share them. Raises IndexError or ValueError
     for what is not as our writers write it."""
 
-    def __missing__(self, end: bytes) -> Label:
+    def __missing__(self, end: bytes) -> ReadLabel:
         label = _label_of(end)
         if len(self) >= _MAX_LABELS:
             self.clear()
@@ -88,14 +88,14 @@ class _Labels(dict[bytes, Label]):
         return label
 
 
-def _label_of(end: bytes) -> Label:
+def _label_of(end: bytes) -> ReadLabel:
     source, at = long_at(end, _skipped(end, 0))  # behind replay_of
     due_at, at = _optional_long(end, at)
     variant, at = _optional(end, _skipped(end, at))  # behind campaign
     at = _skipped(end, at)  # app_version
     if at != len(end):
         raise ValueError("not a receipt of our writers")
-    return Label(source, due_at or 0, variant)
+    return ReadLabel(source, due_at or 0, variant)
 
 
 labels: Final = _Labels()
