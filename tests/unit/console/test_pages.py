@@ -192,6 +192,19 @@ async def test_a_campaign_is_the_sum_of_its_reports() -> None:
     assert "Accepted a second" in page
 
 
+@pytest.mark.parametrize(
+    ("path", "leads_to"),
+    [("/people/u%2F1%26x", "/people?user=u%2F1%26x"), ("/devices/d%201", "/devices?device=d+1")],
+)
+async def test_a_person_and_a_device_have_paths_of_their_own(path: str, leads_to: str) -> None:
+    async with console() as rig, rig.browser() as client:
+        signed_out = await client.get(path)
+        await rig.signed_in(client)
+        away = await client.get(path)
+    assert (away.status_code, away.headers["location"]) == (303, leads_to)
+    assert signed_out.headers["location"] != leads_to
+
+
 async def test_reasons_lead_to_examples_and_these_to_why() -> None:
     async with console() as rig, rig.browser() as client:
         await rig.signed_in(client)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from pushcast.console.desk import Desk
-from pushcast.console.visit import View, Visit
+from pushcast.console.visit import Away, View, Visit
 from pushcast.gateway.problems import Problem
 from pushcast.model.errors import PushcastError
+
+
+async def by_name(_: Desk, visit: Visit) -> Away:
+    """GET /devices/{device}: id, or hash of a token."""
+    return Away(f"/devices?{urlencode({'device': visit.path['device']})}")
 
 
 async def show(desk: Desk, visit: Visit) -> View:

@@ -49,6 +49,11 @@ async def show(desk: Desk, visit: Visit) -> View:
     return View("person.html", {**context, **found, "timeline": axis})
 
 
+async def by_name(_: Desk, visit: Visit) -> Away:
+    """GET /people/{user}: as programs and people write it; the page's own form asks."""
+    return Away(f"/people?{urlencode({'user': visit.path['user']})}")
+
+
 async def cancel(desk: Desk, visit: Visit) -> Away:
     """POST /people/cancel: a notification that waits for its time leaves no more."""
     user, note = (visit.form.get(name, "") for name in ("user", "notification"))
