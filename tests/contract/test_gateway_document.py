@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -62,14 +64,18 @@ CHECKS = (
 )
 
 
-@pytest.mark.parametrize("mode", list(GenerationMode))
-def test_g31_every_answer_is_one_that_the_document_has(mode: GenerationMode, running: Running) -> None:
+EXAMPLES = settings(max_examples=20, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+LONG_SECONDS = 600
+
+
+def ask_everything(running: Running, mode: GenerationMode, seeded: Callable[[Any], Any]) -> int:
+    """Asks each call some 20 times, and returns how often in all. `seeded`: decorates what asks."""
     document = schemathesis.openapi.from_url(f"{running.url}/openapi.json")
     asked = 0
     for found in document.get_all_operations():
         operation = found.ok()  # type: ignore[union-attr]  # a document with an error has none, and fails here
 
-        @settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+        @seeded
         @given(case=operation.as_strategy(generation_mode=mode))
         def ask(case: Any) -> None:
             nonlocal asked
@@ -78,4 +84,21 @@ def test_g31_every_answer_is_one_that_the_document_has(mode: GenerationMode, run
 
         with contextlib.suppress(Unsatisfiable):  # nothing of this call can be wrong
             ask()
-    assert asked > 100
+    return asked
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode))
+def test_g31_every_answer_is_one_that_the_document_has(mode: GenerationMode, running: Running) -> None:
+    assert ask_everything(running, mode, settings(EXAMPLES, derandomize=True)) > 100
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2 * LONG_SECONDS)
+def test_g31_so_it_is_for_ten_minutes_of_other_seeds(running: Running) -> None:
+    until, asked = time.monotonic() + LONG_SECONDS, 0
+    for number in itertools.count(1):
+        for mode in GenerationMode:
+            asked += ask_everything(running, mode, lambda ask, number=number: seed(number)(EXAMPLES(ask)))
+            if time.monotonic() > until:
+                assert asked > 100
+                return
