@@ -8,6 +8,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -92,13 +93,18 @@ def test_g31_every_answer_is_one_that_the_document_has(mode: GenerationMode, run
     assert ask_everything(running, mode, settings(EXAMPLES, derandomize=True)) > 100
 
 
+def seeded(number: int, ask: Any) -> Any:
+    """So many examples, by this seed."""
+    return seed(number)(EXAMPLES(ask))
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(2 * LONG_SECONDS)
 def test_g31_so_it_is_for_ten_minutes_of_other_seeds(running: Running) -> None:
     until, asked = time.monotonic() + LONG_SECONDS, 0
     for number in itertools.count(1):
         for mode in GenerationMode:
-            asked += ask_everything(running, mode, lambda ask, number=number: seed(number)(EXAMPLES(ask)))
+            asked += ask_everything(running, mode, partial(seeded, number))
             if time.monotonic() > until:
                 assert asked > 100
                 return
