@@ -5,8 +5,10 @@ ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1
 RUN --mount=type=cache,target=/root/.cache/pip pip install --disable-pip-version-check uv==0.13.9
 WORKDIR /src
 COPY requirements/ requirements/
+# `--build-arg REQUIREMENTS=extras`: with what Parquet, SQL over it, URLs of exports and tracing need (200 MB more).
+ARG REQUIREMENTS=base
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv venv /opt/pushcast && uv pip sync --python /opt/pushcast/bin/python --require-hashes requirements/base.txt
+    uv venv /opt/pushcast && uv pip sync --python /opt/pushcast/bin/python --require-hashes requirements/$REQUIREMENTS.txt
 COPY pyproject.toml README.md LICENSE CHANGELOG.md ./
 # Git is not in the image: `--build-arg VERSION=$(git describe --tags)` says which version this is.
 ARG VERSION=0.1.0

@@ -105,6 +105,7 @@ dashboards: $(STAMP)
 # No index URL may land in the lock: --no-emit-index-url, and hashes name the files.
 lock: | $(UV)
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements/base.txt
+	@$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --all-extras --constraint requirements/base.txt pyproject.toml -o requirements/extras.txt
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --group dev --group sdks pyproject.toml requirements/build.in -o requirements/dev.txt
 
 # A wheel and the sources, built with the locked tools.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -193,3 +194,16 @@ def test_the_image_sends_nothing_that_is_not_listed() -> None:
     sources = {word.rstrip("/") for line in copied for word in line.split()}
     assert sources == {line.removeprefix("!") for line in lines if line.startswith("!")}
     assert all((ROOT / source).exists() for source in sources)
+
+
+def test_the_image_can_be_built_with_the_packages_of_every_extra() -> None:
+    chosen = re.findall(r"^ARG REQUIREMENTS=(\w+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert chosen == ["base"]
+    locked = {
+        name: dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "requirements" / f"{name}.txt").read_text(), re.MULTILINE))
+        for name in ("base", "extras")
+    }
+    assert locked["base"].items() <= locked["extras"].items(), "the same versions with extras and without"
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    wanted = {re.split(r"[<>=!~ ]", each)[0] for group in extras.values() for each in group}
+    assert wanted <= locked["extras"].keys()
