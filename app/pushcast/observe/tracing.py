@@ -100,7 +100,7 @@ def batch_spans_of(tracer: Tracer) -> BatchSpans:
     flags = trace.TraceFlags(trace.TraceFlags.SAMPLED)
 
     def write(batch: PlannedBatch, traces: Iterable[str]) -> None:
-        found = (sampled(text) for text in traces if text[-1:] in _SAMPLED_ENDS)
+        found = (sampled(text) for text in traces if text and text[-1] in _SAMPLED_ENDS)
         parents = dict.fromkeys(parent for parent in found if parent is not None)
         if not parents:
             return
@@ -141,7 +141,7 @@ def spans_of(tracer: Tracer) -> Spans:
         parents = {
             number: parent
             for number, text in enumerate(traces)
-            if text[-1:] in _SAMPLED_ENDS and (parent := sampled(text))
+            if text and text[-1] in _SAMPLED_ENDS and (parent := sampled(text))
         }
         if not parents:
             return
