@@ -107,10 +107,11 @@ async def test_d10_a_broadcast_is_rehearsed_over_rows_of_everybody_up_to_the_lim
     assert partition_rows[1] == 0
     some = await read_rows(config, writer.partition, {writer.user}, 0)
     assert (list(some[0]), some[1]) == ([writer.user], 0), "nobody asked for others"
-    other = Writer(kafka, unique("ben"))
-    other.partition = writer.partition  # of whomever the row is
-    other.register()
-    assert (await read_rows(config, writer.partition, {writer.user}, count - 1))[1] == 1
+    for user in ("ben", "cat"):
+        other = Writer(kafka, unique(user))
+        other.partition = writer.partition  # it does not matter here whose the row is
+        other.register()
+    assert (await read_rows(config, writer.partition, {writer.user}, count))[1] == 1
     spot = walk, writer.partition
     positions = Positions(open_admin(client_config(kafka, config.kafka.security, tool=True)))
     found, beyond = await read_records(config, positions, spot, since_ms, None, 1)
