@@ -26,7 +26,7 @@ class Cancelling:
         self._clock = clock
         self._waits = lane is not Lane.URGENT
         self._unheard = unheard
-        self._is_old = False
+        self.is_old = False  # what is known of cancels, when `is_current` was asked last
 
     def among(self, job: Job, targets: Iterable[int]) -> list[int]:
         """Those of the targets that must not leave."""
@@ -41,10 +41,9 @@ class Cancelling:
 
     def is_current(self) -> bool:
         """Whether what is known of cancels is young enough for this lane."""
-        self._is_old = boottime_seconds() - self._state.current_at > FRESH_SECONDS
-        return not (self._is_old and self._waits)
+        self.is_old = boottime_seconds() - self._state.current_at > FRESH_SECONDS
+        return not (self.is_old and self._waits)
 
-    def leave(self, targets: int) -> None:
-        """So many are handed over. Asked after `is_current`."""
-        if self._is_old:
-            self._unheard(targets)
+    def tell_unheard(self, targets: int) -> None:
+        """So many are handed over although it is old."""
+        self._unheard(targets)

@@ -241,7 +241,8 @@ class Departures:
     def _send(self, job: Job, now_ms: int) -> None:
         """Hands over what may go. The targets hold their budget already."""
         if self._clearance.cleared(job, now_ms):
-            self._cancelling.leave(len(job.indices))
+            if self._cancelling.is_old:
+                self._cancelling.tell_unheard(len(job.indices))
             self._flights.add(job, now_ms)
 
     def recall(self, partition: int | None, users: frozenset[str]) -> None:
