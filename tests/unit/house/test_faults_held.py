@@ -171,6 +171,7 @@ HELD: dict[str, tuple[str, ...]] = {
         _CLI + "test_a_configuration_is_named_before_the_command",
         _CLI + "test_help_says_what_people_asked",
         "unit/cli/test_pause.py::test_half_an_answer_is_a_usage_error",
+        "unit/cli/test_send.py::test_options_that_a_file_would_override_are_refused",
         "unit/bench/test_devices.py::test_a_benchmark_offers_only_options_that_mean_something_to_it",
     ),
     "P3-28": ("unit/test_topology_data.py::test_the_generated_graph_is_fresh",),
