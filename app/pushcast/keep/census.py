@@ -40,14 +40,20 @@ class Census:
         self._clock = clock
         self._fatal = fatal
         self._call_later = call_later
+        #: All partitions are to be counted at one time, and the loop would turn once for a slice of each.
+        self._alone = asyncio.Lock()
 
     def runner_of(self, tenure: KeepTenure) -> Runner:
         """Runs every half a minute from when it is first woken, and less often where a count takes long."""
         what = f"keep: forecast of partition {tenure.number}"
-        return Runner(what, partial(self._wait, tenure), partial(self._count, tenure), self._fatal, self._call_later)
+        return Runner(what, partial(self._wait, tenure), partial(self._work, tenure), self._fatal, self._call_later)
 
     def _wait(self, tenure: KeepTenure) -> float | None:
         return None if self._outlook is None else tenure.count_again_at - self._clock.monotonic_seconds()
+
+    async def _work(self, tenure: KeepTenure) -> None:
+        async with self._alone:
+            await self._count(tenure)
 
     async def _count(self, tenure: KeepTenure) -> None:
         assert self._outlook is not None, "it does not run"

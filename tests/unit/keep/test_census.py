@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from pushcast.keep import census
-from pushcast.keep.census import EVERY_SECONDS
+from pushcast.keep.census import EVERY_SECONDS, Census
+from pushcast.keep.index import QUEUES, waiting_entry
+from pushcast.keep.outlook import OutlookRules
+from pushcast.model.clock import ManualClock
 from pushcast.model.drain import Lifetime
 from pushcast.model.forecast import Forecast, provider_of
+from pushcast.model.pacing import Rates
 from pushcast.model.words import Lane
 from pushcast.wire.control.control import Rate
 from pushcast.wire.waiting.timers import Timer
@@ -52,6 +58,28 @@ async def test_a_partition_that_went_away_counts_no_more() -> None:
     await keeper.pass_time(EVERY_SECONDS)
     await keeper.stage.revoking(set(keeper.partitions()))
     assert keeper.stage.forecast().within_a_day == 0
+
+
+async def test_one_partition_is_counted_after_the_other() -> None:
+    looked: list[int] = []
+
+    class Looked:
+        """A table with an index of nothing."""
+
+        def index(self, partition: int, first: bytes, *_: Any) -> list[bytes]:
+            looked.append(partition)
+            return [waiting_entry(b"ann\0t\0n", b"urgent", 5, T0)] if first == QUEUES[0] else []
+
+    def never(*_: Any) -> Any:
+        raise AssertionError("nothing fails, and nothing waits for a rate")
+
+    counting = Census(cast(Any, Looked()), ManualClock(T0), never, OutlookRules(Rates({}, {}), PARTITIONS, {}, never))
+    tenures: Any = [SimpleNamespace(number=number, count_again_at=0.0, forecast=None) for number in range(3)]
+    for tenure in tenures:
+        counting.runner_of(tenure).wake()
+    while any(tenure.forecast is None for tenure in tenures):
+        await asyncio.sleep(0)
+    assert looked == sorted(looked)
 
 
 def living(minutes: float, app: str | None = "news") -> Any:
