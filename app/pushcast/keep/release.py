@@ -169,9 +169,6 @@ class Release:
                 for each in sooner:
                     self._take_all(tenure, each, self._queues.due(tenure, each, each, now_ms), now_ms)
                 sooner = every[:at]
-                if at and self._turns.is_taken:
-                    await asyncio.sleep(0)
-                    continue
                 if len(tenure.firing) >= self._max_firing:
                     await tenure.news.wait()
                     await self._room()
@@ -180,10 +177,22 @@ class Release:
                 if not entries:
                     tenure.looked_at_ms = now_ms
                     break
+                if at and not await self._has_turn(tenure, every[0]):
+                    return
                 first = entries[-1] + b"\0"
                 self._take_all(tenure, queue, entries, now_ms)
                 await (self._turns.take() if at else asyncio.sleep(0))
                 await self._room()
+
+    async def _has_turn(self, tenure: KeepTenure, urgent: bytes) -> bool:
+        """Returns when a slice may be let go that is not urgent; what is leaves meanwhile. False: nothing may now."""
+        while self._turns.is_taken:
+            await asyncio.sleep(0)
+            now_ms = tenure.time.now_ms()
+            if now_ms is None or self._held(tenure):
+                return False
+            self._take_all(tenure, urgent, self._queues.due(tenure, urgent, urgent, now_ms), now_ms)
+        return True
 
     def _take_all(self, tenure: KeepTenure, queue: bytes, entries: Iterable[bytes], now_ms: int) -> None:
         left = left_over(queue, entries, tenure.firing, tenure.spent)
