@@ -11,6 +11,7 @@ from faust.types import TP
 
 from pushcast.transport.gathered import GatheredTopics
 from pushcast.transport.jumps import Jumps, KnownPartition
+from pushcast.transport.records import fetched_bytes
 
 #: Long-poll of a fetch that leaves paused partitions out, and of those while tables recover.
 SHORT_FETCH_MAX_WAIT_MS: Final = 50
@@ -102,6 +103,9 @@ class FetchPlan:
     def _in_turn(self, assignment: Any) -> Any:
         """Leaves topics out whose turn it is not, of brokers that are asked for others; such requests are short."""
         gathered, broker_of = self._gathered, self._fetcher._select_read_replica
+        for tp, result in self._fetcher._records.items():
+            if tp.topic in gathered.names and 2 * fetched_bytes(result) >= self._usual_bytes:
+                gathered.has_more(broker_of(tp))
         prompt: list[Any] = []
         late: list[Any] = []
         for tp in assignment.tps:

@@ -31,6 +31,10 @@ class GatheredTopics:
             if broker in turns and (left := turns[broker] + self._every_seconds - now) > 0
         }
 
+    def has_more(self, broker: Any) -> None:
+        """Much came of one of them: it is their turn again at once."""
+        self._asked_at.pop(broker, None)
+
     def asked(self, broker: Any) -> None:
         """They are fetched from it now."""
         self._asked_at[broker] = self._now()

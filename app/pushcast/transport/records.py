@@ -132,6 +132,12 @@ class TolerantRecords(_OfPartition):  # type: ignore[misc]
         return next(self)
 
 
+def fetched_bytes(result: Any) -> int:
+    """Of an answer that waits to be handed out, for one partition; 0 for an error."""
+    records = getattr(result, "_partition_records", None)
+    return len(records._kept.data) if isinstance(records, TolerantRecords) else 0
+
+
 def install() -> None:
     """Has every aiokafka consumer of this process read so. Called more than once it changes nothing."""
     module: Any = fetcher

@@ -10,6 +10,7 @@ import pytest
 from aiokafka.protocol.fetch import FetchRequest
 from faust.types import TP
 
+from pushcast.transport import fetch_plan
 from pushcast.transport.fetch_plan import (
     RECOVERY_BYTES,
     RECOVERY_PARTITION_BYTES,
@@ -92,6 +93,24 @@ def test_topics_that_nobody_waits_for_are_left_out_of_a_short_request_until_it_i
     topics, _, wait_ms = asked(fetcher)
     assert topics == ["a"]
     assert 0 < wait_ms <= 50
+
+
+def test_of_such_a_topic_that_brings_much_more_is_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    fetcher, _ = planned(gathered={"b"})
+    monkeypatch.setattr(fetch_plan, "fetched_bytes", lambda result: result.size)
+    plan(fetcher)
+    waiting = SimpleNamespace(_backoff=0, size=127)
+    fetcher._records[TP("b", 0)] = waiting
+    plan(fetcher)
+    fetcher._records.clear()
+    assert asked(fetcher)[0] == ["a"]
+    fetcher._records[TP("b", 0)] = waiting
+    waiting.size = 128  # of 256 bytes at most
+    fetcher.leaders = {"b": 1}
+    plan(fetcher)
+    fetcher._records.clear()
+    fetcher.leaders = {"a": 1, "b": 1}
+    assert asked(fetcher)[0] == ["a", "b"]
 
 
 def test_a_stage_without_such_topics_asks_for_everything_each_time() -> None:

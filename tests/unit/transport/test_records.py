@@ -6,11 +6,12 @@ import logging
 from typing import Any
 
 import pytest
-from aiokafka.consumer.fetcher import READ_COMMITTED
+from aiokafka.consumer.fetcher import READ_COMMITTED, FetchError, FetchResult
+from aiokafka.errors import KafkaError
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.structs import TopicPartition
 
-from pushcast.transport.records import KeptRecords, TolerantRecords
+from pushcast.transport.records import KeptRecords, TolerantRecords, fetched_bytes
 
 TP = TopicPartition("events", 3)
 NAME = "x-gr\xf6sse-and-more"
@@ -87,3 +88,13 @@ def test_names_of_a_compressed_batch_are_read_too(monkeypatch: pytest.MonkeyPatc
     squeezed[8:12] = (len(squeezed) - 12).to_bytes(4, "big")
     squeezed[21:23] = GZIP.to_bytes(2, "big")
     assert [each.offset for each in read(bytes(squeezed))] == [0, 1, 2]
+
+
+def test_the_size_of_an_answer_is_that_of_its_bytes_and_an_error_has_none() -> None:
+    data = batch(0, 3)
+    records = TolerantRecords(TP, KeptRecords(data), None, 0, None, None, False, READ_COMMITTED)
+    result = FetchResult(TP, assignment=object(), partition_records=records, backoff=0)
+    assert fetched_bytes(result) == len(data)
+    next(records)
+    assert fetched_bytes(result) == len(data), "however much of it was handed out"
+    assert fetched_bytes(FetchError(error=KafkaError(), backoff=0)) == 0
