@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 #: Kafka's client mixes partitions: of 2,000 records 350 were of one, and what is done once for all of a partition took
 #: a sixth of the time.
 BATCH_RECORDS: Final = 8000
-BATCH_BYTES: Final = 8 << 20
+BATCH_BYTES: Final = 4 << 20
 #: What is written to a store in one go. A planned record of a campaign makes a row of each 60 bytes: of 512 KiB the
 #: reader's heap grew by 100 MB, of 64 KiB by 20, and neither took less CPU.
 PART_BYTES: Final = 512 << 10
