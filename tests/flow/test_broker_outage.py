@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+from confluent_kafka import TopicPartition
 
 from flow.kafka_tools import committed, create_topic, lag, produce, read_all, running, until
+from pushcast.kafka.clients import client_config, open_admin, open_consumer
 from pushcast.kafka.embedded import temporary_cluster
 from pushcast.kafka.outbox import KafkaOutbox
+from pushcast.kafka.positions import Positions
 from pushcast.stream.batch import Batch, Bounds
 from pushcast.stream.stage import Stage
 from pushcast.transport.app import add_batch_stage, make_app
@@ -66,3 +70,21 @@ async def test_a_stage_goes_on_after_the_broker_was_killed_and_came_back(
         assert set(found) == {*sent, b"late"}
         assert failures == []
         assert {offset for offset, _ in (await committed(kafka, group, source)).values()} == {5000, 5001}
+
+
+@pytest.mark.slow
+def test_who_asked_for_a_group_before_the_broker_was_killed_is_told_afterwards(
+    unique: Callable[[str], str],
+) -> None:
+    with temporary_cluster() as cluster:
+        client = client_config(cluster.bootstrap_servers, None, tool=True)
+        topic, group = create_topic(cluster.bootstrap_servers, "in"), unique("asked")
+        consumer = open_consumer(client, group)
+        consumer.commit(offsets=[TopicPartition(topic, 0, 5)], asynchronous=False)
+        consumer.close()
+        positions = Positions(open_admin(client), anew=partial(open_admin, client))
+        assert positions.committed(group, [(topic, 0)]) == {(topic, 0): 5}
+        cluster.kill_broker(0)
+        cluster.start_broker(0)
+        assert positions.committed(group, [(topic, 0)]) == {(topic, 0): 5}
+        assert positions.members([group])[group].state == "empty"
