@@ -38,6 +38,11 @@ _SILENT = frozenset(
         KafkaError.NOT_COORDINATOR,
     }
 )
+#: What a broker says that does not lead the group, or has not loaded it yet.
+_LOADING = frozenset(
+    {KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.NOT_COORDINATOR}
+)
+LOADING_PAUSE_SECONDS: Final = 0.2
 #: Of a coordinator that is there; an answer takes milliseconds, on a machine that others keep busy a second.
 FIRST_ANSWER_SECONDS: Final = 5.0
 #: Each keeps its threads. A process that has met so many silent brokers asks its last client with all patience.
@@ -113,6 +118,7 @@ class Positions:
         asked = [ConsumerGroupTopicPartitions(group, wanted)]
 
         def ask(admin: AdminClient, timeout_seconds: float) -> list[TopicPartition]:
+            _await_coordinator(group, admin, timeout_seconds)
             [future] = admin.list_consumer_group_offsets(asked, request_timeout=timeout_seconds).values()
             answered: list[TopicPartition] = future.result().topic_partitions
             return answered
@@ -147,12 +153,9 @@ class Positions:
             except KafkaException as error:
                 if error.args[0].code() not in _SILENT:
                     raise
-                logger.info("%s: %s: asked again with a new client", _few(groups), error.args[0].str())
-            self._given_up.append(self._admin)
-            self._admin = self._anew()
-            self._steady = Steady(self._admin) if self._wary else None
-            self._has_answered = False
-            self._look_out()
+                if error.args[0].code() not in _LOADING:
+                    logger.info("%s: %s: asked again with a new client", _few(groups), error.args[0].str())
+                    self._renew(self._anew)
         try:
             found = ask(self._admin, TIMEOUT_SECONDS)
         except KafkaException as error:
@@ -166,6 +169,13 @@ class Positions:
             raise KafkaException(KafkaError(error.args[0].code(), text)) from error
         self._has_answered = True
         return found
+
+    def _renew(self, anew: Callable[[], AdminClient]) -> None:
+        self._given_up.append(self._admin)
+        self._admin = anew()
+        self._steady = Steady(self._admin) if self._wary else None
+        self._has_answered = False
+        self._look_out()
 
     def _look_out(self) -> None:
         if self._steady is not None:
@@ -210,6 +220,29 @@ def _metadata(at: TopicPartition) -> str:
         return at.metadata or ""
     except UnicodeDecodeError as error:
         return error.object.decode(errors="replace")
+
+
+def _await_coordinator(group: str, admin: AdminClient, timeout_seconds: float) -> None:
+    """Blocks while the group's coordinator is not there yet. Raises KafkaException.
+
+    An admin client of librdkafka 2.16 that is answered NOT_COORDINATOR to its question about offsets ends the process:
+    it follows the pointer to a consumer group that it does not have (rd_kafka_cgrp_op, seen in a settler just after
+    its broker was back). The question about members is another one, and harmless.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        [future] = admin.describe_consumer_groups([group], request_timeout=timeout_seconds).values()
+        try:
+            future.result()
+        except KafkaException as error:
+            code = error.args[0].code()
+            if code == KafkaError.GROUP_ID_NOT_FOUND:  # says its coordinator
+                return
+            if code not in _LOADING or time.monotonic() >= deadline:
+                raise
+            time.sleep(LOADING_PAUSE_SECONDS)
+        else:
+            return
 
 
 def _members(groups: Collection[str], admin: AdminClient, timeout_seconds: float) -> dict[str, Members]:

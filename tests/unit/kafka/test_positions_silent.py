@@ -9,17 +9,20 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
+from pushcast.kafka import positions as kafka_positions
 from pushcast.kafka.positions import FIRST_ANSWER_SECONDS, MOST_GIVEN_UP, Members, Positions
 
 SILENT = KafkaError._TIMED_OUT
 
 
 class Coordinators:
-    """As an admin client asks them. `code`: what it gets instead of an answer."""
+    """As an admin client asks them. `code`: what it gets instead of an answer, the first `times` times."""
 
-    def __init__(self, code: int | None = None) -> None:
+    def __init__(self, code: int | None = None, times: int = 1_000) -> None:
         self._code = code
+        self._times = times
         self.timeouts: list[float] = []
+        self.offsets_asked = 0
 
     def recover(self) -> None:
         self._code = None
@@ -29,14 +32,16 @@ class Coordinators:
 
     def _answer(self, answer: object, request_timeout: float) -> Future[Any]:
         self.timeouts.append(request_timeout)
+        self._times -= 1
         future: Future[Any] = Future()
-        if self._code is None:
+        if self._code is None or self._times < 0:
             future.set_result(answer)
         else:
             future.set_exception(KafkaException(KafkaError(self._code)))
         return future
 
     def list_consumer_group_offsets(self, asked: Any, request_timeout: float) -> dict[str, Future[Any]]:
+        self.offsets_asked += 1
         found = [TopicPartition(at.topic, at.partition, 7) for at in asked[0].topic_partitions]
         return {asked[0].group_id: self._answer(SimpleNamespace(topic_partitions=found), request_timeout)}
 
@@ -53,7 +58,20 @@ def positions(first: Coordinators, *later: Coordinators) -> tuple[Positions, lis
     return Positions(admin, anew=opening), left
 
 
-@pytest.mark.parametrize("code", [SILENT, KafkaError._TRANSPORT, KafkaError.COORDINATOR_LOAD_IN_PROGRESS])
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka_positions, "LOADING_PAUSE_SECONDS", 0.0)
+
+
+@pytest.mark.parametrize("code", [KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS])
+def test_offsets_are_asked_for_once_the_coordinator_is_there(code: int) -> None:
+    """The client ends the process when it is answered NOT_COORDINATOR to its question about offsets."""
+    first: Any = Coordinators(code, times=3)
+    assert Positions(first).committed("g", [("t", 0)]) == {("t", 0): 7}
+    assert (first.offsets_asked, len(first.timeouts)) == (1, 5)
+
+
+@pytest.mark.parametrize("code", [SILENT, KafkaError._TRANSPORT])
 def test_a_silent_client_is_given_up_for_a_new_one(code: int) -> None:
     found, left = positions(Coordinators(code), Coordinators())
     assert found.committed("g", [("t", 0)]) == {("t", 0): 7}
@@ -90,6 +108,12 @@ def test_so_many_outages_and_no_more_cost_a_client_each() -> None:
             found.committed("g", [("t", 0)])
         found._has_answered = True  # as if it had, before the next outage
     assert len(left) == 2
+
+
+def test_a_client_whose_broker_is_loading_is_kept() -> None:
+    found, left = positions(Coordinators(KafkaError.NOT_COORDINATOR, times=1), Coordinators())
+    assert found.members(["g"]) == {"g": Members("stable", 1)}
+    assert len(left) == 1
 
 
 def test_a_client_that_answers_is_kept() -> None:
