@@ -242,6 +242,16 @@ async def test_reasons_lead_to_examples_and_these_to_why() -> None:
     assert unknown.status_code == 404
 
 
+async def test_a_page_whose_reasons_lead_nowhere_does_not_say_that_they_do() -> None:
+    async with console() as rig, rig.browser() as client:
+        await rig.signed_in(client)
+        rig.reports.all["n-1"] = report_of("n-1", platforms={})
+        rig.reports.all["n-2"] = report_of("n-2")
+        pages = [(await client.get(f"/reports/{name}")).text for name in ("n-1", "n-2")]
+    assert ["no devices" in page for page in pages] == [True, True]
+    assert ["leads to examples" in page for page in pages] == [False, True]
+
+
 async def test_examples_say_whose_reporters_are_silent() -> None:
     async with console() as rig, rig.browser() as client:
         await rig.signed_in(client)
