@@ -10,6 +10,7 @@ import yaml
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from flow.topology_tools import alter, settings_of
+from pushcast.kafka.embedded import temporary_cluster
 from pushcast.kafka.topics import (
     ClusterUnavailable,
     TopicAction,
@@ -45,6 +46,13 @@ def _topology(folder: Path, *families: dict[str, object]) -> Topology:
     for family in families:
         (folder / f"{family['name']}.yaml").write_text(yaml.safe_dump(family))
     return read_topology(folder)
+
+
+@pytest.fixture(scope="module")
+def kafka() -> Iterator[str]:
+    """Of this file alone: it applies the whole topology, whose topics others make with fewer partitions."""
+    with temporary_cluster() as cluster:
+        yield cluster.bootstrap_servers
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,9 +12,17 @@ from typer.testing import CliRunner
 
 from flow.topology_tools import alter
 from pushcast.cli.topology import app
+from pushcast.kafka.embedded import temporary_cluster
 from pushcast.wire import topics
 
 ALTERED = topics.dead_letter(topics.PARKED)
+
+
+@pytest.fixture(scope="module")
+def kafka() -> Iterator[str]:
+    """Of this file alone: it applies the whole topology, whose topics others make with fewer partitions."""
+    with temporary_cluster() as cluster:
+        yield cluster.bootstrap_servers
 
 
 @pytest.fixture
