@@ -3,6 +3,7 @@ are taken back (R1), and a push that its service deletes before the browser has 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -59,12 +60,7 @@ def test_b1_r1_the_number_on_the_icon_follows_what_is_read_and_the_screen_what_i
         found = phone.receipts("ann")
         assert {row["outcome"] for row in found.values()} == {"accepted"}
         assert {row["class"] for row in found.values()} == {"default", "badge", "remove"}
-        browser = world.subscribe("news", False, 1)[0]
-        waiting = partial(messages_of, world, browser["endpoint"])
-        phone.subscribe("ben", browser)
-        for name in ("kept", "gone"):
-            phone.notify("ben", name, **{"class": "chat"})
-        phone.until(lambda: len(waiting()) == 2, "the push service has both")
+        _, waiting = two_that_wait(phone, world)
         phone.until(phone.accepted("ben", "gone"), "the sender has told")
         phone.tell(topics.CANCEL, {"ids": ["gone"], "remove": True}, "ben")
         phone.until(lambda: len(waiting()) == 1, "D8: it is deleted at the push service")
@@ -85,12 +81,7 @@ def test_a2_a_removal_takes_the_place_of_a_push_at_its_service_and_on_the_screen
     with one_process((*ROLES, "keeper"), platforms=("webpush",), overrides=overrides) as (world, process):
         phone, simulator = Phone(world, process), world.simulators["webpush"]
         simulator.control("/state", {"store": True}, "PUT")
-        browser = world.subscribe("news", False, 1)[0]
-        waiting = partial(messages_of, world, browser["endpoint"])
-        phone.subscribe("ben", browser)
-        for name in ("kept", "gone"):
-            phone.notify("ben", name, **{"class": "chat"})
-        phone.until(lambda: len(waiting()) == 2, "the push service has both")
+        browser, waiting = two_that_wait(phone, world)
         topics_of = {orjson.loads(each["body"])["title"]: each["topic"] for each in waiting()}
         assert None not in topics_of.values()
         phone.until(phone.accepted("ben", "gone"), "the sender has told")
@@ -106,6 +97,17 @@ def test_a2_a_removal_takes_the_place_of_a_push_at_its_service_and_on_the_screen
         assert [each["appearance"]["title"] for each in screen["shown"]] == ["kept"]
         phone.until(lambda: len(phone.receipts("ben")) == 3, "the removal has its receipt")
         assert {row["outcome"] for row in phone.receipts("ben").values()} == {"accepted"}
+
+
+def two_that_wait(phone: Phone, world: World) -> tuple[dict[str, str], Callable[[], list[dict[str, str]]]]:
+    """A browser of ben's for which the push service keeps `kept` and `gone`, and what it keeps."""
+    browser = world.subscribe("news", False, 1)[0]
+    waiting = partial(messages_of, world, browser["endpoint"])
+    phone.subscribe("ben", browser)
+    for name in ("kept", "gone"):
+        phone.notify("ben", name, **{"class": "chat"})
+    phone.until(lambda: len(waiting()) == 2, "the push service has both")
+    return browser, waiting
 
 
 def messages_of(world: World, endpoint: str) -> list[dict[str, str]]:

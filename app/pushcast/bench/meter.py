@@ -36,24 +36,21 @@ def pss_bytes(pid: int) -> int:
 
     Where there is no such file it is the resident memory, which counts shared pages in full. Raises PushcastError.
     """
-    try:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-        raise PushcastError(f"/proc/{pid}/smaps_rollup names no Pss")
-    except FileNotFoundError:
-        return read(pid).rss_bytes
-    except OSError as error:
-        raise PushcastError(f"process {pid} cannot be measured: {error}") from error
+    return _said(pid, "smaps_rollup", "Pss")
 
 
 def resident_bytes(pid: int) -> int:
     """Resident memory at present; `read` has its peak. Raises PushcastError."""
+    return _said(pid, "status", "VmRSS")
+
+
+def _said(pid: int, file: str, name: str) -> int:
+    """Bytes that the kernel tells under a name, in a file of the process; without that file the resident memory."""
     try:
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+        for line in Path(f"/proc/{pid}/{file}").read_text().splitlines():
+            if line.startswith(f"{name}:"):
                 return int(line.split()[1]) * 1024
-        raise PushcastError(f"/proc/{pid}/status names no VmRSS")
+        raise PushcastError(f"/proc/{pid}/{file} names no {name}")
     except FileNotFoundError:
         return read(pid).rss_bytes
     except OSError as error:

@@ -195,15 +195,14 @@ def _halt(kind: Kind, broadcast_id: str, comment: str, output: Output) -> None:
     from pushcast.wire.control.control_state import MAX_NAMES
 
     settings = connect()
-    state = _control(settings)
-    known = state.stops if kind is Kind.STOP else state.holds
-    if broadcast_id not in known and len(known) >= MAX_NAMES:
+    subject = Name(kind, broadcast_id)
+    if not _control(settings).has_room(subject):
         raise PushcastError(f"too_many: {MAX_NAMES:,} broadcasts are in {kind}/ already")
     now_ms = round(time.time() * 1000)
     by = f"{getpass.getuser()}@{socket.gethostname()}"
     # It may go when no broadcast of this id can be alive any more.
     record = Halt(since_ms=now_ms, remove_at=now_ms + 2 * MAX_LIFE_MS, by=by, comment=comment)
-    switchboard.write(settings, Name(kind, broadcast_id), record)
+    switchboard.write(settings, subject, record)
     word = "stopped" if kind is Kind.STOP else "held"
     answer(output, {"id": broadcast_id, word: True}, [f"{broadcast_id} is {word}"])
 

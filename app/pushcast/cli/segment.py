@@ -46,10 +46,10 @@ def put(
         say(f"{error.reason}: {error}")
         raise typer.Exit(1) from None
     settings = connect()
-    known = switchboard.read_state(settings).segments
-    if name not in known and len(known) >= MAX_NAMES:
+    subject = Name(Kind.SEGMENT, name)
+    if not switchboard.read_state(settings).has_room(subject):
         raise PushcastError(f"too_many: there are {MAX_NAMES:,} segments already")
-    switchboard.write(settings, Name(Kind.SEGMENT, name), SegmentRecord(where, comment))
+    switchboard.write(settings, subject, SegmentRecord(where, comment))
     _answer(output, {"name": name, "where": where}, [f"{name} is known"])
 
 

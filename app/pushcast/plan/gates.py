@@ -92,13 +92,13 @@ class PlanGates:
         wishes = wishes_of(own, self._unreadable) if own else NO_WISHES
         devices, unwanted = self._wanted.of(note, devices, wishes, now_ms)
         is_local = note.timing is not None and note.timing.is_local
-        forgotten = _is_forgotten(wishes, record, tenure.released.get(record.offset))
-        gate = self._gate_of(note, tenure.released.get(record.offset), own)
+        released = tenure.released.get(record.offset)
+        forgotten = _is_forgotten(wishes, record, released)
+        gate = self._gate_of(note, released, own)
         verdict: Verdict
         if is_local and not cancelled and not forgotten:  # each part of it expires by itself
             verdict = None if unwanted is None else Ends(Outcome.SUPPRESSED, unwanted)
         else:
-            released = tenure.released.get(record.offset)
             is_new = (tenure.source is Source.NOTIFICATION and not again) or (released is not None and released.zoned)
             known = KnownNote(
                 now_ms,
@@ -123,7 +123,7 @@ class PlanGates:
             elif settled is not None:
                 found.nothing.append((entry, *settled))
             return
-        released = tenure.released.pop(record.offset, None)
+        tenure.released.pop(record.offset, None)
         carried = self._carried.waits_for(note) if tenure.source is Source.NOTIFICATION else None
         if verdict is None and carried is not None:
             verdict = GateWaits(carried, now_ms)

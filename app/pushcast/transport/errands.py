@@ -13,7 +13,10 @@ T = TypeVar("T")
 
 class Errands:
     """Faust's own queue of calls to a thread makes three tasks for each and waits for all of them: 71 instead of 30 µs
-    of CPU, at every fetch. `home`: the loop that asks; `there`: the loop of the other thread."""
+    of CPU, at every fetch. asyncio's own way (`run_coroutine_threadsafe`) takes 46 to 67.
+
+    `home`: the loop that asks; `there`: the loop of the other thread.
+    """
 
     def __init__(self, home: asyncio.AbstractEventLoop, there: asyncio.AbstractEventLoop) -> None:
         self._home = home

@@ -14,8 +14,8 @@ from pushcast.cli import build
 from pushcast.cli.broadcast_progress import Speed, account_line, live_line
 from pushcast.config.settings import Settings
 from pushcast.wire.answers.legs import Leg
-from pushcast.wire.control.control import Entry, Name, Subject, encode
 from pushcast.wire.control.control_state import ControlState
+from twins.control import control_in_memory
 from twins.receipts import placed
 
 EVENT: dict[str, Any] = {
@@ -30,17 +30,7 @@ EVENT: dict[str, Any] = {
 @pytest.fixture
 def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ControlState:
     """What the commands read and write."""
-    state = ControlState()
-
-    def write(_: Settings, subject: Subject | Name, entry: Entry | None) -> None:
-        state.apply(subject.key(), None if entry is None else encode(entry))
-
-    monkeypatch.setattr("pushcast.kafka.switchboard.read_state", lambda _: state)
-    monkeypatch.setattr("pushcast.kafka.switchboard.write", write)
-    path = tmp_path / "pushcast.yaml"
-    path.write_text("apps: {news: {}}\nclasses: {breaking: {lane: urgent}}\n")
-    monkeypatch.setenv("PUSHCAST_CONFIG", str(path))
-    return state
+    return control_in_memory(monkeypatch, tmp_path, "apps: {news: {}}\nclasses: {breaking: {lane: urgent}}\n")
 
 
 @pytest.fixture

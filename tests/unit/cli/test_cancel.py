@@ -9,26 +9,16 @@ import pytest
 from typer.testing import CliRunner
 
 from pushcast.cli import build
-from pushcast.config.settings import Settings
 from pushcast.model.errors import InvalidInput
-from pushcast.wire.control.control import CampaignCancel, Entry, Name, Rate, encode
+from pushcast.wire.control.control import CampaignCancel, Rate
 from pushcast.wire.control.control_state import ControlState
+from twins.control import control_in_memory
 
 
 @pytest.fixture
 def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ControlState:
     """What the commands read and write."""
-    state = ControlState()
-
-    def write(_: Settings, subject: Name, entry: Entry | None) -> None:
-        state.apply(subject.key(), None if entry is None else encode(entry))
-
-    monkeypatch.setattr("pushcast.kafka.switchboard.read_state", lambda _: state)
-    monkeypatch.setattr("pushcast.kafka.switchboard.write", write)
-    path = tmp_path / "pushcast.yaml"
-    path.write_text("apps: {news: {}}\n")
-    monkeypatch.setenv("PUSHCAST_CONFIG", str(path))
-    return state
+    return control_in_memory(monkeypatch, tmp_path, "apps: {news: {}}\n")
 
 
 def run(*arguments: str) -> Any:

@@ -10,11 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from pushcast.cli import build
-from pushcast.config.settings import Settings
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Lane, Platform
 from pushcast.wire.control.control import BreakerRecord, Kind, Pause, Subject, encode
 from pushcast.wire.control.control_state import ControlState
+from twins.control import control_in_memory
 
 NEWS = Subject(Kind.PAUSE, "news", Platform.APNS)
 BULK = NEWS._replace(lane=Lane.BULK)
@@ -23,17 +23,7 @@ BULK = NEWS._replace(lane=Lane.BULK)
 @pytest.fixture
 def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ControlState:
     """What the commands read and write."""
-    state = ControlState()
-
-    def write(_: Settings, subject: Subject, pause: Pause | None) -> None:
-        state.apply(subject.key(), None if pause is None else encode(pause))
-
-    monkeypatch.setattr("pushcast.kafka.switchboard.read_state", lambda _: state)
-    monkeypatch.setattr("pushcast.kafka.switchboard.write", write)
-    path = tmp_path / "pushcast.yaml"
-    path.write_text("apps: {news: {}, chat: {}}\n")
-    monkeypatch.setenv("PUSHCAST_CONFIG", str(path))
-    return state
+    return control_in_memory(monkeypatch, tmp_path, "apps: {news: {}, chat: {}}\n")
 
 
 def call(*arguments: str) -> Any:

@@ -43,6 +43,14 @@ async def until(found: Any) -> None:
             await asyncio.sleep(0.01)
 
 
+async def lines_while_kafka_goes(rig: Rig) -> AsyncIterator[bytes]:
+    """A group that is written, and three lines when Kafka is away."""
+    yield lines_of(range(GROUP_LINES))
+    await until(lambda: len(rig.producer.puts) == GROUP_LINES)
+    rig.producer.refusal = OutboxFailed("gone")
+    yield lines_of(range(GROUP_LINES, GROUP_LINES + 3))
+
+
 async def test_lines_are_written_before_the_last_one_has_come() -> None:
     async def parts() -> AsyncIterator[bytes]:
         yield lines_of(range(GROUP_LINES))
@@ -95,14 +103,8 @@ async def test_without_room_for_the_first_group_nothing_is_written() -> None:
 
 
 async def test_kafka_that_goes_away_between_groups_makes_the_answer_a_503_with_the_list() -> None:
-    async def parts() -> AsyncIterator[bytes]:
-        yield lines_of(range(GROUP_LINES))
-        await until(lambda: len(rig.producer.puts) == GROUP_LINES)
-        rig.producer.refusal = OutboxFailed("gone")
-        yield lines_of(range(GROUP_LINES, GROUP_LINES + 3))
-
     async with gateway() as rig:
-        answer = await post(rig, parts())
+        answer = await post(rig, lines_while_kafka_goes(rig))
     said = answer.json()
     assert (answer.status_code, said["accepted"], said["unknown"]) == (503, GROUP_LINES, 3)
     assert [each["index"] for each in said["results"]] == [GROUP_LINES, GROUP_LINES + 1, GROUP_LINES + 2]

@@ -12,10 +12,9 @@ import pytest
 
 from pushcast.gateway.bulk import Bulk
 from pushcast.gateway.reading import GROUP_LINES, MAX_LINES
-from pushcast.stream.errors import OutboxFailed
 from pushcast.wire.control.api_keys import KeyLimits
 from twins.gateway import Rig, gateway
-from unit.gateway.test_lines import BULK, lines_of, until
+from unit.gateway.test_lines import BULK, lines_of, lines_while_kafka_goes, until
 
 NDJSON = "application/x-ndjson"
 ASKED = {"Content-Type": NDJSON, "Accept": NDJSON}
@@ -106,14 +105,8 @@ async def test_when_all_is_well_the_last_line_says_202(body: bytes) -> None:
 
 
 async def test_kafka_that_goes_away_between_groups_makes_the_last_line_say_503() -> None:
-    async def parts() -> AsyncIterator[bytes]:
-        yield lines_of(range(GROUP_LINES))
-        await until(lambda: len(rig.producer.puts) == GROUP_LINES)
-        rig.producer.refusal = OutboxFailed("gone")
-        yield lines_of(range(GROUP_LINES, GROUP_LINES + 3))
-
     async with gateway() as rig:
-        last = lines_in((await post(rig, parts())).content)[-1]
+        last = lines_in((await post(rig, lines_while_kafka_goes(rig))).content)[-1]
     assert (last["status"], last["accepted"], last["unknown"]) == (503, GROUP_LINES, 3)
 
 

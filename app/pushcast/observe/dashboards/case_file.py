@@ -20,10 +20,9 @@ _SHORT_MINUTES: Final = 120
 
 def case_files(cases: Sequence[AlertCase]) -> dict[str, dict[str, Any]]:
     """The files for promtool by their name: short cases in steps of 15 s, long ones of a minute."""
-    long = [case for case in cases if _minutes(case.at) > _SHORT_MINUTES]
     return {
-        "tests.yml": _file("15s", [case for case in cases if case not in long]),
-        "tests_long.yml": _file("1m", long),
+        "tests.yml": _file("15s", (case for case in cases if not _is_long(case))),
+        "tests_long.yml": _file("1m", filter(_is_long, cases)),
     }
 
 
@@ -35,8 +34,8 @@ def _file(step: str, cases: Iterable[AlertCase]) -> dict[str, Any]:
     }
 
 
-def _minutes(at: str) -> int:
-    return int(at.removesuffix("m"))
+def _is_long(case: AlertCase) -> bool:
+    return int(case.at.removesuffix("m")) > _SHORT_MINUTES
 
 
 def _case(case: AlertCase, alert: Alert) -> dict[str, Any]:

@@ -132,8 +132,8 @@ class ControlState:
             if subject.kind is Kind.CANARY:
                 self._canary(subject, entry)
                 return None
-            if entry is not None and len(self.pauses) + len(self.breakers) >= MAX_ENTRIES:
-                self._refuse_one_more(subject)
+            if entry is not None:
+                self.check_room(subject)
         except InvalidInput as error:
             if not self.ignored[error.reason]:
                 logger.warning("control records that are ignored: %s: %s", error.reason, error)
@@ -151,11 +151,19 @@ class ControlState:
     def check_room(self, subject: Subject | Name) -> None:
         """Raises InvalidInput (too_many) where a record of this name would be ignored, because so many are known: who
         writes one asks before."""
-        if not isinstance(subject, Name):
-            if len(self.pauses) + len(self.breakers) >= MAX_ENTRIES:
-                self._refuse_one_more(subject)
-        elif subject.name not in (known := self._names(subject.kind)) and len(known) >= MAX_NAMES:
+        if self.has_room(subject):
+            return
+        if isinstance(subject, Name):
             raise InvalidInput("too_many", f"more than {MAX_NAMES:,} records of {subject.kind}/ are not remembered")
+        raise InvalidInput("too_many", f"more than {MAX_ENTRIES} pauses and breakers are not remembered")
+
+    def has_room(self, subject: Subject | Name) -> bool:
+        """Whether a record of this name would be taken."""
+        if isinstance(subject, Name):
+            known = self._names(subject.kind)
+            return len(known) < MAX_NAMES or subject.name in known
+        is_known = subject in self.pauses or (subject.app, subject.platform) in self.breakers
+        return is_known or len(self.pauses) + len(self.breakers) < MAX_ENTRIES
 
     def segment(self, name: str) -> Node | None:
         """What a named audience stands for now; None: there is none of this name."""
@@ -181,7 +189,7 @@ class ControlState:
         if entry is None:
             known.pop(subject.name, None)
             return
-        if subject.kind is Kind.REACHED and subject.name not in known and len(known) >= MAX_NAMES:
+        if subject.kind is Kind.REACHED and not self.has_room(subject):
             del known[next(iter(known))]  # what was announced long ago ends no hold any more
         self.check_room(subject)
         known[subject.name] = parse_where(entry.where, "where") if isinstance(entry, SegmentRecord) else entry
@@ -197,10 +205,6 @@ class ControlState:
             self.canaries[where] = entry
         else:
             self.canaries.pop(where, None)
-
-    def _refuse_one_more(self, subject: Subject) -> None:
-        if subject not in self.pauses and (subject.app, subject.platform) not in self.breakers:
-            raise InvalidInput("too_many", f"more than {MAX_ENTRIES} pauses and breakers are not remembered")
 
     def _pause(self, subject: Subject, pause: Pause | None) -> ControlChange | None:
         known = self.pauses.get(subject)
