@@ -29,7 +29,7 @@ help:
 	@echo "make demo   the main job end to end on a real Kafka; ARGS=\"--devices 2000 --output json\""
 	@echo "make test   all tests, two at a time, WORKERS=1 for one; ARGS=\"-k ledger\" picks some"
 	@echo "make coverage  unit tests and laws with their branch coverage; fails below the threshold"
-	@echo "make lint   ruff, mypy, import-linter"
+	@echo "make lint   ruff, mypy, import-linter, codespell, deptry, yamllint"
 	@echo "make bench  ARGS=\"plan --shape alert\"; see docs/benchmarks.md"
 	@echo "make faults kills, zombies, outages, poison and more under load; ONLY=zombie; see docs/faults.md"
 	@echo "make graph  writes topology/GRAPH.md, docs/asyncapi.yaml and docs/openapi.json again"
@@ -86,6 +86,8 @@ lint: $(STAMP)
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 	@$(VENV)/bin/codespell
+	@$(VENV)/bin/deptry app tests .ci
+	@$(VENV)/bin/yamllint .
 
 bench: $(STAMP)
 	@$(VENV)/bin/pushcast bench $(ARGS)
