@@ -72,9 +72,9 @@ class BenchCluster:
 
 @contextmanager
 def bench_cluster(
-    options: Options, configuration: Mapping[str, Any], partitions: int = PARTITIONS
+    options: Options, configuration: Mapping[str, Any], partitions: int = PARTITIONS, brokers: int = 1
 ) -> Iterator[BenchCluster]:
-    """A temporary embedded cluster, or the one that the options name, with the topology applied.
+    """A temporary embedded cluster of that many brokers, or the one that the options name, with the topology applied.
 
     `configuration` is merged into pushcast.yaml beside `kafka` and `data_dir`. While it is open this process, too, has
     PUSHCAST_CONFIG set, so that roles inherit it.
@@ -85,8 +85,8 @@ def bench_cluster(
             yield from _opened(options.bootstrap_servers, folder, configuration, partitions)
             return
         options.say("starting Apache Kafka (the first time its jars are downloaded)")
-        with embedded.temporary_cluster(progress=options.say) as cluster:
-            pids = [pid for pid in (cluster.pid(0),) if pid is not None]
+        with embedded.temporary_cluster(brokers=brokers, progress=options.say) as cluster:
+            pids = [pid for pid in map(cluster.pid, range(brokers)) if pid is not None]
             yield from _opened(cluster.bootstrap_servers, folder, configuration, partitions, pids)
 
 

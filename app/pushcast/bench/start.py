@@ -18,8 +18,10 @@ from pushcast.runtime import whereabouts
 from pushcast.runtime.layout import processes
 
 PARTITIONS: Final = (8, 64)
-#: Only when a `--shape` asks for them: one broker then has some 23,000 partitions, and needs as many open files.
+#: Only when a `--shape` asks for them: there are some 24,000 partitions then, and a broker holds a file open for each.
 MOST_PARTITIONS: Final = 256
+#: How many brokers share them: many machines allow a process 20,000 open files, an embedded broker has 512 MB of heap.
+BROKERS: Final = {MOST_PARTITIONS: 3}
 DEVICES: Final = 50_000
 #: The role that is killed: it has a table to come back with.
 KILLED: Final = "planner-normal"
@@ -31,7 +33,7 @@ def run(options: Options) -> Result:
     First start with a devices table of 50,000 rows, start after an orderly stop, and a planner after a kill -9 until it
     is ready again. `items` is the number of processes, `cpu_seconds` what they used until then, and `rss_bytes` their
     proportional memory (PSS). `setup.open_files` has the descriptors of every process when all are ready. `--shape
-    start/256` is measured only when it is asked for.
+    start/256` is measured only when it is asked for, with three brokers.
     """
     devices = options.devices or DEVICES
     open_files: dict[str, Mapping[str, int | None]] = {}
@@ -41,7 +43,7 @@ def run(options: Options) -> Result:
         name = f"start/{partitions}"
         if not options.wants(name):
             continue
-        with every_platform(options, partitions) as cluster:
+        with every_platform(options, partitions, BROKERS.get(partitions, 1)) as cluster:
             load_devices(cluster, range(devices), time.time_ns() // 1_000_000)
             options.say(f"{name}: until every role is ready")
             for each, killed in ((name, None), (f"{name}/again", f"{name}/killed")):

@@ -94,13 +94,13 @@ def used(start: Mapping[str, meter.Reading], end: Mapping[str, meter.Reading]) -
 
 
 @contextmanager
-def every_platform(options: Options, partitions: int = PARTITIONS) -> Iterator[BenchCluster]:
+def every_platform(options: Options, partitions: int = PARTITIONS, brokers: int = 1) -> Iterator[BenchCluster]:
     """A cluster and a configuration of one app on all platforms, each with its simulator."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pushcast-bench-sim-")))
         sims = {platform: stack.enter_context(simulator(platform, folder / platform)) for platform in Platform}
         apps = {APP: {str(platform): sim.provider_settings() for platform, sim in sims.items()}}
-        yield stack.enter_context(bench_cluster(options, {"apps": apps}, partitions))
+        yield stack.enter_context(bench_cluster(options, {"apps": apps}, partitions, brokers))
 
 
 @contextmanager

@@ -37,6 +37,21 @@ MAX_PARTITIONS_PER_REQUEST: Final = 5000
 _HARMLESS = frozenset({KafkaError.TOPIC_ALREADY_EXISTS, KafkaError.UNKNOWN_TOPIC_OR_PART})
 
 
+class Patience:
+    """How long something may be missing: for `timeout_seconds` after it last became less. Times are monotonic."""
+
+    def __init__(self, timeout_seconds: float, now_seconds: float) -> None:
+        self._timeout_seconds = timeout_seconds
+        self._fewest: int | None = None
+        self._since_seconds = now_seconds
+
+    def is_over(self, missing: int, now_seconds: float) -> bool:
+        """Whether as much as ever has been missing for too long. `missing`: how many are, now."""
+        if self._fewest is None or missing < self._fewest:
+            self._fewest, self._since_seconds = missing, now_seconds
+        return now_seconds - self._since_seconds >= self._timeout_seconds
+
+
 def plan(
     admin: AdminClient,
     topology: Topology,
@@ -65,11 +80,11 @@ def apply(
 
     `client` are librdkafka settings, `bootstrap.servers` at least. Returns when every live broker knows every topic and
     a leader of every partition. Several may apply at once. Nothing is deleted without `delete`, and then only topics
-    whose file says `retired`.
+    whose file says `retired`. `timeout_seconds` is how long brokers may take without getting any further: with 256
+    partitions a topic they make some 24,000 logs, one after the other.
 
     Raises TopologyConflict before anything is changed, ClusterUnavailable when it could not be done in time.
     """
-    deadline = time.monotonic() + timeout_seconds
     admin = open_admin(client)
 
     def differences() -> list[TopicChange]:
@@ -92,12 +107,12 @@ def apply(
     if changes:
         _poll(
             lambda: [f"{change.topic}: {change.reason or change.action}" for change in differences()],
-            deadline,
+            timeout_seconds,
             "the cluster does not show the changes",
         )
         _poll(
             lambda: _unseen(client, admin, topology, partitions, request_timeout_seconds),
-            deadline,
+            timeout_seconds,
             "not every broker knows every topic",
         )
     return changes
@@ -208,11 +223,16 @@ def _unseen(
     return unseen
 
 
-def _poll(missing: Callable[[], list[str]], deadline: float, what: str) -> None:
+def _poll(missing: Callable[[], list[str]], timeout_seconds: float, what: str) -> None:
+    asked_at = time.monotonic()
+    patience = Patience(timeout_seconds, asked_at)
     while left := missing():
-        if time.monotonic() >= deadline:
+        answered_at = time.monotonic()
+        if patience.is_over(len(left), answered_at):
             raise ClusterUnavailable(f"{what}: {', '.join(left[:5])}{' …' if len(left) > 5 else ''}")
-        time.sleep(POLL_SECONDS)
+        # The same brokers make what is missing: they are asked for half of the time at most.
+        time.sleep(max(POLL_SECONDS, answered_at - asked_at))
+        asked_at = time.monotonic()
 
 
 def _ask(request: Callable[[], T]) -> T:
