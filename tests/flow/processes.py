@@ -6,14 +6,25 @@ import asyncio
 import contextlib
 import json
 import os
+import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from flow.kafka_tools import DEADLINE_SECONDS
 
 TESTS = Path(__file__).parent.parent
+
+
+def pushcast(environment: Mapping[str, str], *arguments: str) -> str:
+    """What a command that succeeds writes to its standard output."""
+    command = [sys.executable, "-m", "pushcast", *arguments]
+    ran = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
 
 
 class Worker:

@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -19,6 +18,7 @@ import pytest
 import yaml
 
 from flow.kafka_tools import read_all
+from flow.processes import pushcast
 from pushcast.kafka.embedded import Cluster, temporary_cluster
 from pushcast.model.ids import partition_of
 
@@ -37,16 +37,7 @@ class Place:
 
     def pushcast(self, *arguments: str) -> Any:
         """What a command answers as JSON."""
-        ran = subprocess.run(
-            [sys.executable, "-m", "pushcast", *arguments, "--output", "json"],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE_SECONDS,
-            check=False,
-        )
-        assert ran.returncode == 0, ran.stderr
-        return json.loads(ran.stdout)
+        return json.loads(pushcast(self.environment, *arguments, "--output", "json"))
 
     def new_key(self, *options: str) -> tuple[str, str]:
         made = self.pushcast("key", "create", *options)
@@ -68,10 +59,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         environment = os.environ | {"PUSHCAST_CONFIG": str(folder / "pushcast.yaml")}
         environment["PUSHCAST_OBSERVE__LOG_JSON"] = "1"
         found = Place(cluster, environment)
-        ran = subprocess.run(
-            [sys.executable, "-m", "pushcast", "topology", "apply"], env=environment, capture_output=True, check=False
-        )
-        assert ran.returncode == 0, ran.stderr
+        pushcast(environment, "topology", "apply")
         yield found
 
 

@@ -8,7 +8,6 @@ import itertools
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -21,6 +20,7 @@ import pytest
 import yaml
 
 from flow.kafka_tools import read_all
+from flow.processes import pushcast
 from pushcast.kafka.embedded import temporary_cluster
 from pushcast.model.words import Lane
 from pushcast.wire import topics
@@ -73,10 +73,7 @@ class Place:
         return {**os.environ, "PUSHCAST_CONFIG": str(file), "PUSHCAST_OBSERVE__LOG_JSON": "1"}
 
     def pushcast(self, *arguments: str) -> str:
-        command = [sys.executable, "-m", "pushcast", *arguments]
-        ran = subprocess.run(command, env=self.environment("tool"), capture_output=True, text=True, check=False)
-        assert ran.returncode == 0, ran.stderr
-        return ran.stdout
+        return pushcast(self.environment("tool"), *arguments)
 
     async def new_key(self, *options: str) -> str:
         made = await asyncio.to_thread(self.pushcast, "key", "create", *options, "--output", "json")

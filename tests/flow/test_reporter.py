@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -21,6 +20,7 @@ import pytest
 import yaml
 
 from flow.kafka_tools import produce, read_all
+from flow.processes import pushcast
 from pushcast.kafka.embedded import temporary_cluster
 from pushcast.model.ids import partition_of
 from pushcast.wire import topics
@@ -40,16 +40,7 @@ class Place:
     environment: dict[str, str]
 
     def pushcast(self, *arguments: str) -> Any:
-        ran = subprocess.run(
-            [sys.executable, "-m", "pushcast", *arguments, "--output", "json"],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE_SECONDS,
-            check=False,
-        )
-        assert ran.returncode == 0, ran.stderr
-        return json.loads(ran.stdout)
+        return json.loads(pushcast(self.environment, *arguments, "--output", "json"))
 
     def until(self, true: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """The list of reports, once it is so."""
@@ -69,9 +60,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         (folder / "pushcast.yaml").write_text(yaml.safe_dump(tree | {"data_dir": str(folder / "data")}))
         environment = os.environ | {"PUSHCAST_CONFIG": str(folder / "pushcast.yaml")}
         found = Place(cluster.bootstrap_servers, folder, environment)
-        command = [sys.executable, "-m", "pushcast", "topology", "apply"]
-        ran = subprocess.run(command, env=environment, capture_output=True, check=False)
-        assert ran.returncode == 0, ran.stderr
+        pushcast(environment, "topology", "apply")
         write_books(found, range(NOTES))
         yield found
 

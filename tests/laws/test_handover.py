@@ -19,6 +19,7 @@ from pushcast.handover.floors import FIRST_BLOCK_RECORDS, FloorSearch
 from pushcast.handover.rules import ALL, Rules
 from pushcast.handover.standing import Standing, decode, encode
 from pushcast.handover.state import Outset, Takeover
+from twins.rivals import Unrest, struggle
 
 ORIGIN = "plan/0"
 SENDS = ("send-a", "send-b")
@@ -26,6 +27,7 @@ PLANNED = "planned"
 OUTPUTS = (*SENDS, PLANNED)
 WORLDS = 1500
 MOST_WORLDS_TO_A_VIOLATION = 6000
+UNREST = Unrest(400, joins=0.02, kills=0.02, churns=0.02)
 
 
 @dataclass
@@ -190,49 +192,14 @@ def violation(seed: int, rules: Rules = ALL, *, planned_last: bool = True, void:
     """What went wrong in the world of this seed."""
     rnd = random.Random(seed)
     world = World(rnd, planned_last)
-    planners: list[Planner] = []
 
     def take_over() -> Planner:
         world.now_seconds += rnd.choice((0, 0, 1, 5, -3))
-        planners.append(Planner(world, rules))
-        world.owner = planners[-1]
-        return planners[-1]
+        world.owner = Planner(world, rules)
+        return world.owner
 
-    current = take_over()
-    for _ in range(rnd.randint(50, 400)):
-        dice = rnd.random()
-        if dice < 0.02:
-            current = take_over()  # the former owner lives on
-        elif dice < 0.04:
-            current.alive = False  # killed: some of what it wrote still lands
-            for network in current.network.values():
-                for _ in range(rnd.randint(0, len(network))):
-                    network.pop()
-            current = take_over()
-        elif dice < 0.06:
-            world.churn()
-        else:
-            planner = rnd.choice(planners[-3:])
-            if planner.alive and rnd.random() < 0.5:
-                planner.step()
-            else:
-                planner.deliver(rnd.choice(OUTPUTS))
-
-    last = take_over()
-    for _ in range(20_000):
-        if world.committed[0] == world.count:
-            break
-        last.step()
-        for planner in rnd.sample(planners[-3:], min(3, len(planners))):
-            for topic in OUTPUTS:
-                if rnd.random() < 0.7:
-                    planner.deliver(topic)
-    else:
+    if not struggle(rnd, UNREST, take_over, world.churn, lambda: world.committed[0] == world.count, OUTPUTS):
         return "no progress"
-    for planner in planners:
-        for topic in OUTPUTS:
-            while planner.network[topic]:
-                planner.deliver(topic)
     return _judged(world, void)
 
 

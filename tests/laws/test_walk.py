@@ -21,6 +21,7 @@ from pushcast.handover.standing import decode
 from pushcast.handover.state import Outset
 from pushcast.walk.legs import LegMark, OpenLeg, OrderWalk, PlannedDelivery
 from pushcast.walk.walking import Walking, WrittenDelivery
+from twins.rivals import Unrest, struggle
 
 ORIGIN = "walk-bulk/0"
 SENDS = ("send-a", "send-b")
@@ -28,6 +29,7 @@ LEGS = "walked"
 OUTPUTS = (*SENDS, LEGS)
 WORLDS = 1000
 MOST_WORLDS_TO_A_VIOLATION = 6000
+UNREST = Unrest(500, joins=0.015, kills=0.02, churns=0.025)
 
 Device = tuple[bytes, int]  # user, number
 
@@ -260,49 +262,14 @@ def violation(seed: int, rules: Rules = ALL, *, void: bool = True) -> str | None
     """What went wrong in the world of this seed."""
     rnd = random.Random(seed)
     world = World(rnd)
-    planners: list[Planner] = []
 
     def take_over() -> Planner:
         world.now_seconds += rnd.choice((0, 0, 1, 5, -3))
-        planners.append(Planner(world, rules))
-        world.owner = planners[-1]
-        return planners[-1]
+        world.owner = Planner(world, rules)
+        return world.owner
 
-    current = take_over()
-    for _ in range(rnd.randint(50, 500)):
-        dice = rnd.random()
-        if dice < 0.015:
-            current = take_over()  # the former owner lives on
-        elif dice < 0.035:
-            current.alive = False  # killed: some of what it wrote still lands
-            for network in current.network.values():
-                for _ in range(rnd.randint(0, len(network))):
-                    network.pop()
-            current = take_over()
-        elif dice < 0.06:
-            world.churn()
-        else:
-            planner = rnd.choice(planners[-3:])
-            if planner.alive and rnd.random() < 0.5:
-                planner.step()
-            else:
-                planner.deliver(rnd.choice(OUTPUTS))
-
-    last = take_over()
-    for _ in range(20_000):
-        if world.committed[0] == len(world.orders):
-            break
-        last.step()
-        for planner in rnd.sample(planners[-3:], min(3, len(planners))):
-            for topic in OUTPUTS:
-                if rnd.random() < 0.7:
-                    planner.deliver(topic)
-    else:
+    if not struggle(rnd, UNREST, take_over, world.churn, lambda: world.committed[0] == len(world.orders), OUTPUTS):
         return "no progress"
-    for planner in planners:
-        for topic in OUTPUTS:
-            while planner.network[topic]:
-                planner.deliver(topic)
     return judged(world, void=void)
 
 
