@@ -17,7 +17,7 @@ from pushcast.wire.flat import FlatType
 from pushcast.wire.schemas import FRAME_BYTES, avro_type
 from pushcast.wire.waiting.badge_rows import Badge
 from pushcast.wire.waiting.digests import Head
-from pushcast.wire.waiting.timers import Timer, part_key, readable
+from pushcast.wire.waiting.timers import Timer, encode_timer, is_closed, part_key, readable
 
 TIMERS, BADGES, HEADS = FlatType("timer", Timer, 8), FlatType("badge", Badge, 8), FlatType("digest_head", Head, 12)
 
@@ -123,3 +123,20 @@ def test_rows_of_another_shape_than_the_schema_are_refused_at_the_start() -> Non
         FlatType("timer", Other, 1)
     with pytest.raises(ValueError, match="no kind of field"):
         FlatType("usage", msgspec.defstruct("Usage", ["slots", "periods"]), 2)
+
+
+@given(some(Timer, "timer"))
+def test_a_look_tells_a_timer_that_was_let_go_from_one_that_waits(timer: Timer) -> None:
+    """Fields of 64 bytes and more before `closed_at` have to be decoded: no lane and no reason is so long."""
+    is_short = len(timer.lane.encode()) < 64 and len(timer.closes.encode()) < 64
+    assert is_closed(encode_timer(timer)) == (is_short and not timer.waits)
+
+
+@given(some(Timer, "timer"), st.data())
+def test_a_look_leaves_no_timer_out_that_waits_whatever_the_bytes_are(timer: Timer, more: st.DataObject) -> None:
+    value = bytearray(encode_timer(timer))
+    for _ in range(more.draw(st.integers(0, 3))):
+        value[more.draw(st.integers(0, len(value) - 1))] = more.draw(st.integers(0, 255))
+    cut = bytes(value[: more.draw(st.integers(0, len(value)))])
+    found = readable(cut)
+    assert found is None or not is_closed(cut) or not found.waits

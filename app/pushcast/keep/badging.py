@@ -118,8 +118,8 @@ class Badging:
     def _waits_for_another(self, tenure: KeepTenure, key: bytes, user: str, app: str) -> bool:
         """Whether another push has its number and has not left: this one comes behind it, or the device would show the
         older number in the end. The end of that one clears `blocked`."""
-        for other, row in self._rows.timers_of(tenure, user).items():
-            if other != key and row.app == app and row.waits and number_of(row) is not None:
+        for other, row in self._rows.waiting_of(tenure, user).items():
+            if other != key and row.app == app and number_of(row) is not None:
                 tenure.blocked.add(key)
                 return True
         return False
@@ -210,8 +210,8 @@ class Badging:
         self._rows.put(tenure, barrier, key, less)
 
     def _open(self, tenure: KeepTenure, barrier: Barrier, user: str, app: str, because: str, now_ms: int) -> None:
-        timers = self._rows.timers_of(tenure, user)
-        mine = {key: row for key, row in timers.items() if row.kind == OwnClass.BADGE and row.app == app}
+        own = self._rows.own_of(tenure, user, OwnClass.BADGE)
+        mine = {key: row for key, row in own.items() if row.app == app}
         if any(row.waits and number_of(row) is None and key not in tenure.firing for key, row in mine.items()):
             return
         # Those that still wait are just leaving.
@@ -234,8 +234,8 @@ class Badging:
         """A user's in one app, or in all. `begun`: also where the first one that counts still waits."""
         found = self._rows.badges_of(tenure, user)
         if begun:
-            for timer in self._rows.timers_of(tenure, user).values():
-                if timer.badge and timer.waits:
+            for timer in self._rows.waiting_of(tenure, user).values():
+                if timer.badge:
                     found.setdefault(badge_key(user, timer.app), Badge())
         return [(key, badge) for key, badge in found.items() if app in (None, app_of(key))]
 

@@ -31,7 +31,7 @@ class Flushes:
 
     def take(self, tenure: KeepTenure, key: bytes, head: Head, now_ms: int) -> None:
         """A digest that is due leaves; one that left closes its members."""
-        members = digests.members_of(head, self._rows.timers_of(tenure, user_key(key).decode()))
+        members = digests.members_of(head, self._rows.waiting_of(tenure, user_key(key).decode()))
         if head.flushed_at is not None:
             self._due.write(tenure, key, partial(self._close_members, tenure, key, head, members))
             return

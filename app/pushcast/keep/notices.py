@@ -64,7 +64,7 @@ class Notices:
 
     def _look_again(self, tenure: KeepTenure, barrier: Barrier, user: str) -> None:
         """Due times that depend on a zone are found anew, by planners: they know the user's devices."""
-        for key, timer in self._rows.timers_of(tenure, user).items():
+        for key, timer in self._rows.waiting_of(tenure, user).items():
             row = None if is_leaving(tenure, key) else rules.looked_at_again(timer)
             if row is not None and row != timer:
                 self._rows.put(tenure, barrier, key, row)

@@ -47,12 +47,22 @@ class KeepReading:
             return
         user = engagement.user
         remember(tenure, engagement)
-        for key, timer in self._rows.timers_of(tenure, user).items():
+        for key, timer in self._heard_of(tenure, engagement).items():
             ended = rules.read(timer)
             if ended is None or is_leaving(tenure, key) or self._joining.leaves(tenure, user, timer):
                 continue
             if self.is_read(tenure, user, note_id_of(key), timer, engagement.at):
                 self._rows.put(tenure, barrier, key, ended)
+
+    def _heard_of(self, tenure: KeepTenure, engagement: Engagement) -> dict[bytes, Timer]:
+        """Timers that it may name, by row key. What was named before has ended: it was looked up then, and what was
+        held since was asked about."""
+        if engagement.thread is not None:
+            return self._rows.waiting_of(tenure, engagement.user)
+        found: dict[bytes, Timer] = {}
+        for note_id in engagement.ids:
+            found |= self._rows.named(tenure, engagement.user, note_id)
+        return found
 
     def is_read(self, tenure: KeepTenure, user: str, note_id: str, timer: Timer, now_ms: int) -> bool:
         """Whether a notification that is held, or is about to be, was read."""

@@ -88,8 +88,7 @@ class Removing:
         recall = tuple(push for push in row.pushes if push.notification in found)
         only = _devices_of([row], found)
         asked = RemovalAsked(app_of(key), tuple(found), None, _OF_A_CAMPAIGN, now_ms, recall, only)
-        timers = self._rows.timers_of(tenure, user)
-        mine = {name: timer for name, timer in timers.items() if timer.kind == OwnClass.REMOVE}
+        mine = self._rows.own_of(tenure, user, OwnClass.REMOVE)
         self._join_or_open(tenure, barrier, user, asked, mine)
         self._rows.put(tenure, barrier, key, row.without(found))
         if self._removed is not None:
@@ -116,8 +115,7 @@ class Removing:
             only = _devices_of([row], [*shown, *digests.values()])
             # Below 0: cancels are told apart by their offsets.
             asked = RemovalAsked(app, ids, None, -1 - offset, written_at, recall, only)
-            timers = self._rows.timers_of(tenure, user)
-            mine = {name: timer for name, timer in timers.items() if timer.kind == OwnClass.REMOVE}
+            mine = self._rows.own_of(tenure, user, OwnClass.REMOVE)
             self._join_or_open(tenure, barrier, user, asked, mine)
             if shown:
                 self._rows.put(tenure, barrier, key, row.without(shown))
@@ -161,23 +159,20 @@ class Removing:
     ) -> None:
         """A device that got it after its removal was asked for gets that removal, too, while it waits; `push`: what its
         service may still have of it."""
-        for key, timer in self._rows.timers_of(tenure, user).items():
-            if timer.kind == OwnClass.REMOVE and timer.waits and key not in tenure.firing:
+        for key, timer in self._rows.own_of(tenure, user, OwnClass.REMOVE).items():
+            if timer.waits and key not in tenure.firing:
                 wider = removals.reaching(timer, notification, device, push)
                 if wider is not None:
                     self._rows.put(tenure, barrier, key, wider)
 
     def ask(self, tenure: KeepTenure, barrier: Barrier, cancel: Cancel, offset: int, written_at: int) -> None:
         """Takes what a cancel names off the devices, but for what never left. `offset`, `written_at`: of its record."""
-        timers = self._rows.timers_of(tenure, cancel.user)
-        mine = {key: row for key, row in timers.items() if row.kind == OwnClass.REMOVE}
+        mine = self._rows.own_of(tenure, cancel.user, OwnClass.REMOVE)
         known = removals.taken({note_id_of(key): row for key, row in mine.items()}, offset)
         if len(known) == len(_HALVES):
             return
-        held: dict[str, list[Timer]] = {}
-        for key, row in timers.items():
-            held.setdefault(note_id_of(key), []).append(row)
-        left = tuple(note_id for note_id in cancel.ids if removals.has_left(held.get(note_id, ())))
+        held = {note_id: self._rows.named(tenure, cancel.user, note_id).values() for note_id in cancel.ids}
+        left = tuple(note_id for note_id in cancel.ids if removals.has_left(held[note_id]))
         if not left and cancel.thread is None:
             return
         recall = self._recall(tenure, cancel, left)

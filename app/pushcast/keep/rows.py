@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -10,6 +10,7 @@ from pushcast.keep.exact import STAGE
 from pushcast.keep.tenure import KeepTenure, Row
 from pushcast.keep.written import WrittenEntries
 from pushcast.model.caps import Usage
+from pushcast.model.own import OwnClass
 from pushcast.stream.overlay import OverlayEntry
 from pushcast.stream.ports import Barrier, Outbox, putting_many
 from pushcast.stream.table import Table
@@ -28,6 +29,7 @@ from pushcast.wire.waiting.recallable import (
 from pushcast.wire.waiting.timers import (
     Timer,
     encode_timer,
+    is_closed,
     is_timer,
     note_id_of,
     readable,
@@ -124,10 +126,24 @@ class Rows:
 
     def timers_of(self, tenure: KeepTenure, user: str) -> dict[bytes, Timer]:
         """All timers of a user, released ones too, by row key."""
+        return {key: row for key, row in self._timers(tenure, user) if isinstance(row, Timer)}
+
+    def waiting_of(self, tenure: KeepTenure, user: str) -> dict[bytes, Timer]:
+        """Those that wait, by row key. Most rows of a user are only remembered: they are not decoded."""
+        rows = self._timers(tenure, user, leaving_out=is_closed)
+        return {key: row for key, row in rows if isinstance(row, Timer) and row.waits}
+
+    def _timers(
+        self, tenure: KeepTenure, user: str, leaving_out: Callable[[bytes], bool] | None = None
+    ) -> Iterable[tuple[bytes, Row | None]]:
         name = user.encode()
         ahead = tenure.ahead.get(name)
-        rows = self._scan(tenure, user, timers_prefix(name), None if ahead is None else ahead.items())
-        return {key: row for key, row in rows if isinstance(row, Timer)}
+        return self._scan(tenure, user, timers_prefix(name), None if ahead is None else ahead.items(), leaving_out)
+
+    def own_of(self, tenure: KeepTenure, user: str, kind: OwnClass) -> dict[bytes, Timer]:
+        """Those that the keeper has made itself of this kind, released ones too, by row key."""
+        rows = self._scan(tenure, user, timer_key(user, f"{kind}:"))
+        return {key: row for key, row in rows if isinstance(row, Timer) and row.kind == kind}
 
     def named(self, tenure: KeepTenure, user: str, note_id: str) -> dict[bytes, Timer]:
         """All timers of one notification of a user, released ones too, by row key."""
@@ -139,10 +155,17 @@ class Rows:
         name = user.encode()
         if name in tenure.waiting:
             return tenure.waiting.of(name)
-        timers = self.timers_of(tenure, user).values()
-        found = sum(timer.waits for timer in timers)
-        tenure.waiting.scanned(name, len(timers), found)
-        return found
+        rows = 0
+
+        def is_left_out(value: bytes) -> bool:
+            nonlocal rows
+            rows += 1
+            return is_closed(value)
+
+        found = self._timers(tenure, user, is_left_out)
+        waiting = sum(isinstance(row, Timer) and row.waits for _, row in found)
+        tenure.waiting.scanned(name, rows, waiting)
+        return waiting
 
     def heads_of(self, tenure: KeepTenure, user: str, prefix: bytes) -> dict[bytes, Head]:
         """Digests of a user under a prefix, by row key."""
@@ -203,11 +226,19 @@ class Rows:
         return None if value is None else _decoded(key, value)
 
     def _scan(
-        self, tenure: KeepTenure, user: str, prefix: bytes, known: Iterable[tuple[bytes, bytes]] | None = None
+        self,
+        tenure: KeepTenure,
+        user: str,
+        prefix: bytes,
+        known: Iterable[tuple[bytes, bytes]] | None = None,
+        leaving_out: Callable[[bytes], bool] | None = None,
     ) -> Iterable[tuple[bytes, Row | None]]:
-        """`known`: the table's rows of this prefix, where they were read before."""
+        """`known`: the table's rows of this prefix, where they were read before. `leaving_out`: asked of the value of
+        each of them, unless a newer one is on its way."""
         if known is None:
             known = self._table.scan(tenure.number, prefix)
+        if leaving_out is not None:
+            known = [(key, value) for key, value in known if not leaving_out(value)]
         found = {key: _decoded(key, value) for key, value in known}
         for key, entry in tenure.overlay.of_user(user.encode()).items():
             if key.startswith(prefix):

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from pushcast.keep import rows
 from pushcast.wire.events.threads import Thread, ThreadReader
 from pushcast.wire.headers import first
 from pushcast.wire.schemas import avro_type
 from pushcast.wire.waiting.held import CLOSES, released_of
+from pushcast.wire.waiting.timers import Timer, readable
 from twins.keep import T0, USERS, Keeper, KeepWorld, keeper_of
 
 ANN, BOB = USERS[:2]
@@ -47,6 +49,31 @@ async def test_p2_what_is_read_before_its_time_ends_at_once_and_what_is_read_lat
     await keeper.quiet()
     assert ends(world) == [(ANN.encode(), "read"), (ANN.encode(), "")]
     assert keeper.counters["closed", "read"] == 1
+
+
+@pytest.mark.parametrize("named", [{"ids": ["n9"]}, {"thread": "t1", "app": "news"}])
+async def test_what_a_user_got_before_costs_nothing_when_more_is_read(
+    monkeypatch: pytest.MonkeyPatch, named: dict[str, Any]
+) -> None:
+    """A day's notifications of a user are remembered: each event about one of them decoded them all."""
+    world = KeepWorld()
+    for number in range(10):
+        world.hold(f"n{number}", T0 + (60_000 if number == 9 else 1_000), event=event(id=f"n{number}"))
+    keeper = await keeper_of(world)
+    await keeper.pass_time(2)
+    await keeper.quiet()
+    assert len(ends(world)) == 9
+    seen: list[bytes] = []
+
+    def counted(value: bytes) -> Timer | None:
+        seen.append(value)
+        return readable(value)
+
+    monkeypatch.setattr(rows, "readable", counted)
+    world.engage("read", **named)
+    await keeper.feed()
+    assert len(set(seen)) == 1
+    assert b'"id": "n9"' in seen[0], "the one that waits"
 
 
 async def test_a_read_closes_by_a_word_that_planners_make_a_receipt_of() -> None:

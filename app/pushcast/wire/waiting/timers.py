@@ -9,8 +9,13 @@ import msgspec
 from pushcast.model.errors import InvalidInput
 from pushcast.wire.devices.row_fences import is_row
 from pushcast.wire.flat import FlatType
+from pushcast.wire.schemas import FRAME_BYTES
 
 _KIND: Final = b"\0t\0"
+#: keep_offset, due_at and written_at.
+_NUMBERS_BEFORE_CLOSES: Final = 3
+#: How Avro begins an optional field that has a value, as `closed_at` of a timer that was let go.
+_IS_THERE: Final = 2
 
 
 class Timer(msgspec.Struct, frozen=True):
@@ -92,6 +97,30 @@ def encode_timer(timer: Timer) -> bytes:
 def decode_timer(value: bytes) -> Timer:
     """Raises InvalidInput: only KEEP writes rows, so that means a foreign writer or a newer release."""
     return TIMER_ROWS.decode(value)
+
+
+def is_closed(value: bytes) -> bool:
+    """Whether a row was let go, by a look at the few bytes that say so: a user's rows are mostly such that are only
+    remembered. False: it waits, or it has to be decoded for an answer."""
+    if value[:FRAME_BYTES] != TIMER_ROWS.frame:
+        return False
+    try:
+        at = _behind_text(value, FRAME_BYTES)  # lane
+        for _ in range(_NUMBERS_BEFORE_CLOSES):
+            while value[at] & 0x80:
+                at += 1
+            at += 1
+        return value[_behind_text(value, at)] == _IS_THERE
+    except IndexError:
+        return False
+
+
+def _behind_text(value: bytes, at: int) -> int:
+    """Where a text ends that begins there. Raises IndexError for one that is longer than what these fields hold."""
+    size = value[at]
+    if size & 0x81:
+        raise IndexError("a text of 64 bytes or more")
+    return at + 1 + (size >> 1)
 
 
 def readable(value: bytes) -> Timer | None:
