@@ -27,6 +27,7 @@ POLL_SECONDS = 0.5
 ANSWER_SECONDS = 15.0
 PLANNERS = ("plan-", "walk-")
 ASKED_AGAIN = 5
+MOST_COPIES_TOLD = 20
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,11 @@ class Auditor:
             unread += end - max(low, at.offset)
         return unread
 
+    @property
+    def copies(self) -> list[str]:
+        """Where the first deliveries are that were planned twice, and who wrote them."""
+        return self._sent.copies
+
     def begin_anew(self, topic: str) -> None:
         """It was deleted and made again: its offsets belong to another log."""
         self._sent.begin_anew(topic)
@@ -229,7 +235,7 @@ def _sum(stats: list[dict[str, Any]], name: str) -> int:
 class SentRecords:
     """Deliveries that planners wrote to the send topics more than once, void records left out.
 
-    Reads on from where it stopped, so that asking again is cheap. Memory: one entry per delivery.
+    Reads on from where it stopped, so that asking again is cheap. Memory: an entry for each delivery.
     """
 
     def __init__(self, world: World, lanes: Sequence[Lane]) -> None:
@@ -237,8 +243,9 @@ class SentRecords:
         names = [topics.send(platform, lane) for platform in world.platforms() for lane in lanes]
         self._next = {TopicPartition(name, each): 0 for name in names for each in partitions}
         self._fences: dict[tuple[str, int], Fences] = {}
-        self._seen: set[bytes] = set()
+        self._seen: dict[bytes, str] = {}
         self._twice = 0
+        self.copies: list[str] = []  # where the first ones are: what stands twice, and who wrote it
         self._consumer = Consumer(
             {
                 "bootstrap.servers": world.settings.kafka.bootstrap_servers,
@@ -289,7 +296,11 @@ class SentRecords:
         author = author_of(message.headers())
         if not fences.admit(author, message.offset()) or author is None or not author.origin.startswith(PLANNERS):
             return
+        place = f"{message.topic()}[{message.partition()}]@{message.offset()}"
+        at = f"{place} by {author.origin} {author.epoch} at {message.timestamp()[1]}"
         for part in decode_batch(message.value()).messages:
             for delivery_id in part.targets.delivery_id:
-                self._twice += delivery_id in self._seen
-                self._seen.add(delivery_id)
+                if (before := self._seen.setdefault(delivery_id, at)) is not at:
+                    self._twice += 1
+                    if len(self.copies) < MOST_COPIES_TOLD:
+                        self.copies.append(f"{before} and {at}")

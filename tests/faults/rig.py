@@ -134,7 +134,12 @@ class Rig:
             self.auditor.totals.unbalanced,
             dict(self.crew.deaths),
             time.monotonic() - started,
-            {**self.numbers, "settled_after_seconds": round(time.monotonic() - told, 1), "audits": self._audits},
+            {
+                **self.numbers,
+                "settled_after_seconds": round(time.monotonic() - told, 1),
+                "audits": self._audits,
+                **({"planned_twice_at": copies} if (copies := self.auditor.copies) else {}),
+            },
             self.failures,
             self.allowed_copies,
             self.lost,

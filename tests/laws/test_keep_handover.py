@@ -382,6 +382,7 @@ async def test_with_a_change_of_zone_that_reaches_what_has_left_it_leaves_twice(
             return None
         return msgspec.structs.replace(timer, due_at=rules.AT_ONCE, closed_at=None)
 
+    monkeypatch.setattr(Rows, "waiting_of", Rows.timers_of)
     monkeypatch.setattr(rules, "looked_at_again", looked_at_again)
     assert await violation(range(MOST_WORLDS_TO_A_VIOLATION), noticed=0.7) is not None
 
