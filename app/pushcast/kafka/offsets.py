@@ -75,6 +75,15 @@ def since(
 
 
 def _list_offsets(consumer: Consumer, topic: str, wanted: Mapping[int, int], timeout_seconds: float) -> dict[int, int]:
+    try:
+        return listed(consumer, topic, wanted, timeout_seconds)
+    except KafkaException as error:
+        raise PushcastError(f"{topic}: {error.args[0].str()}") from error
+
+
+def listed(consumer: Consumer, topic: str, wanted: Mapping[int, int], timeout_seconds: float) -> dict[int, int]:
+    """Of each partition the first offset of its time or later, -1 where all is older; OFFSET_BEGINNING and OFFSET_END
+    may stand for a time. Blocks as `watermarks` does; raises KafkaException without an answer."""
     asked = [TopicPartition(topic, partition, at) for partition, at in wanted.items()]
     if not asked:
         return {}
@@ -86,11 +95,7 @@ def _list_offsets(consumer: Consumer, topic: str, wanted: Mapping[int, int], tim
                 raise KafkaException(each.error)
         return found
 
-    try:
-        found = _with_leaders(consumer, topic, timeout_seconds, ask)
-    except KafkaException as error:
-        raise PushcastError(f"{topic}: {error.args[0].str()}") from error
-    return {each.partition: each.offset for each in found}
+    return {each.partition: each.offset for each in _with_leaders(consumer, topic, timeout_seconds, ask)}
 
 
 def _with_leaders(consumer: Consumer, topic: str, timeout_seconds: float, ask: Callable[[], T]) -> T:

@@ -8,11 +8,20 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    OFFSET_END,
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
 from confluent_kafka import admin as kafka_admin
 from confluent_kafka.admin import AdminClient
 
-from pushcast.kafka.offsets import STALE, TIMEOUT_SECONDS
+from pushcast.kafka.offsets import STALE, TIMEOUT_SECONDS, listed
 from pushcast.kafka.steady import Steady
 
 logger = logging.getLogger(__name__)
@@ -73,13 +82,23 @@ class Positions:
     """Questions to one cluster. Every method blocks, and raises KafkaException without an answer."""
 
     def __init__(
-        self, admin: AdminClient, *, wary: bool = False, anew: Callable[[], AdminClient] | None = None
+        self,
+        admin: AdminClient,
+        *,
+        wary: bool = False,
+        anew: Callable[[], AdminClient] | None = None,
+        reader: Callable[[], Consumer] | None = None,
     ) -> None:
         """`wary`: asks nothing while the cluster is not whole (`steady`): for roles, which must not die of a look.
-        `anew` opens another client, for whoever may outlive a broker."""
+        `anew` opens another client, for whoever may outlive a broker. `reader` opens a consumer, of which committed
+        ends are asked instead: a broker that is behind its leaders' epochs makes an admin client abort the process
+        (librdkafka 2.16, `rd_kafka_enq_once_del_source_return`, seen in planners while two of three brokers came
+        back)."""
         self._admin = admin
         self._wary = wary
         self._anew = anew
+        self._reader = reader
+        self._consumer: Consumer | None = None
         self._steady = Steady(admin) if wary else None
         # Never collected: a client with a question under way was seen to wait for ever for one of its threads.
         self._given_up: list[AdminClient] = []
@@ -87,19 +106,19 @@ class Positions:
 
     def starts(self, spots: Iterable[Spot]) -> dict[Spot, int]:
         """First offset that is there. Partitions that do not exist are left out."""
-        return self._offsets(dict.fromkeys(spots, _SPEC.earliest()))
+        return self._offsets(dict.fromkeys(spots, OFFSET_BEGINNING))
 
     def ends(self, spots: Iterable[Spot]) -> dict[Spot, int]:
         """Where what is committed ends. Partitions that do not exist are left out."""
-        return self._offsets(dict.fromkeys(spots, _SPEC.latest()))
+        return self._offsets(dict.fromkeys(spots, OFFSET_END))
 
     def written(self, spots: Iterable[Spot]) -> dict[Spot, int]:
         """Next offset to be written, open transactions included. Partitions that do not exist are left out."""
-        return self._offsets(dict.fromkeys(spots, _SPEC.latest()), IsolationLevel.READ_UNCOMMITTED)
+        return self._offsets(dict.fromkeys(spots, OFFSET_END), IsolationLevel.READ_UNCOMMITTED)
 
     def at(self, times_ms: Mapping[Spot, int]) -> dict[Spot, int]:
         """First offset of each partition's time or later. Partitions that have none are left out."""
-        found = self._offsets({spot: _SPEC.for_timestamp(time_ms) for spot, time_ms in times_ms.items()})
+        found = self._offsets(times_ms)
         return {spot: offset for spot, offset in found.items() if offset >= 0}
 
     def committed(self, group: str, spots: Iterable[Spot]) -> dict[Spot, int]:
@@ -183,12 +202,15 @@ class Positions:
 
     def _offsets(
         self,
-        specs: Mapping[Spot, Any],
+        times_ms: Mapping[Spot, int],
         isolation: IsolationLevel = IsolationLevel.READ_COMMITTED,  # what our readers see, too
     ) -> dict[Spot, int]:
-        wanted = {TopicPartition(*spot): spec for spot, spec in specs.items()}
-        if not wanted:
+        """OFFSET_BEGINNING and OFFSET_END stand for times."""
+        if not times_ms:
             return {}
+        if self._reader is not None and isolation is IsolationLevel.READ_COMMITTED:
+            return self._read(times_ms, self._reader)
+        wanted = {TopicPartition(*spot): _spec(time_ms) for spot, time_ms in times_ms.items()}
         for pause_seconds in STALE_PAUSES_SECONDS:
             try:
                 return self._ask(wanted, isolation)
@@ -199,6 +221,23 @@ class Positions:
             time.sleep(pause_seconds)
             self._admin.list_topics(timeout=TIMEOUT_SECONDS)
         return self._ask(wanted, isolation)
+
+    def _read(self, times_ms: Mapping[Spot, int], reader: Callable[[], Consumer]) -> dict[Spot, int]:
+        self._look_out()
+        consumer = self._consumer = self._consumer or reader()
+        by_topic: dict[str, dict[int, int]] = {}
+        for (topic, partition), time_ms in times_ms.items():
+            by_topic.setdefault(topic, {})[partition] = time_ms
+        found: dict[Spot, int] = {}
+        for topic, wanted in by_topic.items():
+            try:
+                offsets = listed(consumer, topic, wanted, TIMEOUT_SECONDS)
+            except KafkaException as error:
+                if error.args[0].code() not in _ABSENT:
+                    raise
+                continue
+            found |= {(topic, partition): offset for partition, offset in offsets.items()}
+        return found
 
     def _ask(self, wanted: dict[TopicPartition, Any], isolation: IsolationLevel) -> dict[Spot, int]:
         self._look_out()
@@ -211,6 +250,11 @@ class Positions:
                 if error.args[0].code() not in _ABSENT:
                     raise
         return found
+
+
+def _spec(time_ms: int) -> Any:
+    named = {OFFSET_BEGINNING: _SPEC.earliest, OFFSET_END: _SPEC.latest}
+    return named[time_ms]() if time_ms in named else _SPEC.for_timestamp(time_ms)
 
 
 def _metadata(at: TopicPartition) -> str:

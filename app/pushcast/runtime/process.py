@@ -18,7 +18,7 @@ import uvloop
 from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader
 from pushcast.kafka.cancels import CancelTail
-from pushcast.kafka.clients import client_config, open_admin
+from pushcast.kafka.clients import client_config, open_admin, open_consumer
 from pushcast.kafka.control import ControlTail
 from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.kafka.positions import Positions
@@ -136,7 +136,8 @@ def _watch(settings: Settings, hosted: Hosted, facts: ClusterFacts) -> TopicWatc
 
 def _wary_positions(settings: Settings) -> Positions:
     client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security)
-    return Positions(open_admin(client), wary=True, anew=partial(open_admin, client))
+    reader = partial(open_consumer, client, "pushcast-positions")
+    return Positions(open_admin(client), wary=True, anew=partial(open_admin, client), reader=reader)
 
 
 def _group_watch(settings: Settings, hosted: Hosted) -> GroupWatch:

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from confluent_kafka import KafkaException
+from confluent_kafka import OFFSET_END, KafkaError, KafkaException, TopicPartition
 
 from pushcast.kafka.positions import Positions
-from pushcast.kafka.steady import HOLDS_SECONDS, Steady
+from pushcast.kafka.steady import CALM_SECONDS, HOLDS_SECONDS, Steady
 
 
 class Admin:
@@ -18,12 +18,13 @@ class Admin:
 
     def __init__(self, port: int, topic: str = "push.parked.v1", leaders: tuple[int, ...] = (0, 0)) -> None:
         self.port, self.topic, self.leaders, self.asked = port, topic, leaders, 0
+        self.also = 0  # another name of the same broker
 
     def list_topics(self, timeout: float) -> Any:
         self.asked += 1
         partitions = {number: SimpleNamespace(leader=leader) for number, leader in enumerate(self.leaders)}
         return SimpleNamespace(
-            brokers={0: SimpleNamespace(host="127.0.0.1", port=self.port)},
+            brokers=dict.fromkeys({0, self.also}, SimpleNamespace(host="127.0.0.1", port=self.port)),
             topics={self.topic: SimpleNamespace(partitions=partitions)},
         )
 
@@ -56,6 +57,38 @@ def test_a_partition_without_a_leader_is_named(port: int, topic: str, leader: in
         steady(Admin(port, topic, (0, leader))).require()
 
 
+def test_leaders_that_have_changed_are_left_to_settle(port: int) -> None:
+    """An admin client that asks a broker which is behind its leaders' epochs aborts the process."""
+    admin, now = Admin(port), [100.0]
+    looks = Steady(cast(Any, admin), lambda: now[0])
+    looks.require()
+    admin.leaders = (0, 0, 0)  # one more partition is no change
+    now[0] += HOLDS_SECONDS
+    looks.require()
+    admin.leaders, admin.also = (0, 1, 0), 1
+    now[0] += HOLDS_SECONDS
+    with pytest.raises(KafkaException, match="leaders changed"):
+        looks.require()
+    now[0] += CALM_SECONDS - 1
+    with pytest.raises(KafkaException, match="leaders changed"):
+        looks.require()
+    now[0] += 1
+    looks.require()
+
+
+def test_a_cluster_that_was_not_whole_is_left_to_settle(port: int) -> None:
+    admin, now = Admin(port, leaders=(0, -1)), [100.0]
+    looks = Steady(cast(Any, admin), lambda: now[0])
+    with pytest.raises(KafkaException, match="has no leader"):
+        looks.require()
+    admin.leaders = (0, 0)
+    now[0] += 1
+    with pytest.raises(KafkaException, match="leaders changed"):
+        looks.require()
+    now[0] += CALM_SECONDS
+    looks.require()
+
+
 def test_topics_of_others_do_not_matter(port: int) -> None:
     steady(Admin(port, "orders", (-1,))).require()
 
@@ -65,6 +98,31 @@ def test_a_broker_that_takes_no_connection_is_named() -> None:
         gone = closing.getsockname()[1]
     with pytest.raises(KafkaException, match=f"no broker answers at 127.0.0.1:{gone}"):
         steady(Admin(gone)).require()
+
+
+class Reader:
+    """Answers for every partition but those of a topic that is not there."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[tuple[str, int, int]]] = []
+
+    def offsets_for_times(self, wanted: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        self.asked.append([(at.topic, at.partition, at.offset) for at in wanted])
+        if wanted[0].topic == "push.gone.v1":
+            raise KafkaException(KafkaError(KafkaError._UNKNOWN_PARTITION))
+        return [TopicPartition(at.topic, at.partition, {OFFSET_END: 7, 5: -1}.get(at.offset, 3)) for at in wanted]
+
+    def list_topics(self, topic: str, timeout: float) -> None:
+        return
+
+
+def test_a_role_asks_a_consumer_for_offsets_which_aborts_nothing(port: int) -> None:
+    reader, spots = Reader(), [("push.parked.v1", 0), ("push.gone.v1", 0), ("push.parked.v1", 1)]
+    positions = Positions(cast(Any, Admin(port)), wary=True, reader=lambda: cast(Any, reader))
+    assert positions.ends(spots) == {("push.parked.v1", 0): 7, ("push.parked.v1", 1): 7}
+    assert positions.starts(spots) == {("push.parked.v1", 0): 3, ("push.parked.v1", 1): 3}
+    assert positions.at({("push.parked.v1", 0): 4, ("push.parked.v1", 1): 5}) == {("push.parked.v1", 0): 3}
+    assert reader.asked[0] == [("push.parked.v1", 0, OFFSET_END), ("push.parked.v1", 1, OFFSET_END)]
 
 
 def test_positions_of_a_role_ask_nothing_then() -> None:
