@@ -243,7 +243,7 @@ class SentRecords:
         names = [topics.send(platform, lane) for platform in world.platforms() for lane in lanes]
         self._next = {TopicPartition(name, each): 0 for name in names for each in partitions}
         self._fences: dict[tuple[str, int], Fences] = {}
-        self._seen: dict[bytes, str] = {}
+        self._seen: dict[bytes, tuple[str, int]] = {}
         self._twice = 0
         self.copies: list[str] = []  # where the first ones are: what stands twice, and who wrote it
         self._consumer = Consumer(
@@ -299,8 +299,9 @@ class SentRecords:
         place = f"{message.topic()}[{message.partition()}]@{message.offset()}"
         at = f"{place} by {author.origin} {author.epoch} at {message.timestamp()[1]}"
         for part in decode_batch(message.value()).messages:
-            for delivery_id in part.targets.delivery_id:
-                if (before := self._seen.setdefault(delivery_id, at)) is not at:
+            for delivery_id, source in zip(part.targets.delivery_id, part.targets.source_offset, strict=True):
+                mine = at, source
+                if (before := self._seen.setdefault(delivery_id, mine)) is not mine:
                     self._twice += 1
                     if len(self.copies) < MOST_COPIES_TOLD:
-                        self.copies.append(f"{before} and {at}")
+                        self.copies.append(f"{before[0]} of source {before[1]} and {at} of source {source}")
