@@ -132,18 +132,22 @@ class PartIntake:
         now_ms = times[1]
         released = tenure.released.pop(record.offset, _FIRST)
         is_event = tenure.source is Source.NOTIFICATION
-        sent = b""
+        sent, sent_due_at = b"", 0
+        at_ms = now_ms if is_event else max(now_ms, released.due_at)
         if there is not None:
             left = resume(entry, self._lane, there, devices)
-            sent = b"".join(name_of(device) for device in devices if device not in left)
             if self._keep_topic in there:
-                return self._as_decided(tenure, entry, note, left, home, there, released, times, wishes)
+                return self._as_decided(tenure, entry, note, devices, left, home, there, released, times, wishes)
+            if any(entry.counts):
+                served = [device for device in devices if device not in left]
+                sent = b"".join(map(name_of, served))
+                sent_due_at = self._share(note, served, home, b"", at_ms, wishes).due_at or released.due_at
+                self._date_sent(entry, note, sent_due_at, released)
             if topics.RECEIPT in there:
                 return THERE
             devices = left
         if not devices and not sent and not released.done:
             return self._for_nobody(tenure, entry, record, note, now_ms)
-        at_ms = now_ms if is_event else max(now_ms, released.due_at)
         found = self._share(note, devices, home, released.done, at_ms, wishes)
         leaving = found.leaving
         if not leaving and not sent and self._gathers(note, found, released):
@@ -163,7 +167,7 @@ class PartIntake:
                 return None
             if not leaving:
                 return found.ends or EXPIRED
-        part = self._part(note, found.due_at, released)
+        part = self._part(note, max(found.due_at, sent_due_at), released)
         leaves = bool(leaving) and not part.is_over(now_ms, self._now_or_never_ms)
         if leaves:
             entry.date(part)
@@ -208,6 +212,7 @@ class PartIntake:
         tenure: PlanTenure,
         entry: Entry,
         note: Notification,
+        devices: Sequence[Device],
         left: Sequence[Device],
         home: Home,
         there: tail.There,
@@ -217,19 +222,27 @@ class PartIntake:
     ) -> Settled:
         """A keep record that is there is the decision, whatever clocks and zones say now: exactly those devices are
         planned that it names, less what is there."""
-        entry.hold(Reason.SCHEDULED)
         decided = set[bytes]().union(*(names_in(blob) for blob in there[self._keep_topic])) - names_in(released.done)
+        named = [device for device in devices if name_of(device) in decided]
+        found = self._share(note, named, home, b"", max(times[1], released.due_at), wishes)
+        due_at = found.due_at or released.due_at
+        if any(entry.counts):
+            self._date_sent(entry, note, due_at, released)
+        entry.hold(Reason.SCHEDULED)
         devices = [device for device in left if name_of(device) in decided]
-        if not devices:
-            return THERE
-        found = self._share(note, devices, home, b"", times[1], wishes)
-        part = self._part(note, found.due_at or times[1], released)
-        if part.is_over(times[1], self._now_or_never_ms):
+        part = self._part(note, due_at or times[1], released)
+        if not devices or part.is_over(times[1], self._now_or_never_ms):
             return THERE
         entry.date(part)
         entry.hold(Reason.SCHEDULED)
         tenure.windows.add(entry, devices, times[0])
         return None
+
+    def _date_sent(self, entry: Entry, note: Notification, due_at: int, released: Released) -> None:
+        """Some of it is there, and its receipts say when it was due: so does its planned row, whatever is left to plan.
+        `due_at` 0: nobody knows any more."""
+        if due_at:
+            entry.date(self._part(note, due_at, released))
 
     def _share(
         self, note: Notification, devices: Sequence[Device], home: Home, done: bytes, now_ms: int, wishes: Wishes

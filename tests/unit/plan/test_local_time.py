@@ -7,8 +7,10 @@ import json
 
 import pytest
 
+from pushcast.config.classes import Class
 from pushcast.handover.exact import Inexact
 from pushcast.handover.tail import OwnTail
+from pushcast.model.ids import delivery_id
 from pushcast.model.words import Lane, Platform, Source
 from pushcast.model.zones import zone_of
 from pushcast.plan.parts import name_of, names_in
@@ -18,7 +20,7 @@ from pushcast.wire.devices import device_zones
 from pushcast.wire.devices.row_reader import active_device
 from pushcast.wire.events import timings
 from pushcast.wire.waiting.held import held_of
-from twins.holding import DUE, KEEP, World, at, ms
+from twins.holding import ANN, DUE, KEEP, World, at, ms
 
 ZONES = {
     "Pacific/Kiritimati": "2026-12-23T19:00:00Z",
@@ -209,15 +211,7 @@ class Successor(Inexact):
 
 async def test_a_keep_record_that_is_there_is_the_decision_whatever_the_zones_say_now() -> None:
     """Rulings II.14."""
-    rows = World()
-    rows.device("tokyo", "Asia/Tokyo")
-    rows.device("berlin", "Europe/Berlin")
-    names = {}
-    for key, value in rows.harness.table.rows[3].items():
-        device = active_device(key, value)
-        assert device is not None
-        names[key.decode().rpartition("\0")[2]] = name_of(device)
-    world = World(exact=Successor(names["tokyo"]))
+    world = World(exact=Successor(keep_name("tokyo", "Asia/Tokyo")))
     world.device("tokyo", "Asia/Tokyo")
     world.device("berlin", "Europe/Berlin")
     await world.send_locally()
@@ -228,6 +222,54 @@ async def test_a_keep_record_that_is_there_is_the_decision_whatever_the_zones_sa
     assert len(world.kept) == 1, "and it is not given back again"
     planned = world.harness.planned_records()[-1]
     assert (planned.source, planned.facts[0].held) == (Source.DUE, 1)
+
+
+def keep_name(name: str, zone: str) -> bytes:
+    """How a keep record names a device of the user."""
+    rows = World()
+    rows.device(name, zone)
+    [device] = [active_device(key, value) for key, value in rows.harness.table.rows[3].items()]
+    assert device is not None
+    return name_of(device)
+
+
+TWO = (("tokyo", "Asia/Tokyo"), ("berlin", "Europe/Berlin"))
+
+
+@pytest.mark.parametrize("zone_now", ["Asia/Tokyo", "America/New_York"])
+@pytest.mark.parametrize("has_kept", [True, False])
+async def test_what_a_predecessor_sent_all_of_is_planned_as_due_when_its_receipts_say(
+    zone_now: str, *, has_kept: bool
+) -> None:
+    """Otherwise the service level would count it as due, and so as late, from the event's time on."""
+    kept = keep_name("tokyo", "Asia/Tokyo") if has_kept else None
+    world = World(exact=Successor(kept, (delivery_id("n-1", ANN, "news", "tokyo"),)))
+    for each in TWO:
+        world.device(*each)
+    await world.send_locally()
+    world.device("tokyo", zone_now)
+    await world.release()
+    assert world.arrived == {}, "it is there already"
+    planned = world.harness.planned_records()[-1]
+    assert (planned.source, planned.platforms["apns"], planned.facts[0].held) == (Source.DUE, [1], 1)
+    assert planned.facts[0].due_at == ms("2026-12-24T00:00:00Z")
+    assert planned.facts[0].expires_at == ms("2026-12-25T00:00:00Z")
+
+
+async def test_what_a_predecessor_sent_after_quiet_hours_is_planned_as_due_when_its_receipts_say() -> None:
+    world = World(
+        "2026-12-01T22:00:00Z",
+        Successor(None, (delivery_id("n-1", ANN, "news", "phone"),)),
+        app={"quiet_hours": [{"from": "22:00", "to": "07:00"}]},
+        promo=Class(window_seconds=0),
+    )
+    world.device("phone", "Europe/Berlin")
+    await world.send(klass="promo")
+    await world.release()
+    assert world.arrived == {}, "it is there already"
+    planned = world.harness.planned_records()[-1]
+    assert (planned.source, planned.platforms["apns"]) == (Source.DUE, [1])
+    assert planned.facts[0].due_at == ms("2026-12-02T06:00:00Z")
 
 
 async def test_parts_are_named_in_what_is_given_back() -> None:
