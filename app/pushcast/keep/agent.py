@@ -23,7 +23,8 @@ from pushcast.keep.digests import flushed
 from pushcast.keep.exact import STAGE, KeepHandover
 from pushcast.keep.intake import KeepIntake
 from pushcast.keep.joining import Joining
-from pushcast.keep.outlook import OutlookRules
+from pushcast.keep.lateness import LateOrder
+from pushcast.keep.outlook import OutlookRules, unknown
 from pushcast.keep.plain_intake import PlainIntake
 from pushcast.keep.read_back import EarlierRecords, ReadBack
 from pushcast.keep.release import Release
@@ -106,7 +107,8 @@ class KeepStage(Stage):
     ) -> None:
         """`hold_on_disagreement`: partitions whose broker is ahead of another one's let nothing go. `tzdata`: the
         version of the zones, this process's own unless a test has another. `sharing`: more urgent lanes are ahead of
-        others; None: one comes after the other. `outlook`: of the forecast; None: nobody asks for one.
+        others; None: one comes after the other. `outlook`: of the forecast, and of what expires first;
+        None: nobody asks for one.
         `earlier`: what users read; None: it is not read once more. `closing_gather_seconds`: see `DueRecords`."""
         self._sharing = sharing
         self._table = table
@@ -137,6 +139,7 @@ class KeepStage(Stage):
             badges=partial(Badging, rules=badges, threads=ThreadReader(schemas)),
             caps=caps,
             joining=joining,
+            late=LateOrder(unknown if outlook is None else outlook.lifetime_of),
             call_later=call_later,
             held=lambda tenure: hold_on_disagreement and tenure.time in too_far_ahead(self._times()),
             may_hold_before=self._may_hold_before,

@@ -16,6 +16,7 @@ from pushcast.keep.exact import KeepHandover
 from pushcast.keep.flushing import Flushes
 from pushcast.keep.index import (
     QUEUES,
+    DueTimes,
     IndexPlace,
     entry_of,
     is_paced,
@@ -24,6 +25,7 @@ from pushcast.keep.index import (
     place_of,
 )
 from pushcast.keep.joining import Joining
+from pushcast.keep.lateness import LateOrder
 from pushcast.keep.notices import LATE_MS, is_mark_of_forgotten
 from pushcast.keep.plain_release import PlainClosing, PlainDues, plain_dues
 from pushcast.keep.queues import Queues
@@ -78,6 +80,7 @@ class Release:
         badges: MakeBadging,
         caps: Sequence[CapRule],
         joining: Joining,
+        late: LateOrder,
         call_later: CallLater | None = None,
         held: Callable[[KeepTenure], bool] = lambda _: False,
         may_hold_before: Callable[[KeepTenure, int], bool] = lambda *_: False,
@@ -102,6 +105,7 @@ class Release:
         self._fatal = fatal
         self._call_later = call_later
         self._late_ms = 0
+        self._late = late
         self._turns = Turns()
 
     def late_seconds(self) -> float:
@@ -205,9 +209,13 @@ class Release:
             self._table.forget_entries(tenure.number, stale)
 
     def _take_unpaced(self, tenure: KeepTenure, entries: Sequence[bytes], now_ms: int) -> list[bytes]:
-        """Lets timers of one queue go in their order. Returns entries that say nothing any more."""
+        """Lets timers of one queue go in their order, and late ones of them first where they expire first. Returns
+        entries that say nothing any more."""
         stale: list[bytes] = []
         values = self._table.get_many(tenure.number, list(map(key_of, entries))) if entries else []
+        if (places := self._late.places(entries, values, now_ms)) is not None:
+            self._late_ms = max(self._late_ms, now_ms - next(filter(None, DueTimes(entries))))
+            entries, values = [entries[at] for at in places], [values[at] for at in places]
         at = 0
         while at < len(entries):
             # No head of a digest is a usual timer: what `_under_way` asks of these need not be asked.
