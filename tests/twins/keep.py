@@ -14,6 +14,7 @@ from pushcast.config.settings import Settings
 from pushcast.handover.guard import RowGuard
 from pushcast.keep.agent import KeepStage
 from pushcast.keep.exact import STAGE, KeepHandover
+from pushcast.keep.index import REMEMBER_MS
 from pushcast.keep.outlook import OutlookRules, unknown
 from pushcast.keep.read_back import EarlierRecord, EarlierRecords
 from pushcast.keep.written import WrittenEntries
@@ -168,6 +169,7 @@ class KeepWorld(Log):
         self.quotas: dict[str, int] = {}  # pushes that providers take in a minute, by app
         self.lifetime_of: Callable[[str, Timer], Lifetime | None] = unknown
         self.closing_gather_seconds = 0.0
+        self.remember_ms = REMEMBER_MS
         self.dangerous = False  # keepers may be killed while they take over
         self.compacted: set[int] = set()  # offsets of the table's topic that the broker has dropped
         self.broker_ahead_ms = 0  # of the clocks of keepers
@@ -375,6 +377,7 @@ class Keeper:
             earlier=world.earlier,
             written=written,
             closing_gather_seconds=world.closing_gather_seconds,
+            remember_ms=world.remember_ms,
         )
         self.stage.work = cast(Any, self)
         self.trackers = {tp: Tracker(at.offset or 0, OPEN) for tp, at in world.committed.items()}

@@ -129,6 +129,7 @@ class RehearsedKeeper:
             badges=badge_rules(settings),
             rates=rates_of(settings),
             written=written,
+            remember_ms=settings.keep.remember_seconds * 1000,
         )
         self._stage.work = cast(Any, self)
         self._sources = {topic: _Source(Tracker(0, OPEN), TP(topic, partition)) for topic in SOURCES}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pushcast.model.digest import PLACES, DigestRule
 from pushcast.model.zones import reading_of
+
+DAY_SECONDS: Final = 86_400
 
 
 class Digest(BaseModel):
@@ -52,6 +54,14 @@ class Digest(BaseModel):
         if (self.window_seconds is None) == (not self.at):
             raise ValueError("set either window_seconds or at")
         return self
+
+    @property
+    def must_know_seconds(self) -> int:
+        """So long the keeper must know what it let go: one that was sent at once would join the digest that it opened,
+        when its id comes again. A day at most, which is usual (`keep.remember_seconds`)."""
+        if self.first != "send":
+            return 0
+        return min(self.window_seconds or DAY_SECONDS, DAY_SECONDS)
 
     def rule(self, ttl_seconds: int) -> DigestRule:
         """As the keeper has it, of a class with this time to live."""

@@ -171,6 +171,18 @@ class Settings(BaseSettings):
         refuse_wrong(self.caps, self.classes, self.apps)
         return self
 
+    @model_validator(mode="after")
+    def _digests_know_their_first_ones(self) -> Self:
+        remember = self.keep.remember_seconds
+        for name, each in self.classes.items():
+            if each.digest is not None and each.digest.must_know_seconds > remember:
+                raise ValueError(
+                    f"keep.remember_seconds: {remember} s are less than classes.{name}.digest gathers: what was sent "
+                    f"first would be forgotten, and join its own digest when its id comes again. Set at least "
+                    f"{each.digest.must_know_seconds}, or digest.first to wait"
+                )
+        return self
+
     def mirrored_apps(self) -> frozenset[str]:
         """Apps whose topics FCM is told of."""
         return frozenset(name for name, app in self.apps.items() if app.fcm is not None and app.fcm.mirror_topics)

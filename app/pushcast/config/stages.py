@@ -137,6 +137,9 @@ class Keep(Strict):
     # What comes at a local time on the lane bulk comes within so many seconds of it, unless its event says
     # `spread_seconds`, or could expire meanwhile.
     bulk_local_spread_seconds: int = Field(default=60, ge=0, le=3600)
+    # So long after it left the same id again is a duplicate. Not below the hour that `removals_per_hour` and
+    # `badges_per_hour` count by; keep topics hold what could come again for 7 days.
+    remember_seconds: int = Field(default=86_400, ge=3600, le=604_800)
     # Partitions whose broker's clock is more than 2 s ahead of another one's let nothing go until they agree.
     hold_on_disagreement: bool = False
     removal_wait_seconds: float = Field(default=30.0, ge=0, le=3600)  # for more that is to be taken back with it

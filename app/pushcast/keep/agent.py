@@ -21,6 +21,7 @@ from pushcast.keep.campaign_ends import CampaignEnds
 from pushcast.keep.census import Census
 from pushcast.keep.digests import flushed
 from pushcast.keep.exact import STAGE, KeepHandover
+from pushcast.keep.index import REMEMBER_MS
 from pushcast.keep.intake import KeepIntake
 from pushcast.keep.joining import Joining
 from pushcast.keep.lateness import LateOrder
@@ -104,12 +105,13 @@ class KeepStage(Stage):
         outlook: OutlookRules | None = None,
         earlier: EarlierRecords | None = None,
         closing_gather_seconds: float = 0.0,
+        remember_ms: int = REMEMBER_MS,
     ) -> None:
         """`hold_on_disagreement`: partitions whose broker is ahead of another one's let nothing go. `tzdata`: the
         version of the zones, this process's own unless a test has another. `sharing`: more urgent lanes are ahead of
-        others; None: one comes after the other. `outlook`: of the forecast, and of what expires first;
-        None: nobody asks for one.
-        `earlier`: what users read; None: it is not read once more. `closing_gather_seconds`: see `DueRecords`."""
+        others; None: one comes after the other. `outlook`: of the forecast, and of what expires first; None: none.
+        `earlier`: what users read; None: it is not read once more. `closing_gather_seconds`: see `DueRecords`;
+        `remember_ms`: see `Queues`."""
         self._sharing = sharing
         self._table = table
         self._outbox = outbox
@@ -144,6 +146,7 @@ class KeepStage(Stage):
             held=lambda tenure: hold_on_disagreement and tenure.time in too_far_ahead(self._times()),
             may_hold_before=self._may_hold_before,
             closing_gather_seconds=closing_gather_seconds,
+            remember_ms=remember_ms,
         )
         campaigns, removed = (lambda: self._cancels.state.campaigns), self.release.badges.removed
         removing = Removing(self._rows, removals, self._count, campaigns, removed)

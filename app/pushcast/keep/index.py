@@ -12,17 +12,20 @@ from pushcast.wire.waiting.digests import Head, is_head, readable_head
 from pushcast.wire.waiting.plain_timers import plain_times
 from pushcast.wire.waiting.timers import Timer, is_timer, readable
 
-#: A released timer is remembered so long: the same id again is a duplicate.
+#: A released timer is remembered so long where the configuration says nothing of it: the same id again is a duplicate.
+#: Its entry lies so far behind its release whatever the configuration says: entries in copies outlive a changed one.
 REMEMBER_MS: Final = 86_400_000
 #: One of a user who was forgotten: longer than anything it guards against is under way.
 FORGOTTEN_REMEMBER_MS: Final = 600_000
-_FORGET: Final = b"\xf0"
+#: Released timers, until they are forgotten; and those of users who were.
+REMEMBERED: Final = b"\xf0"
+_FORGOTTEN: Final = b"\xf1"
 _LANES: Final = {str(lane): bytes((number,)) for number, lane in enumerate(Lane)}
 _LANES_OF_ROWS: Final = {lane.encode(): queue for lane, queue in _LANES.items()}
 _LANES_OF_QUEUES: Final = {queue: lane for lane, queue in _LANES_OF_ROWS.items()}
 #: In the order in which they are released.
 QUEUES: Final = tuple(_LANES.values())
-ALL: Final = (*QUEUES, _FORGET)
+ALL: Final = (*QUEUES, REMEMBERED, _FORGOTTEN)
 #: Behind it the name of a rate, and a NUL: a queue of its own.
 _PACED: Final = b"\xe0"
 _NUMBER_BYTES: Final = 8
@@ -108,7 +111,13 @@ def key_of(entry: bytes) -> bytes:
 
 def released_entry(key: bytes, closed_at: int) -> bytes:
     """The entry of one that was let go then."""
-    return _forgotten_from(closed_at + REMEMBER_MS) + key
+    return _remembered_from(closed_at) + key
+
+
+def is_of_before(entry: bytes, row: Timer | Head) -> bool:
+    """Whether an earlier release gave a row this entry: those of users who were forgotten lay among all that left. It
+    leads to a row that is to go, and no other one does."""
+    return entry[:1] == REMEMBERED and isinstance(row, Timer) and not row.waits and row.closes == Reason.USER_FORGOTTEN
 
 
 def is_paced(queue: bytes) -> bool:
@@ -135,8 +144,9 @@ def entry_of(key: bytes, row: Timer | Head) -> bytes | None:
     if isinstance(row, Head):
         return _queue(row.lane) + _number(row.due_at if row.flushed_at is None else 0) + _NO_OFFSET + key
     if row.closed_at is not None:
-        remember_ms = FORGOTTEN_REMEMBER_MS if row.closes == Reason.USER_FORGOTTEN else REMEMBER_MS
-        return _forgotten_from(row.closed_at + remember_ms) + key
+        if row.closes == Reason.USER_FORGOTTEN:
+            return _FORGOTTEN + _number(row.closed_at + FORGOTTEN_REMEMBER_MS) + _NO_OFFSET + key
+        return _remembered_from(row.closed_at) + key
     if row.digest and not row.closes:
         return None
     number = _NUMBERS(max(0, row.due_at), max(0, row.keep_offset))
@@ -172,8 +182,8 @@ def place_of(entry: bytes) -> IndexPlace:
 
 
 @lru_cache(maxsize=16)
-def _forgotten_from(at_ms: int) -> bytes:
-    return _FORGET + _number(at_ms) + _NO_OFFSET
+def _remembered_from(closed_at: int) -> bytes:
+    return REMEMBERED + _number(closed_at + REMEMBER_MS) + _NO_OFFSET
 
 
 def _queue(lane: str) -> bytes:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from pushcast.keep.index import ALL, QUEUES, behind, is_paced, paced_queues, rate_of, until
+from pushcast.keep.index import (
+    ALL,
+    QUEUES,
+    REMEMBER_MS,
+    REMEMBERED,
+    IndexPlace,
+    behind,
+    is_paced,
+    paced_queues,
+    rate_of,
+    until,
+)
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.pacing import Bucket, Rates
 from pushcast.stream.table import Table
@@ -21,7 +32,9 @@ URGENT_GATHER_MS: Final = 4
 class Queues:
     """Of all partitions of one stage."""
 
-    def __init__(self, table: Table, rates: Rates, partitions: int) -> None:
+    def __init__(self, table: Table, rates: Rates, partitions: int, remember_ms: int = REMEMBER_MS) -> None:
+        """`remember_ms`: so long after its release a timer's row is kept."""
+        self._later_ms = remember_ms - REMEMBER_MS
         self._table = table
         self._rates = rates
         self._partitions = partitions
@@ -56,6 +69,10 @@ class Queues:
         next_at = looked + URGENT_GATHER_MS if queue == QUEUES[0] else (looked // GATHER_MS + 1) * GATHER_MS
         return max(due_at, next_at)
 
+    def due_at(self, queue: bytes, place: IndexPlace) -> int:
+        """When something is to be done about an entry: it is due, or to be forgotten."""
+        return place.at_ms + self._later_ms if queue == REMEMBERED else place.at_ms
+
     def bucket(self, tenure: KeepTenure, queue: bytes, now_ms: int) -> Bucket:
         """What a queue's rate has left."""
         bucket = tenure.buckets.get(queue)
@@ -67,7 +84,8 @@ class Queues:
         """Entries of a queue that may go now, from one on: some of them, or none."""
         if self.held_back(tenure, queue, now_ms):
             return []
-        return self._table.index(tenure.number, first, until(queue, now_ms), SLICE_TIMERS)
+        at_ms = now_ms - self._later_ms if queue == REMEMBERED else now_ms
+        return self._table.index(tenure.number, first, until(queue, at_ms), SLICE_TIMERS)
 
     def entries(self, tenure: KeepTenure, queue: bytes, first: bytes, limit: int) -> list[bytes]:
         """Entries of a queue from one on, due or not."""

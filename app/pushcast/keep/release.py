@@ -16,9 +16,11 @@ from pushcast.keep.exact import KeepHandover
 from pushcast.keep.flushing import Flushes
 from pushcast.keep.index import (
     QUEUES,
+    REMEMBER_MS,
     DueTimes,
     IndexPlace,
     entry_of,
+    is_of_before,
     is_paced,
     key_of,
     left_over,
@@ -85,9 +87,10 @@ class Release:
         held: Callable[[KeepTenure], bool] = lambda _: False,
         may_hold_before: Callable[[KeepTenure, int], bool] = lambda *_: False,
         closing_gather_seconds: float = 0.0,
+        remember_ms: int = REMEMBER_MS,
     ) -> None:
         """`held`: whether a partition lets nothing go now, however long. `may_hold_before`: whether keep records of
-        this Kafka time or an earlier one may still come."""
+        this Kafka time or an earlier one may still come. `remember_ms`: see `Queues`."""
         self._held = held
         self._may_hold_before = may_hold_before
         self._rows = rows
@@ -96,7 +99,7 @@ class Release:
         self._due = DueRecords(exact, outbox, guarded, closing, call_later, closing_gather_seconds)
         self._flushes = Flushes(rows, self._due, digests, count)
         self.badges = badges(rows, self._due, clock, count)
-        self._queues = Queues(table, rates, partitions)
+        self._queues = Queues(table, rates, partitions, remember_ms)
         self._max_firing = max(queues.SLICE_TIMERS, MAX_FIRING // partitions)
         self.capping = Capping(rows, self._due, joining, caps, count, self._leave)
         self._outbox = outbox
@@ -134,7 +137,7 @@ class Release:
         for queue in self._queues.of(tenure):
             if (place := self._first(tenure, queue)) is not None:
                 held_back = now_ms + self._queues.held_back(tenure, queue, now_ms)
-                found.append(max(self._queues.looked_at(tenure, queue, place.at_ms), held_back))
+                found.append(max(self._queues.looked_at(tenure, queue, self._queues.due_at(queue, place)), held_back))
         if not found:
             return None
         return HELD_SECONDS if self._held(tenure) else (min(found) - now_ms) / 1000
@@ -256,7 +259,9 @@ class Release:
         if self._under_way(tenure, place.key):
             return True
         row = self._rows.get(tenure, place.key)
-        if row is None or isinstance(row, Badge | Usage | Recallable) or entry_of(place.key, row) != place.entry:
+        if row is None or isinstance(row, Badge | Usage | Recallable):
+            return False
+        if entry_of(place.key, row) != place.entry and not is_of_before(place.entry, row):
             return False
         if isinstance(row, Head):
             self._flushes.take(tenure, place.key, row, now_ms)

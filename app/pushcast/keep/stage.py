@@ -88,6 +88,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             written=written,
             sharing=Sharing(host.clock),
             closing_gather_seconds=CLOSING_GATHER_SECONDS,
+            remember_ms=settings.keep.remember_seconds * 1000,
         )
 
         def times() -> Iterator[Sample]:

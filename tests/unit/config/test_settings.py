@@ -162,6 +162,32 @@ def test_settings_do_not_change_once_loaded() -> None:
         settings.plan.max_targets = 3
 
 
+DIGEST = {"first": "send", "window_seconds": 7_200}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "digest", "said"),
+    [
+        (3_599, None, "greater than or equal to 3600"),
+        (604_801, None, "less than or equal to 604800"),
+        (7_199, DIGEST, "classes.posts.digest gathers.*Set at least 7200"),
+        (86_399, {"first": "send", "at": ["08:00"]}, "Set at least 86400"),
+        (7_200, DIGEST, None),
+        (3_600, {**DIGEST, "first": "wait"}, None),
+        (86_400, {**DIGEST, "window_seconds": 604_800}, None),
+    ],
+)
+def test_what_left_is_not_forgotten_while_a_digest_that_it_opened_gathers(
+    seconds: int, digest: dict[str, Any] | None, said: str | None
+) -> None:
+    tree = {"keep": {"remember_seconds": seconds}, "classes": {"posts": {"digest": digest}}}
+    if said is None:
+        assert Settings.model_validate(tree).keep.remember_seconds == seconds
+        return
+    with pytest.raises(ValidationError, match=said):
+        Settings.model_validate(tree)
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [

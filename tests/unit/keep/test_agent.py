@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from pushcast.keep.broker_time import BrokerTime
-from pushcast.keep.index import REMEMBER_MS
+from pushcast.keep.index import FORGOTTEN_REMEMBER_MS, REMEMBER_MS, REMEMBERED
 from pushcast.keep.queues import GATHER_MS, URGENT_GATHER_MS
 from pushcast.keep.rules import MAX_TIMERS
 from pushcast.model.ids import partition_of
@@ -18,9 +18,11 @@ from pushcast.wire import topics
 from pushcast.wire.headers import FENCE, FORWARDED, TRACEPARENT, first, origin
 from pushcast.wire.waiting import clock_rows
 from pushcast.wire.waiting.held import CLOSES, TIMER, Held, Released, held_headers, released_of
+from pushcast.wire.waiting.notices import NoticeKind
+from pushcast.wire.waiting.timers import timer_key
 from twins.handover import Message
 from twins.kafka import Produced
-from twins.keep import PARTITION, PARTITIONS, SOURCES, T0, USERS, KeepWorld, keeper_of
+from twins.keep import PARTITION, PARTITIONS, SOURCES, T0, USERS, KeepWorld, keeper_of, told
 
 ANN, BOB = USERS[:2]
 AWAY = next(f"u{number}" for number in range(100) if partition_of(f"u{number}".encode(), PARTITIONS) == 4).encode()
@@ -172,6 +174,52 @@ async def test_the_same_id_again_is_a_duplicate_while_it_waits_and_for_a_day() -
     await keeper.quiet()
     assert [key for key in keeper.table.rows if b"\0t\0" in key] == [], "and then it is forgotten"
     assert not keeper.table.entries
+
+
+@pytest.mark.parametrize("seconds", [3_600, 604_800])
+async def test_the_same_id_again_is_a_duplicate_for_as_long_as_the_configuration_says(seconds: int) -> None:
+    world = KeepWorld()
+    world.remember_ms = seconds * 1000
+    world.hold("n", T0)
+    keeper = await keeper_of(world)
+    await told(keeper, seconds - 1)
+    world.hold("n", T0)
+    await told(keeper)
+    await told(keeper, 1)
+    world.hold("n", T0)
+    await told(keeper)
+    assert closes(world.due()) == ["", "duplicate", ""]
+
+
+async def test_what_left_before_the_configuration_was_changed_is_forgotten_by_the_new_one() -> None:
+    world = KeepWorld()
+    world.remember_ms = 604_800_000
+    world.hold("n", T0)
+    keeper = await keeper_of(world)
+    keeper.die()
+    world.remember_ms = 3_600_000
+    entries = keeper.table.entries
+    keeper = await world.take_over()
+    keeper.table.entries = set(entries)  # its copy is from before
+    await told(keeper, 3_599)
+    assert timer_key(ANN, "n") in keeper.table.rows
+    await told(keeper, 1)
+    assert timer_key(ANN, "n") not in keeper.table.rows
+    assert not keeper.table.entries
+
+
+async def test_an_entry_of_a_forgotten_user_from_a_copy_of_the_release_before_leads_to_its_row() -> None:
+    world = KeepWorld()
+    world.hold("n", T0)
+    keeper = await keeper_of(world)
+    world.notice(NoticeKind.FORGOTTEN, world.clock.now_ms())
+    await told(keeper)
+    rows = {key for key in keeper.table.rows if b"\0t\0" in key}
+    assert rows
+    keeper.table.entries = {REMEMBERED + entry[1:] for entry in keeper.table.entries}
+    await told(keeper, FORGOTTEN_REMEMBER_MS / 1000 + 1)
+    await told(keeper)
+    assert not rows & keeper.table.rows.keys()
 
 
 async def test_another_users_notification_of_the_same_id_is_another_one() -> None:
