@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -15,7 +16,11 @@ from pushcast.cli.pause import in_force, lines_in_force
 from pushcast.cli.session import connect
 from pushcast.config.rates import fcm_quotas
 from pushcast.config.settings import Settings
+from pushcast.model.words import Lane
 from pushcast.wire import groups
+
+#: Session timeouts: who runs says so once in each.
+_OLDER_TOLD_WITHIN: Final = 3
 
 
 def status(
@@ -58,7 +63,24 @@ def look(settings: Settings) -> dict[str, Any]:
         "cancelled_campaigns": cancelled,
         "forecast": told,
         "waiting_without_keeper": without_keeper(stands, told),
+        "older_releases": older_releases(settings),
     }
+
+
+def older_releases(settings: Settings) -> list[dict[str, Any]]:
+    """Processes with a slot that said lately that they are of an older release than this command. Blocks."""
+    from pushcast.handover.reading import SpanReader, TailUnreadable
+    from pushcast.runtime.older import OlderReleases, read_before_planners
+
+    kafka = settings.kafka
+    since_ms = round((time.time() - _OLDER_TOLD_WITHIN * kafka.session_timeout_seconds) * 1000)
+    reader = SpanReader(kafka.bootstrap_servers, kafka.security)
+    try:
+        told = asyncio.run(OlderReleases(reader).told({*read_before_planners(Lane), groups.KEEP}, since_ms))
+    except (TimeoutError, TailUnreadable) as error:
+        typer.echo(f"which releases run is not known: {error}", err=True)
+        return []
+    return [{"group": each.group, "slot": each.slot, "host": each.where.host, "pid": each.where.pid} for each in told]
 
 
 def without_keeper(stands: dict[str, Any], told: dict[str, Any] | None) -> int:
@@ -94,6 +116,9 @@ def page(found: dict[str, Any]) -> Iterator[str]:
     if found["waiting_without_keeper"]:
         waiting = counted(found["waiting_without_keeper"], "notification")
         yield f"{waiting} wait and no keeper runs: nothing of it leaves until `pushcast run keeper` does"
+    for row in found["older_releases"]:
+        where = f"pid {row['pid']} on host {row['host']} (slot {row['slot']})"
+        yield f"{row['group']}: {where} is of an older release: no planner of this one starts beside it"
     yield f"{counted(found['parked'], 'record')} parked"
     for place, fingerprint in found["of_a_later_release"].items():
         yield f"{place} has schema {fingerprint}, which this release does not know: whoever reads it waits"

@@ -51,6 +51,8 @@ class Plan(Strict):
     lookup_again_seconds: float = Field(default=2.0, ge=0, le=60)  # for a user without devices, once
     # Only for events younger than this: their device may be on its way.
     lookup_again_younger_than_seconds: float = Field(default=5.0, ge=0, le=3600)
+    # Planners start although processes of an older release run, which may not read what is held or walked.
+    beside_older: bool = False
     window_seed: int | None = None  # of random windows; None: the system's randomness
 
 

@@ -35,6 +35,7 @@ from pushcast.runtime.group_watch import GroupWatch
 from pushcast.runtime.hosted import Hosted, host, patient, producible, schemas_of
 from pushcast.runtime.limits import allow_open_files
 from pushcast.runtime.memory import give_back, keep_large_apart, share_pools
+from pushcast.runtime.older import OlderReleases, read_before_planners
 from pushcast.runtime.presence import Presence
 from pushcast.runtime.reload import Reloader
 from pushcast.runtime.senders import SenderWatch
@@ -48,7 +49,7 @@ from pushcast.transport.host import begin_anew, run_apps
 from pushcast.transport.stage_tasks import watch
 from pushcast.transport.watch import TopicWatch
 from pushcast.wire.control.cancel_state import CancelState
-from pushcast.wire.control.where import Where
+from pushcast.wire.control.where import RELEASE, Where, key_of
 from pushcast.wire.events.cancels import CancelDecoder
 from pushcast.wire.topics import WHERE
 
@@ -159,7 +160,8 @@ def _group_watch(settings: Settings, hosted: Hosted) -> GroupWatch:
 
 
 def _presence(settings: Settings, hosted: Hosted, slot: str, outbox: KafkaOutbox, since_ms: int | None) -> Presence:
-    me = Where(uuid4().hex, socket.gethostname(), os.getpid(), since_ms or time.time_ns() // 1_000_000)
+    began_at = since_ms or time.time_ns() // 1_000_000
+    me = Where(uuid4().hex, socket.gethostname(), os.getpid(), began_at, RELEASE)
     groups = [app.conf.id for app in hosted.apps]
     presence = Presence(
         me,
@@ -173,6 +175,16 @@ def _presence(settings: Settings, hosted: Hosted, slot: str, outbox: KafkaOutbox
     for app in hosted.apps:
         transport_of(app).on_id_lost = partial(presence.lost, app.conf.id)
     return presence
+
+
+async def _require_no_older(settings: Settings, hosted: Hosted, lanes: Sequence[Lane], slot: str | None) -> None:
+    kafka = settings.kafka
+    await OlderReleases(SpanReader(kafka.bootstrap_servers, kafka.security)).require_none(
+        read_before_planners(lanes),
+        set() if slot is None else {key_of(app.conf.id, slot) for app in hosted.apps},
+        now_ms=time.time_ns() // 1_000_000,
+        session_timeout_seconds=kafka.session_timeout_seconds,
+    )
 
 
 def _cancels(settings: Settings) -> CancelTail:
@@ -230,6 +242,8 @@ async def _run(
     try:
         await control.start()  # before any stage works: it must know what is paused
         facts = await asyncio.to_thread(check_cluster, settings)
+        if "planner" in roles and not settings.plan.beside_older:
+            await _require_no_older(settings, hosted, lanes, slot)
         for table in (table for tables in hosted.tables.values() for table in tables):
             table.copy_of(facts.log_id(table.topic))
         status.watch = _watch(settings, hosted, facts)

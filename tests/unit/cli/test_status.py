@@ -48,9 +48,13 @@ def test_a_group_without_members_names_the_topics_that_wait_for_it() -> None:
                 "cancelled_campaigns": cancelled,
                 "forecast": None,
                 "waiting_without_keeper": 0,
+                "older_releases": [{"group": "pushcast-settle", "slot": "s-1", "host": "h-2", "pid": 7}],
             }
         )
     )
+    assert [line for line in lines if "older release" in line] == [
+        "pushcast-settle: pid 7 on host h-2 (slot s-1) is of an older release: no planner of this one starts beside it"
+    ]
     assert "campaign xmas-26 is cancelled by ann@host: called off" in lines
     assert "  push.send.fcm.bulk.v1: 6,000 records, no member" in lines
     assert "1 record parked" in lines
@@ -71,6 +75,6 @@ def test_what_waits_while_no_keeper_runs_is_said(members: int, waiting: int) -> 
     assert without_keeper(stands, told) == waiting
     assert without_keeper(stands, None) == 0
     more = {"pauses": [], "open_breakers": [], "cancelled_campaigns": [], "forecast": told}
-    lines = list(page({**stands, **more, "waiting_without_keeper": waiting}))
+    lines = list(page({**stands, **more, "waiting_without_keeper": waiting, "older_releases": []}))
     said = "3 notifications wait and no keeper runs: nothing of it leaves until `pushcast run keeper` does"
     assert (said in lines) == bool(waiting)
