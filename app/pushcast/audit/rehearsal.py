@@ -88,7 +88,7 @@ class Rehearsal:
         self._control = ControlState()
         cancels.state.follow_campaigns(self._control)
         self._keeper = RehearsedKeeper(self._settings, partition, self._clock, cancels)
-        self._walks = RehearsedWalks(self._settings, rows, self._clock, until_ms)
+        self._walks = RehearsedWalks(self._settings, rows, self._clock, self._control, until_ms)
         self._planners = {
             lane: PlanStage(
                 self._settings,
@@ -117,7 +117,8 @@ class Rehearsal:
 
     async def fates(self, past: Iterable[Past]) -> list[EventFate]:
         """One for each notification event, in their order; what waits at the end is let go, whenever that is. `past`:
-        cancels, those of campaigns too, orders of broadcasts, and what users read among the events, by their times."""
+        cancels, those of campaigns too, orders of broadcasts with their stops and holds, and what users read among the
+        events, by their times."""
         found: list[EventFate] = []
         begun = False
         for each in past:
@@ -134,6 +135,7 @@ class Rehearsal:
                 await self._walk(_WALKS[each.topic], each)
             elif each.topic == topics.CONTROL:
                 self._control.apply(each.key, each.value)
+                await self._walk_on()
                 await self._keeper.pass_time()
             else:
                 await self._keeper.take(each.topic, each.key, each.value, each.headers)
@@ -147,35 +149,45 @@ class Rehearsal:
         return found
 
     async def _walk(self, lane: Lane, past: Past) -> None:
-        """A broadcast goes through the rows of the partition."""
+        """A broadcast begins to go through the rows of the partition."""
         walked = self._walks.take(lane, past.offset, past.value or b"")
         if isinstance(walked, LeftOut):
             self.left_out.append(walked)
-        if not isinstance(walked, Walked):
-            return
+        elif walked is not None:
+            await self._walked(walked)
+        await self._walk_on()
+
+    async def _walk_on(self) -> None:
+        for walked in self._walks.walk():
+            await self._walked(walked)
+
+    async def _walked(self, walked: Walked) -> None:
         self.broadcasts.setdefault(walked.name, BroadcastFate()).add(walked.fate)
         for full in walked.batches:
             for message in decode_batch(full.value).messages:
                 await self._accept(message)
-        topic = topics.keep(lane)
+        topic = topics.keep(Lane(walked.name.lane))
         for kept in walked.kept:
             part = EventFate(kept.user.decode(), walked.name.broadcast)
             part.waits.append((kept.reason, self._clock.now_ms()))
             self._parts.append((walked.name, part))
-            self._held[f"{lane}|{self._keeper.next_offset(topic)}"] = part
-            headers = held_headers((), past.offset, kept.held, None)
+            self._held[f"{walked.name.lane}|{self._keeper.next_offset(topic)}"] = part
+            headers = held_headers((), walked.offset, kept.held, None)
             await self._keeper.take(topic, kept.user, kept.value, headers)
             await self._route()
 
     async def _pass(self, until_ms: int | None) -> None:
-        """Lets go what is due until then; None: everything."""
+        """Lets go what is due until then, and walks on; None: everything."""
         for _ in range(MAX_RELEASES):
-            wait = self._keeper.due_in()
+            keeper, walks = self._keeper.due_in(), self._walks.due_in()
+            wait = min((each for each in (keeper, walks) if each is not None), default=None)
             at_ms = self._clock.now_ms() + ceil(max(0.0, wait or 0.0) * 1000)
             if wait is None or (until_ms is not None and at_ms > until_ms):
                 return
             self._move_to(at_ms)
-            await self._keeper.pass_time()
+            await self._walk_on()
+            if keeper is not None and keeper <= wait:
+                await self._keeper.pass_time()
             await self._route()
 
     def _move_to(self, at_ms: int) -> None:

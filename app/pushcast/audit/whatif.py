@@ -13,7 +13,7 @@ from typing import Any, Final
 from pushcast.audit.rehearsal import Rehearsal
 from pushcast.audit.rehearsed_fates import EventFate, Past
 from pushcast.audit.rehearsed_walk import BroadcastFate, BroadcastName, NotRehearsed
-from pushcast.audit.whatif_reading import WALKS, Rows, read_campaigns, read_records, read_rows, user_in
+from pushcast.audit.whatif_reading import WALKS, Rows, read_halts, read_records, read_rows, user_in
 from pushcast.config.settings import Settings
 from pushcast.kafka.clients import client_config, open_admin
 from pushcast.kafka.positions import Positions
@@ -126,6 +126,7 @@ def _sums(fate: BroadcastFate) -> dict[str, Any]:
         "held_out": fate.held_out,
         "ends": dict(sorted(fate.ends.items())),
         "users_waited": dict(sorted(fate.waits.items())),
+        "lasted_seconds": fate.lasted_seconds,
     }
 
 
@@ -150,15 +151,15 @@ def whatif(
     before: Settings, after: Settings, since_ms: int, *, user: str | None = None, limit: int = 100_000
 ) -> Comparison:
     """Reads the intake topics, orders of broadcasts, cancels and what users read from then on, at most `limit` records
-    of each topic and partition, the cancels of campaigns that Kafka still has, and the rows of their users as they are
-    now; where there are broadcasts, some `limit` rows of others, too. Nothing is written. Blocks. Raises
+    of each topic and partition, cancels of campaigns, stops and holds that Kafka still has, and the rows of their users
+    as they are now; where there are broadcasts, some `limit` rows of others, too. Nothing is written. Blocks. Raises
     KafkaException, TailUnreadable."""
     kafka = before.kafka
     positions = Positions(open_admin(client_config(kafka.bootstrap_servers, kafka.security, tool=True)))
     partitions: Iterable[int] = range(kafka.partitions)
     if user is not None:
         partitions = (partition_of(user.encode(), kafka.partitions),)
-    found, called_off = Comparison(), asyncio.run(read_campaigns(before))
+    found, called_off = Comparison(), asyncio.run(read_halts(before))
     until_ms = time.time_ns() // 1_000_000
     for partition in partitions:
         past: list[Past] = []

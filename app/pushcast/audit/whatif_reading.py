@@ -20,7 +20,7 @@ from pushcast.wire.keys import user_of
 
 #: Orders of broadcasts.
 WALKS: Final = frozenset(map(topics.walk, Lane))
-_CAMPAIGN: Final = f"{Kind.CANCEL}/".encode()
+_HALTS: Final = tuple(f"{kind}/".encode() for kind in (Kind.CANCEL, Kind.STOP, Kind.HOLD))
 #: By user, in the order of their keys.
 Rows = dict[str, list[tuple[bytes, bytes]]]
 
@@ -52,8 +52,9 @@ async def read_records(
     return found, beyond
 
 
-async def read_campaigns(settings: Settings) -> list[Past]:
-    """What the control topic says of campaigns that are cancelled, or are no longer."""
+async def read_halts(settings: Settings) -> list[Past]:
+    """What the control topic says of campaigns that are cancelled, and of broadcasts that are stopped or held, or are
+    no longer."""
     spot = topics.CONTROL, 0
     reader = SpanReader(settings.kafka.bootstrap_servers, settings.kafka.security)
     end = (await reader.ends([spot]))[spot]
@@ -61,7 +62,7 @@ async def read_campaigns(settings: Settings) -> list[Past]:
 
     def take(message: Message) -> None:
         key, value = message.key(), message.value()
-        if isinstance(key, bytes) and key.startswith(_CAMPAIGN):
+        if isinstance(key, bytes) and key.startswith(_HALTS):
             found.append(Past(topics.CONTROL, cast(int, message.offset()), key, value, (), int(message.timestamp()[1])))
 
     await reader.read({spot: (0, end)}, take)

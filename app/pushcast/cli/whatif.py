@@ -34,8 +34,8 @@ def whatif(
     """Run past events through planner and keeper under another configuration, and tell who would have got what.
 
     Nothing is written and nothing is sent: every provider is taken to accept everything. Devices and preferences are
-    those of now. Broadcasts go to the devices of now by the orders that were written then; what is not rehearsed is
-    told with its number.
+    those of now. Broadcasts go to the devices of now by the orders that were written then, at their pace and with the
+    holds and stops that Kafka still has; what is not rehearsed is told with its number.
     """
     from pushcast.audit.whatif import whatif as ask
 
@@ -85,6 +85,7 @@ def _words(fate: BroadcastFate) -> str:
     parts = [f"{fate.sent:,} sent", *(f"{count:,} {end}" for end, count in sorted(fate.ends.items()))]
     parts += [f"{fate.held_out:,} held out"] if fate.held_out else []
     waited = [f"{count:,} for {reason}" for reason, count in sorted(fate.waits.items())]
+    parts += [f"within {fate.lasted_seconds:,.0f} s"] if fate.lasted_seconds else []
     return ", ".join(parts) + (f"; users that waited: {', '.join(waited)}" if waited else "")
 
 

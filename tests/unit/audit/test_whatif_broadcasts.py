@@ -17,6 +17,7 @@ from pushcast.model.ids import device_row_key, token_hash
 from pushcast.model.instants import instants_of
 from pushcast.model.words import Lane, Reason
 from pushcast.wire import topics
+from pushcast.wire.control.control import Halt, Kind, Name, encode
 from pushcast.wire.devices.devices import encode_row
 from pushcast.wire.events.broadcasts import BroadcastDecoder
 from pushcast.wire.events.class_rules import class_rules
@@ -122,6 +123,62 @@ async def test_a_class_that_the_other_configuration_does_not_have_is_a_dead_lett
     without = Settings.model_validate({"apps": {"news": {}}, "classes": {"default": {}}})
     found = await compared(settings(), without, order(NOON))
     assert found.broadcasts[NAME][1].ends == {"dead_letter unknown_class": 1}
+
+
+def halt(kind: Kind, at: int, *, over: bool = False) -> Past:
+    """Somebody stops or holds the broadcast; `over`: no longer."""
+    value = None if over else encode(Halt(at))
+    return Past(topics.CONTROL, 0, Name(kind, "b-1").key(), value, (), at)
+
+
+PACED: dict[str, Any] = {"pace": {"over_seconds": 3_000}}  # of three users one each thousand seconds
+
+
+async def test_d10_a_paced_broadcast_goes_at_its_pace_so_that_what_comes_meanwhile_is_before_it() -> None:
+    capped = settings(caps=[{"name": "one", "classes": ["promo"], "limit": 1, "window_seconds": 86_400}])
+    past = order(NOON, **PACED), event("n-1", NOON + 500_000, CAT), event("n-2", NOON + 500_000, ANN)
+    found = await compared(settings(), capped, *past)
+    before, after = found.broadcasts[NAME]
+    assert (before.sent, before.lasted_seconds) == (3, 2_000)
+    assert (after.sent, after.ends) == (2, {"suppressed frequency_cap": 1}), "the last one had hers meanwhile"
+    assert found.fates == {("1 sent", "1 sent"): 1, ("1 sent", "suppressed frequency_cap"): 1}
+
+
+async def test_d10_a_rate_of_a_class_is_kept_by_its_broadcasts() -> None:
+    paced = settings(classes={"promo": {"lane": "bulk", "per_minute": 8}})  # of 8 partitions
+    found = await compared(settings(), paced, order(NOON))
+    before, after = found.broadcasts[NAME]
+    assert (before.sent, before.lasted_seconds, after.sent) == (3, 0, 3)
+    assert 100 <= after.lasted_seconds <= 180
+
+
+async def test_d10_of_a_broadcast_that_was_stopped_on_its_way_nothing_more_leaves() -> None:
+    found = await compared(settings(), settings(), order(NOON, **PACED), halt(Kind.STOP, NOON + 1_500_000))
+    for fate in found.broadcasts[NAME]:
+        assert (fate.sent, fate.ends, fate.lasted_seconds) == (2, {"broadcast_stopped": 1}, 1_500)
+    assert list(lines_of_broadcasts(found)) == ["broadcast b-1 (bulk): 2 sent, 1 broadcast_stopped, within 1,500 s"]
+
+
+async def test_d10_a_broadcast_that_was_held_goes_on_when_the_hold_is_over() -> None:
+    past = halt(Kind.HOLD, NOON - 1_000), order(NOON), halt(Kind.HOLD, NOON + 60_000, over=True)
+    found = await compared(settings(), settings(QUIET), *past)
+    for fate in found.broadcasts[NAME]:
+        assert (fate.sent, fate.ends, fate.lasted_seconds) == (3, {}, 60)
+
+
+async def test_d10_a_broadcast_that_is_held_until_it_expires_reaches_nobody() -> None:
+    past = halt(Kind.HOLD, NOON - 1_000), order(NOON, options={"ttl_seconds": 600})
+    found = await compared(settings(), settings(), *past)
+    for fate in found.broadcasts[NAME]:
+        assert (fate.sent, fate.ends, fate.lasted_seconds) == (0, {"expired": 3}, 600)
+    assert found.to_dict()["broadcasts"]["listed"][0]["before"]["lasted_seconds"] == 600
+
+
+async def test_another_broadcasts_stop_and_hold_change_nothing() -> None:
+    halts = halt(Kind.STOP, NOON - 1), halt(Kind.HOLD, NOON - 1)
+    other = [each._replace(key=(each.key or b"").replace(b"b-1", b"b-2")) for each in halts]
+    found = await compared(settings(), settings(), *other, order(NOON))
+    assert found.broadcasts[NAME][0].sent == 3
 
 
 async def test_what_is_not_rehearsed_is_told_with_its_number() -> None:
