@@ -97,6 +97,9 @@ class KeepIntake:
             self._notices.recall(tenure, user)
             if rules.is_known(timer.name, (known, self._rows.timer(tenure, other))):
                 return
+            if known is None and waiting and held.zoned and not (revises or held.part or held.broadcast):
+                # Parts of it may wait for longer than the first one, which has left, is remembered.
+                known = next(iter(self._rows.named(tenure, user, held.note_id).values()), None)
         is_cancelled = self._is_cancelled(tenure, user, held.note_id, held.written_at)
         is_read = self._reading.is_read(tenure, user, held.note_id, timer, self._clock.now_ms())
         place = None

@@ -191,6 +191,22 @@ async def test_the_same_id_again_is_a_duplicate_for_as_long_as_the_configuration
     assert closes(world.due()) == ["", "duplicate", ""]
 
 
+async def test_the_same_id_again_is_a_duplicate_while_a_later_part_waits_though_the_first_one_is_forgotten() -> None:
+    """A local time comes up to 26 hours later in one zone than in another."""
+    world = KeepWorld()
+    world.hold("n", T0, zoned=True)
+    world.hold("n", T0 + 90_000_000, part=1, zoned=True)
+    keeper = await keeper_of(world)
+    await told(keeper, REMEMBER_MS / 1000 + 1)
+    assert timer_key(ANN, "n") not in keeper.table.rows
+    world.hold("n", T0, zoned=True)
+    world.hold("m", T0, zoned=True)
+    await told(keeper)
+    assert closes(world.due()) == ["", "duplicate", ""]
+    await told(keeper, 4_000)
+    assert closes(world.due()) == ["", "duplicate", "", ""]
+
+
 async def test_what_left_before_the_configuration_was_changed_is_forgotten_by_the_new_one() -> None:
     world = KeepWorld()
     world.remember_ms = 604_800_000
