@@ -235,7 +235,10 @@ class PartIntake:
             return THERE
         entry.date(part)
         entry.hold(Reason.SCHEDULED)
-        tenure.windows.add(entry, devices, times[0])
+        silent = {device.key for device in found.silent}
+        now = [device for device in devices if device.key not in silent]
+        still = found._replace(now=now, silent=[device for device in devices if device.key in silent])
+        self._add(tenure, entry, part, still, times[0])
         return None
 
     def _date_sent(self, entry: Entry, note: Notification, due_at: int, released: Released) -> None:

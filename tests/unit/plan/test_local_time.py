@@ -256,6 +256,20 @@ async def test_what_a_predecessor_sent_all_of_is_planned_as_due_when_its_receipt
     assert planned.facts[0].expires_at == ms("2026-12-25T00:00:00Z")
 
 
+async def test_what_a_predecessor_had_decided_goes_without_sound_in_quiet_hours_all_the_same() -> None:
+    """Rulings II.14: the keep record says which devices, and nothing of how they get it."""
+    promo = Class(window_seconds=0, quiet="passive")
+    night = [{"from": "22:00", "to": "07:00"}]
+    world = World(exact=Successor(keep_name("berlin", "Europe/Berlin")), app={"quiet_hours": night}, promo=promo)
+    world.device("berlin", "Europe/Berlin")
+    world.device("york", "America/New_York")
+    await world.send_locally(klass="promo", deliver_local_at="2026-12-20T23:00", options={"sound": "goal.caf"})
+    await world.release()
+    assert list(world.arrived) == ["berlin"]
+    [batch] = world.harness.batches()
+    assert [(part.options.sound, part.options.interruption_level) for part in batch.messages] == [(None, "passive")]
+
+
 async def test_what_a_predecessor_sent_after_quiet_hours_is_planned_as_due_when_its_receipts_say() -> None:
     world = World(
         "2026-12-01T22:00:00Z",
