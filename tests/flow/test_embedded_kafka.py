@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -14,11 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
 
 from pushcast.kafka import embedded
-from pushcast.kafka.embedded import members, ports, process, readiness
+from pushcast.kafka.embedded import archive_load, members, ports, process, readiness
 from pushcast.kafka.embedded.errors import BrokerFailedError, PortTakenError, SettingError, StorageError
 from pushcast.kafka.embedded.runtime import Runtime
 
@@ -193,6 +201,19 @@ def test_the_broker_starts_from_the_archive_of_its_classes(kafka_cluster: embedd
     ).stdout
     option = next(word for word in line.split() if word.startswith("-XX:AOTCache="))
     assert Path(option.partition("=")[2]).stat().st_size > 1_000_000
+
+
+def test_what_java_learns_from_goes_through_a_broker(kafka: str) -> None:
+    rounds = archive_load.ROUNDS_BETWEEN_QUESTIONS
+    asyncio.run(archive_load.load(kafka, rounds))
+    admin = AdminClient({"bootstrap.servers": kafka})
+    places = [TopicPartition(topic, each) for topic in archive_load.TOPICS for each in range(archive_load.PARTITIONS)]
+    ends = admin.list_offsets({place: OffsetSpec.latest() for place in places})
+    assert sum(end.result(10).offset for end in ends.values()) == rounds * sum(puts for _, puts in archive_load.WRITERS)
+    stages = [f"pushcast-load-stage-{number}" for number in range(archive_load.STAGES)]
+    for stage in stages:
+        committed = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(stage)])[stage].result(10)
+        assert sum(place.offset for place in committed.topic_partitions) > 0
 
 
 def test_a_topic_is_never_made_by_producing_to_it(kafka: str, unique: Name) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -53,8 +54,19 @@ def jar(tmp_path: Path) -> Path:
     return path
 
 
-def options(java: Java, jar: Path, said: list[str] | None = None) -> list[str]:
-    return archive.options(java.path, [jar], jar.parent, (said if said is not None else []).append)
+def whole_load(_servers: str, _cluster_id: str) -> None:
+    """One that went through."""
+
+
+def options(java: Java, jar: Path, said: list[str] | None = None, load: archive.Load = whole_load) -> list[str]:
+    return archive.options(java.path, [jar], jar.parent, (said if said is not None else []).append, load)
+
+
+def program(path: Path, lines: str) -> str:
+    """An executable in place of Python."""
+    path.write_text(f"#!/bin/sh\n{lines}\n")
+    path.chmod(0o755)
+    return str(path)
 
 
 def test_it_is_made_once_and_used_from_then_on(tmp_path: Path, jar: Path) -> None:
@@ -109,3 +121,52 @@ def test_a_failure_is_said_once_and_is_no_failure_of_the_start(tmp_path: Path, j
     assert "Kafka starts slower: the broker that was to make it did not start" in said[-1]
     assert options(java, jar, said) == []
     assert java.brokers_run == 1
+
+
+def test_java_learns_from_a_broker_under_load(tmp_path: Path, jar: Path) -> None:
+    answered = list[str]()
+
+    def load(servers: str, cluster_id: str) -> None:
+        host, port = servers.split(":")
+        socket.create_connection((host, int(port)), 5).close()
+        answered.append(cluster_id)
+
+    said = list[str]()
+    assert options(Java(tmp_path), jar, said, load)
+    assert len(answered) == 1
+    assert len(said) == 1
+
+
+def test_a_load_that_was_cut_short_is_said_and_its_archive_used(tmp_path: Path, jar: Path) -> None:
+    said = list[str]()
+    assert options(Java(tmp_path), jar, said, lambda *_: "its load took too long")
+    assert said[-1] == "the start-up archive knows less than it might: its load took too long"
+
+
+def test_an_archive_that_was_taught_otherwise_is_made_anew(
+    tmp_path: Path, jar: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    java = Java(tmp_path)
+    first = options(java, jar)
+    monkeypatch.setattr(archive, "FORMAT", archive.FORMAT + 1)
+    assert options(java, jar) != first
+    assert java.brokers_run == 2
+
+
+def test_a_load_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "LOAD_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(sys, "executable", program(tmp_path / "python", "exec sleep 600"))
+    assert "took longer" in (archive.load("127.0.0.1:1", "id") or "")
+
+
+def test_a_load_that_fails_tells_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", program(tmp_path / "python", "echo Traceback >&2; echo why >&2; exit 3"))
+    assert archive.load("127.0.0.1:1", "id") == "its load ended with 3: why"
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "missing"))
+    assert (archive.load("127.0.0.1:1", "id") or "").startswith("its load did not start: ")
+
+
+def test_the_load_asks_the_broker_that_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", program(tmp_path / "python", f'echo "$@" > {tmp_path}/arguments'))
+    assert archive.load("127.0.0.1:1", "an-id") is None
+    assert (tmp_path / "arguments").read_text() == "-P -m pushcast.kafka.embedded.archive_load 127.0.0.1:1 an-id\n"
