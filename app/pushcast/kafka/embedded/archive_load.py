@@ -40,7 +40,7 @@ ROUNDS_BETWEEN_QUESTIONS: Final = 100
 ANSWER_SECONDS: Final = 5.0
 
 
-class Put(NamedTuple):
+class LoadRecord(NamedTuple):
     """A record and where it goes."""
 
     topic: str
@@ -49,13 +49,13 @@ class Put(NamedTuple):
     value: bytes
 
 
-def puts() -> Iterator[Put]:
+def puts() -> Iterator[LoadRecord]:
     """Records of 50 to 449 bytes for all partitions of all topics, with keys that come again. Endless. Pure."""
     topics = list(TOPICS)
     text = bytes(range(32, 122)) * 5
     for number in count():
         key = b"user-%d" % (number % 997)
-        yield Put(topics[number % len(topics)], number // len(topics) % PARTITIONS, key, text[: 50 + number % 400])
+        yield LoadRecord(topics[number % len(topics)], number // len(topics) % PARTITIONS, key, text[: 50 + number % 400])
 
 
 async def load(servers: str, rounds: int = ROUNDS, now: Callable[[], float] = time.monotonic) -> None:
@@ -117,7 +117,7 @@ def _open_reader(client: dict[str, Any], number: int) -> Consumer:
     return consumer
 
 
-def _put(producer: Producer, records: Iterator[Put]) -> None:
+def _put(producer: Producer, records: Iterator[LoadRecord]) -> None:
     for record in records:
         producer.produce(record.topic, record.value, record.key, record.partition, headers=[("push-id", b"load")])
     producer.poll(0)
