@@ -54,8 +54,8 @@ def puts() -> Iterator[LoadRecord]:
     topics = list(TOPICS)
     text = bytes(range(32, 122)) * 5
     for number in count():
-        key = b"user-%d" % (number % 997)
-        yield LoadRecord(topics[number % len(topics)], number // len(topics) % PARTITIONS, key, text[: 50 + number % 400])
+        topic, partition = topics[number % len(topics)], number // len(topics) % PARTITIONS
+        yield LoadRecord(topic, partition, b"user-%d" % (number % 997), text[: 50 + number % 400])
 
 
 async def load(servers: str, rounds: int = ROUNDS, now: Callable[[], float] = time.monotonic) -> None:
