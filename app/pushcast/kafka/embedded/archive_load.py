@@ -66,15 +66,19 @@ async def load(servers: str, rounds: int = ROUNDS, now: Callable[[], float] = ti
     client: dict[str, Any] = {"bootstrap.servers": servers, "log_level": 0, "broker.address.family": "v4"}
     admin = AdminClient(client)
     _make_topics(admin)
-    over = asyncio.Event()
-    stages = [asyncio.create_task(_stage(servers, number, over)) for number in range(STAGES)]
+    ends = now() + SECONDS
+    written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    stages = [
+        asyncio.create_task(_stage(servers, number, written, goes_on=lambda: now() < ends)) for number in range(STAGES)
+    ]
     producers = [_open_producer(client, linger_ms) for linger_ms, _ in WRITERS]
     readers = [_open_reader(client, number) for number in range(READERS)]
-    records, ends = puts(), now() + SECONDS
+    records, put = puts(), 0
     try:
         for number in range(rounds):
             for producer, (_, at_once) in zip(producers, WRITERS, strict=True):
                 _put(producer, islice(records, at_once))
+                put += at_once
             for reader in readers:
                 if reader.consume(500, 0):
                     reader.commit(asynchronous=True)
@@ -83,9 +87,7 @@ async def load(servers: str, rounds: int = ROUNDS, now: Callable[[], float] = ti
             await asyncio.sleep(ROUND_SECONDS)
             if now() >= ends:
                 break
-        for producer in producers:
-            producer.flush(ANSWER_SECONDS)
-        over.set()
+        written.set_result(put - sum(producer.flush(ANSWER_SECONDS) for producer in producers))
         await asyncio.gather(*stages)
     finally:
         for reader in readers:
@@ -123,8 +125,8 @@ def _put(producer: Producer, records: Iterator[LoadRecord]) -> None:
     producer.poll(0)
 
 
-async def _stage(servers: str, number: int, over: asyncio.Event) -> None:
-    """Reads all topics as a role does, in a group of its own, until it is over."""
+async def _stage(servers: str, number: int, written: asyncio.Future[int], goes_on: Callable[[], bool]) -> None:
+    """Reads all topics as a role does, in a group of its own: all that is `written`, or while it `goes_on`."""
     consumer: Any = AIOKafkaConsumer(  # type: ignore[no-untyped-call]
         *TOPICS,
         bootstrap_servers=servers,
@@ -135,9 +137,11 @@ async def _stage(servers: str, number: int, over: asyncio.Event) -> None:
         heartbeat_interval_ms=200,
     )
     await consumer.start()
+    read = 0
     try:
-        while not over.is_set():
-            if await consumer.getmany(timeout_ms=50):
+        while not written.done() or (read < written.result() and goes_on()):
+            if batches := await consumer.getmany(timeout_ms=50):
+                read += sum(map(len, batches.values()))
                 await consumer.commit()
     finally:
         await consumer.stop()
