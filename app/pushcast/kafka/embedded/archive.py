@@ -2,7 +2,7 @@
 starts with less than half the CPU, and is quick sooner.
 
 Measured on two cores, Kafka 4.3.0, Java 25: until "Kafka Server started" a broker takes 6.3 s of CPU without and 2.4 s
-with the archive (74 MB). It is made once per Java and set of jars, by a broker that starts on scratch data, does for
+with the archive (78 MB). It is made once per Java and set of jars, by a broker that starts on scratch data, does for
 some seconds what Pushcast asks of one, and stops (docs/decisions/0033-the-start-up-archive-learns-from-a-load.md). Java
 checks that it fits and goes on without it otherwise; so do we when it cannot be made.
 """
