@@ -9,6 +9,7 @@ from typing import Any
 
 from pushcast.config.security import KafkaSecurity
 from pushcast.kafka.barrier import KafkaBarrier
+from pushcast.kafka.lots import Lot
 from pushcast.kafka.patience import Patience
 from pushcast.kafka.producer import (
     MAX_RECORD_BYTES,
@@ -163,7 +164,8 @@ class KafkaOutbox:
             barrier.puts += count
             if topic in patience.topics:
                 barrier.kept_lots.append((topic, partition, records))
-            produce, delivered = self._produce, barrier.delivered
+            lot = Lot(self._reports, barrier, topic, partition, count)
+            produce, delivered = self._produce, lot.delivered
             try:
                 for value, key, headers in records:
                     produce(topic, value, key, partition, delivered, headers=headers)
@@ -171,6 +173,7 @@ class KafkaOutbox:
                 return
             except PRODUCE_ERRORS:
                 # `put` says what becomes of this one and of those behind it.
+                lot.cut(count - sent)
                 self._take_back(barrier, sum(sizes[sent:]), count - sent)
         rest = records[sent:]
         del records[sent:]

@@ -60,17 +60,11 @@ class DeliveryReports:
             self._schedule()
         return True
 
-    def acknowledged(self, message: Message) -> None:
-        """Counts the report of a record that Kafka has: on a poll thread."""
-        self.room.acked(len(message) + RECORD_OVERHEAD_BYTES)
-        offset = message.offset()
-        if offset is None:
-            # librdkafka takes the broker's "duplicate sequence" for success. Seen to be wrong: the neighbour of a
-            # record that the topic refused was called acknowledged and was not in the log. Not proven is not done.
-            topic, partition = message.topic(), message.partition()
-            raise OutboxFailed(f"{topic}[{partition}]: acknowledged without an offset")
+    def acknowledged(self, topic: str, partition: int, end: int, records: int, value_bytes: int) -> None:
+        """Counts reports of records of one place that Kafka has, below the offset `end`."""
+        self.room.acked(value_bytes + records * RECORD_OVERHEAD_BYTES, records)
         # Reports of a partition come in offset order.
-        self.acked_ends[message.topic() or "", message.partition() or 0] = offset + 1
+        self.acked_ends[topic, partition] = end
         if self.room.waiters and not self._scheduled and self.room.has_room():
             self._schedule()
 

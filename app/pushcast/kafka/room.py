@@ -71,9 +71,9 @@ class Room:
         self._put_records -= records
         self._put_bytes -= size_bytes
 
-    def acked(self, size_bytes: int) -> None:
-        """On a poll thread, one at a time: a record is acknowledged, or refused."""
-        self._acked_records += 1
+    def acked(self, size_bytes: int, records: int = 1) -> None:
+        """One thread at a time: records are acknowledged, or refused."""
+        self._acked_records += records
         self._acked_bytes += size_bytes
 
     async def wait(self) -> None:

@@ -97,10 +97,54 @@ async def test_they_go_to_their_place_in_order_and_their_barrier_waits_for_all_o
     ]
     world.client.report(None, None)
     await turns()
-    assert (world.ends, world.outbox.unacknowledged) == ([], 1)
+    assert (world.ends, world.outbox.unacknowledged, world.outbox.acked_end("receipts", 3)) == ([], 3, None)
     world.client.report(None)
     await turns()
     assert (world.ends, world.outbox.unacknowledged, world.outbox.acked_end("receipts", 3)) == (["acked"], 0, 8)
+
+
+async def test_a_barrier_waits_for_all_that_was_put_together_and_by_itself(world: World) -> None:
+    world.put(b"1", b"2")
+    world.outbox.put(world.barrier, "receipts", 3, b"3", b"key", [])
+    world.put(b"4")
+    world.close()
+    for expected in ([], [], [], ["acked"]):
+        world.client.report(None)
+        await turns()
+        assert world.ends == expected
+    assert world.outbox.unacknowledged == 0
+
+
+async def test_one_of_them_that_kafka_never_takes_refuses_their_barrier_once_all_are_reported(world: World) -> None:
+    world.put(b"1", b"2", b"3")
+    world.close()
+    world.client.report(None, TOO_LARGE)
+    await turns()
+    assert world.ends == []
+    world.client.report(None)
+    await turns()
+    assert (world.ends, world.outbox.unacknowledged) == (["record_too_large"], 0)
+    assert world.failures == []
+
+
+async def test_the_last_of_them_may_be_the_one_that_kafka_never_takes(world: World) -> None:
+    world.put(b"1", b"2")
+    world.close()
+    world.client.report(None, TOO_LARGE)
+    await turns()
+    assert (world.ends, world.outbox.unacknowledged) == (["record_too_large"], 0)
+
+
+async def test_one_of_them_that_is_acknowledged_without_an_offset_ends_the_process(world: World) -> None:
+    world.put(b"1", b"2", b"3")
+    world.close()
+    report, message = world.client.reports.pop(1)
+    message.at = None
+    report(None, message)
+    world.client.report(None, None)
+    await turns()
+    assert "without an offset" in str(world.failures)
+    assert world.ends == []
 
 
 async def test_none_at_all_is_nothing_to_wait_for(world: World) -> None:
@@ -147,6 +191,24 @@ async def test_one_that_its_client_hiccups_at_is_put_once_and_so_are_those_behin
     world.close()
     assert world.values == [b"1", b"2", b"3"]
     world.client.report(None, None, None)
+    await turns()
+    assert (world.ends, world.outbox.unacknowledged) == (["acked"], 0)
+
+
+async def test_what_was_reported_before_its_client_hiccups_counts(world: World) -> None:
+    produce = world.client.produce
+
+    def slowly(topic: str, value: Any, *rest: Any, **more: Any) -> None:
+        if value == b"2" and world.client.reports:
+            world.client.report(None)
+            raise KafkaException(TOO_LARGE)
+        produce(topic, value, *rest, **more)
+
+    world.outbox._produce = slowly
+    world.put(b"1", b"2", b"3")
+    world.close()
+    assert world.outbox.unacknowledged == 2
+    world.client.report(None, None)
     await turns()
     assert (world.ends, world.outbox.unacknowledged) == (["acked"], 0)
 

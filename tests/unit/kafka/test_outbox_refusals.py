@@ -23,6 +23,7 @@ class Message:
 
     def __init__(self, topic: str, value: bytes | None, partition: int, headers: Any) -> None:
         self._topic, self._value, self._partition, self._headers = topic, value, partition, headers
+        self.at: int | None = 7
 
     def __len__(self) -> int:
         return len(self._value or b"")
@@ -45,8 +46,8 @@ class Message:
     def sent(self) -> Any:
         return self._headers
 
-    def offset(self) -> int:
-        return 7
+    def offset(self) -> int | None:
+        return self.at
 
 
 class Client:
