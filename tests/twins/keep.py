@@ -27,6 +27,7 @@ from pushcast.model.pacing import Rates
 from pushcast.model.words import Lane, Reason
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.cancelling import NothingCancelled
+from pushcast.stream.ports import Acked
 from pushcast.stream.sharing import Sharing
 from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import topics
@@ -123,6 +124,9 @@ class KeptTable:
 
     def held(self, partition: int) -> bool:
         return True
+
+    def position(self, partition: int) -> int:
+        return self._applied
 
     def fenced(self, partition: int) -> int:
         return self._guard.epoch
@@ -328,6 +332,25 @@ class KeepWorld(Log):
                 return keeper
 
 
+class KeepProcess(Process):
+    """A keeper's producer, which knows how much of a topic is its own."""
+
+    def __init__(self, world: KeepWorld) -> None:
+        super().__init__(world)
+        self._stamp = world.stamp
+        self._acked: dict[str, Acked] = {}
+
+    def acked(self, topic: str, partition: int) -> Acked | None:
+        return self._acked.get(topic)
+
+    def acknowledge(self, index: int = 0) -> Produced:
+        topic = self.pending[index][1].topic
+        at, before = self.world.end(topic), self._acked.get(topic)
+        stamped_ms = self._stamp(at) if topic == topics.USER else -1
+        self._acked[topic] = Acked(at + 1, 1 if before is None else before.records + 1, stamped_ms)
+        return super().acknowledge(index)
+
+
 class Keeper:
     """One process."""
 
@@ -345,7 +368,7 @@ class Keeper:
         self.clock = ManualClock(world.clock.now_ms())
         self._began = self.clock.now_ms(), self.clock.monotonic_seconds()
         self.timers = ManualTimers(self.clock.monotonic_seconds)
-        self.outbox = Process(world)
+        self.outbox = KeepProcess(world)
         written = WrittenEntries()
         self.table = KeptTable(world, written)
         self.fatal: list[tuple[str, BaseException]] = []

@@ -5,13 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pushcast.stream.errors import OutboxFailed, RecordRefused
+from pushcast.stream.ports import Acked
 from pushcast.wire.headers import Headers
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message
+
+
+#: Kinds of times that are the broker's own.
+_BY_BROKER: Final = 2  # `confluent_kafka.TIMESTAMP_LOG_APPEND_TIME`
+
+
+def stamped_ms(message: Message) -> int:
+    """When the broker took the record, by the report of it; -1 where the topic keeps the producer's time."""
+    kind, at_ms = message.timestamp()
+    return at_ms if kind == _BY_BROKER else -1
 
 
 class Accounts(Protocol):
@@ -24,8 +35,8 @@ class Accounts(Protocol):
     def holds(self, barrier: KafkaBarrier, error: KafkaError, message: Message) -> bool:
         """On a poll thread: whether the record is kept for another time, because its place is refused for now."""
 
-    def acknowledged(self, topic: str, partition: int, end: int, records: int, value_bytes: int) -> None:
-        """Counts reports of records of one place that Kafka has, below the offset `end`."""
+    def acknowledged(self, topic: str, partition: int, acked: Acked, value_bytes: int) -> None:
+        """Counts reports of records of one place that Kafka has: `acked.records` more, below `acked.end`."""
 
     def not_acknowledged(self, error: KafkaError, message: Message) -> RecordRefused | None:
         """On a poll thread: counts the report of another. Returns the refusal when the record is to blame."""
@@ -109,7 +120,7 @@ class KafkaBarrier:
             # librdkafka takes the broker's "duplicate sequence" for success. Seen to be wrong: the neighbour of a
             # record that the topic refused was called acknowledged and was not in the log. Not proven is not done.
             raise OutboxFailed(f"{topic}[{partition}]: acknowledged without an offset")
-        self._outbox.acknowledged(topic, partition, offset + 1, 1, len(message))
+        self._outbox.acknowledged(topic, partition, Acked(offset + 1, 1, stamped_ms(message)), len(message))
         self.count(1)
 
     def _failed(self, error: KafkaError, message: Message) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pushcast.kafka.barrier import Accounts, KafkaBarrier
+from pushcast.kafka.barrier import Accounts, KafkaBarrier, stamped_ms
+from pushcast.stream.ports import Acked
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message
@@ -17,7 +18,7 @@ class Lot:
     alike is said once. Until then nobody counts them as acknowledged, and those that Kafka refused are told at once.
     """
 
-    __slots__ = ("_acked", "_barrier", "_end", "_left", "_outbox", "_size", "_topic_partition")
+    __slots__ = ("_acked", "_barrier", "_end", "_left", "_outbox", "_size", "_stamped_ms", "_topic_partition")
 
     def __init__(self, outbox: Accounts, barrier: KafkaBarrier, topic: str, partition: int, count: int) -> None:
         """`count`: records that are about to be put."""
@@ -28,6 +29,7 @@ class Lot:
         self._acked = 0
         self._size = 0  # of the values that Kafka has, in bytes
         self._end = 0  # offset behind the last of them
+        self._stamped_ms = -1  # Kafka's time of it
 
     def delivered(self, error: KafkaError | None, message: Message) -> None:
         """As `KafkaBarrier.delivered`, of one of them."""
@@ -42,6 +44,7 @@ class Lot:
                     self._barrier.reported(error, message)
                 self._left -= 1
                 if not self._left:
+                    self._stamped_ms = stamped_ms(message)
                     self._tell()
         except Exception as exc:
             outbox.failed_on_poll_thread(exc)
@@ -55,5 +58,6 @@ class Lot:
 
     def _tell(self) -> None:
         if self._acked:
-            self._outbox.acknowledged(*self._topic_partition, self._end, self._acked, self._size)
+            acked = Acked(self._end, self._acked, self._stamped_ms)
+            self._outbox.acknowledged(*self._topic_partition, acked, self._size)
             self._barrier.count(self._acked)

@@ -214,7 +214,12 @@ class KafkaOutbox:
 
     def acked_end(self, topic: str, partition: int) -> int | None:
         """Next offset after the highest acknowledged record; None before the first."""
-        return self._reports.acked_ends.get((topic, partition))
+        acked = self._reports.acked.get((topic, partition))
+        return None if acked is None else acked.end
+
+    def acked(self, topic: str, partition: int) -> ports.Acked | None:
+        """What Kafka has of this process there; None before the first acknowledgement."""
+        return self._reports.acked.get((topic, partition))
 
     async def close(self, timeout_seconds: float = 10.0) -> int:
         """Waits for the acknowledgements up to the timeout and stops. Returns how many records stay unacknowledged.

@@ -15,6 +15,7 @@ from pushcast.kafka.patience import Patience
 from pushcast.kafka.producer import refusal_of as said_refusal
 from pushcast.kafka.room import RECORD_OVERHEAD_BYTES, Room
 from pushcast.stream.errors import OutboxFailed, RecordRefused
+from pushcast.stream.ports import Acked
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class DeliveryReports:
         #: Held by a poll thread while it counts a report: several may have one at once.
         self.reporting = threading.Lock()
         # Written by the poll threads.
-        self.acked_ends: dict[tuple[str, int], int] = {}
+        self.acked: dict[tuple[str, int], Acked] = {}
         self.failure: BaseException | None = None
         self._finished: deque[KafkaBarrier] = deque()
         self._scheduled = False
@@ -60,11 +61,14 @@ class DeliveryReports:
             self._schedule()
         return True
 
-    def acknowledged(self, topic: str, partition: int, end: int, records: int, value_bytes: int) -> None:
-        """Counts reports of records of one place that Kafka has, below the offset `end`."""
+    def acknowledged(self, topic: str, partition: int, acked: Acked, value_bytes: int) -> None:
+        """Counts reports of records of one place that Kafka has: `acked.records` more, below `acked.end`."""
+        end, records, stamped_ms = acked
         self.room.acked(value_bytes + records * RECORD_OVERHEAD_BYTES, records)
         # Reports of a partition come in offset order.
-        self.acked_ends[topic, partition] = end
+        place = topic, partition
+        before = self.acked.get(place)
+        self.acked[place] = acked if before is None else Acked(end, before.records + records, stamped_ms)
         if self.room.waiters and not self._scheduled and self.room.has_room():
             self._schedule()
 

@@ -32,7 +32,7 @@ from pushcast.keep.release import Release
 from pushcast.keep.removals import USUAL, RemovalRules
 from pushcast.keep.removing import Removing
 from pushcast.keep.rows import Rows
-from pushcast.keep.tenure import KeepTenure, Row
+from pushcast.keep.tenure import KeepTenure, OpenedTimer, Row
 from pushcast.keep.ticking import Ticking
 from pushcast.keep.written import WrittenEntries
 from pushcast.model.caps import CapRule
@@ -48,7 +48,7 @@ from pushcast.stream.cancelling import Cancels, NothingCancelled
 from pushcast.stream.edge import Edge, Misplaced, counting
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.overlay import InFlight, Overlay
-from pushcast.stream.ports import Barrier, CallLater, Fatal, Outbox
+from pushcast.stream.ports import Barrier, CallLater, CountingOutbox, Fatal, Outbox
 from pushcast.stream.sharing import Sharing
 from pushcast.stream.stage import Stage
 from pushcast.stream.table import AppliedRecord, Table, require_held
@@ -115,6 +115,7 @@ class KeepStage(Stage):
         self._sharing = sharing
         self._table = table
         self._outbox = outbox
+        self._acked = outbox.acked if isinstance(outbox, CountingOutbox) else None
         self._clock = clock
         self._exact = exact
         self._schemas = schemas
@@ -334,7 +335,13 @@ class KeepStage(Stage):
     def _applied(self, partition: int, records: Sequence[AppliedRecord]) -> None:
         if (tenure := self._tenures.get(TP(topics.USER, partition))) is not None:
             ours = tenure.overlay.applied(records)
-            if records and (stamped_ms := records[-1].timestamp) > 0:
+            stamped_ms = records[-1].timestamp if records else 0
+            acked = None if self._acked is None else self._acked(topics.USER, partition)
+            if acked is not None:
+                is_ours = self._table.fenced(partition) == self._exact.firings(partition).epoch
+                tenure.unbroken.applied(acked, self._table.position(partition), is_ours=is_ours)
+                stamped_ms = max(stamped_ms, acked.stamped_ms) if records else 0
+            if stamped_ms > 0:
                 tenure.time.heard(stamped_ms)
             self.release.applied(tenure, len(records), ours)
 
@@ -398,6 +405,18 @@ class KeepStage(Stage):
                     sound.append(record.offset)
         self._edge.note(tp, len(records) - len(errors), errors)
         tenure.completions.add(batch, sound, barrier)
+        if tenure.opened:
+            opened, tenure.opened = tenure.opened, []
+            barrier.on_acked(partial(self._acknowledged, tenure, opened))
+
+    def _acknowledged(self, tenure: KeepTenure, opened: Sequence[OpenedTimer]) -> None:
+        """Kafka has the rows of urgent timers: those that count let theirs go at once, whose table reads them later."""
+        acked = None if self._acked is None else self._acked(topics.USER, tenure.number)
+        if acked is None or tenure.closed or not tenure.unbroken.reaches(acked):
+            return
+        if acked.stamped_ms > 0:
+            tenure.time.heard(acked.stamped_ms)
+        self.release.at_once(tenure, opened)
 
     async def _room(self) -> None:
         await self._in_flight.room()

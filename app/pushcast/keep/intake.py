@@ -113,7 +113,10 @@ class KeepIntake:
             row = self._notices.opened(tenure, user, row)
         if facts is not None and facts.gate == Reason.DIGEST and not row.closes:
             row = self._joining.join(tenure, barrier, user, row, facts)
-        self._rows.put(tenure, barrier, key if known is None else other, row)
+        key = key if known is None else other
+        self._rows.put(tenure, barrier, key, row)
+        if lane is Lane.URGENT:
+            tenure.opened.append((key, tenure.overlay.of_user(user.encode())[key]))
         if place is not None:
             self._revising.supersede(tenure, barrier, user, held.note_id, place.former)
         self._count("opened", str(lane), 1)

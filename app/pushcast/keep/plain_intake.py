@@ -65,6 +65,9 @@ class PlainIntake:
             opened.append((user, key, row, waiting_entry(key, name, offset, due_at)))
         if opened:
             self._rows.put_written(tenure, barrier, opened)
+            if lane is Lane.URGENT:
+                written = tenure.overlay.of_user
+                tenure.opened += [(key, written(user)[key]) for user, key, *_ in opened]
             self._count("opened", str(lane), len(opened))
         return at
 

@@ -25,6 +25,7 @@ from pushcast.keep.index import (
     key_of,
     left_over,
     place_of,
+    until,
 )
 from pushcast.keep.joining import Joining
 from pushcast.keep.lateness import LateOrder
@@ -32,7 +33,7 @@ from pushcast.keep.notices import LATE_MS, is_mark_of_forgotten
 from pushcast.keep.plain_release import PlainClosing, PlainDues, plain_dues
 from pushcast.keep.queues import Queues
 from pushcast.keep.rows import Rows
-from pushcast.keep.tenure import KeepTenure
+from pushcast.keep.tenure import KeepTenure, OpenedTimer
 from pushcast.keep.turns import Turns
 from pushcast.model.caps import CapRule, Usage
 from pushcast.model.clock import Clock
@@ -265,16 +266,42 @@ class Release:
             return False
         if isinstance(row, Head):
             self._flushes.take(tenure, place.key, row, now_ms)
-        elif row.waits and row.kind == OwnClass.BADGE:
-            self.badges.put_right(tenure, place.key, row)
-        elif row.waits and (facts := asks_caps(row)) is not None:
-            self.capping.take(tenure, place.key, row, facts, now_ms)
-        elif row.waits and self.badges.is_counted(tenure, place.key, row):
-            self._fire(tenure, place.key, row, now_ms)
-        elif not row.waits:
+        elif row.waits:
+            self._take_waiting(tenure, place.key, row, now_ms)
+        else:
             kept = self._still_told(tenure, place.key, row, now_ms)
             self._due.write(tenure, place.key, partial(self._put, tenure, place.key, kept))
         return True
+
+    def _take_waiting(self, tenure: KeepTenure, key: bytes, timer: Timer, now_ms: int) -> None:
+        if timer.kind == OwnClass.BADGE:
+            self.badges.put_right(tenure, key, timer)
+        elif (facts := asks_caps(timer)) is not None:
+            self.capping.take(tenure, key, timer, facts, now_ms)
+        elif self.badges.is_counted(tenure, key, timer):
+            self._fire(tenure, key, timer, now_ms)
+
+    def at_once(self, tenure: KeepTenure, opened: Iterable[OpenedTimer]) -> None:
+        """Lets urgent timers go that are due, whose rows count although the table has not applied them. What it finds
+        of them later is under way, or has left. Others wait for the table, and so do these behind what it has."""
+        now_ms, urgent = tenure.time.now_ms(), QUEUES[0]
+        if now_ms is None or self._held(tenure):
+            return
+        if left_over(urgent, self._queues.due(tenure, urgent, urgent, now_ms), tenure.firing, tenure.spent):
+            return
+        for key, write in opened:
+            if len(tenure.firing) >= self._max_firing:
+                break
+            if key in tenure.firing or key in tenure.blocked:
+                continue
+            # Written once more since: nobody knows yet whether that counts. Or the table has it, and it is found there.
+            if tenure.overlay.of_user(user_key(key)).get(key) is not write:
+                continue
+            timer = self._rows.timer(tenure, key)
+            entry = entry_of(key, timer) if timer is not None and timer.waits else None
+            if timer is not None and entry is not None and entry < until(urgent, now_ms):
+                self._take_waiting(tenure, key, timer, now_ms)
+        self._due.finish(tenure)
 
     def _still_told(self, tenure: KeepTenure, key: bytes, row: Timer, now_ms: int) -> Timer | None:
         """That a user was forgotten stays while the keeper is behind: what a planner held before it would wait for

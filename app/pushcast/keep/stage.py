@@ -117,6 +117,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             ),
             build=made,
             fetch=FETCH,
-            tables=(TableSpec(topics.USER, "users", writer=STAGE, index=written.of),),
+            # What is urgent leaves as soon as its row is acknowledged.
+            tables=(TableSpec(topics.USER, "users", writer=STAGE, index=written.of, gathered=True),),
         )
     ]

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from pushcast.keep.broker_time import BrokerTime
+from pushcast.keep.unbroken import Unbroken
 from pushcast.keep.waiting import WaitingTimers
 from pushcast.model.activity import USUAL_MS, Active
 from pushcast.model.caps import Usage
@@ -14,7 +15,7 @@ from pushcast.model.marks import Marks
 from pushcast.model.pacing import Bucket
 from pushcast.model.users_until import UsersUntil
 from pushcast.stream.completions import Completions
-from pushcast.stream.overlay import Overlay
+from pushcast.stream.overlay import Overlay, OverlayEntry
 from pushcast.stream.runner import Runner
 from pushcast.stream.tenure import Pending
 from pushcast.wire.control.control import CampaignCancel
@@ -26,6 +27,8 @@ from pushcast.wire.waiting.timers import Timer
 
 #: What KEEP writes of a user.
 Row = Timer | Head | Badge | Usage | Recallable
+#: Key of a timer, and the write that opened it.
+OpenedTimer = tuple[bytes, OverlayEntry[Row | bytes]]
 
 
 class KeepTenure:
@@ -50,6 +53,9 @@ class KeepTenure:
         self.decided: dict[bytes, Usage] = {}  # what users have got, where no write says it yet
         self.ahead: dict[bytes, dict[bytes, bytes]] = {}  # timers in the table of users whose records are decided
         self.completions = Completions()
+        self.unbroken = Unbroken()
+        self.opened: list[OpenedTimer] = []  # urgent ones, of the records that are being decided
+        self.closed = False
         self.firing: set[bytes] = set()  # rows whose due record or whose closing is not acknowledged
         self.waiting = WaitingTimers()
         self.healed: dict[bytes, int] = {}  # offsets of void rows that were overwritten, by key
@@ -86,6 +92,7 @@ class KeepTenure:
 
     def close(self) -> None:
         """Releases nothing any more: the next owner does."""
+        self.closed = True
         self.runner.stop()
         self.counter.stop()
         self.ticker.stop()

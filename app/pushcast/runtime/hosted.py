@@ -26,7 +26,7 @@ from pushcast.stream.fatal import end_process
 from pushcast.stream.ports import PositionedOutbox
 from pushcast.stream.spec import Host, Resource, Specs, StageSpec
 from pushcast.stream.stages import readings
-from pushcast.transport.app import add_devices_table, add_stage, make_app
+from pushcast.transport.app import add_devices_table, add_stage, make_app, transport_of
 from pushcast.transport.table import SourceTable
 from pushcast.wire import topics
 from pushcast.wire.control.cancel_state import CancelState
@@ -113,6 +113,8 @@ def _tables(app: faust.App, spec: StageSpec) -> list[SourceTable]:
             table.index_by(wanted.index)
         if wanted.by_key:
             table.read_by_key()
+        if wanted.gathered:
+            transport_of(app).gathered.add(wanted.topic)
         tables.append(table)
     return tables
 

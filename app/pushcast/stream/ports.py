@@ -89,6 +89,23 @@ class PositionedOutbox(Outbox, Protocol):
         ...
 
 
+class Acked(NamedTuple):
+    """What Kafka has of one process in one place."""
+
+    end: int  # next offset after the highest acknowledged record
+    records: int  # of this process, acknowledged since it started: all of them lie below `end`
+    stamped_ms: int  # Kafka's time of the last one, by the broker's clock; below 0: not known
+
+
+@runtime_checkable
+class CountingOutbox(Protocol):
+    """An outbox that knows how much of a place is its own (`outbox.KafkaOutbox`)."""
+
+    def acked(self, topic: str, partition: int) -> Acked | None:
+        """None before the first acknowledgement."""
+        ...
+
+
 @runtime_checkable
 class PatientOutbox(PositionedOutbox, Protocol):
     """An outbox that keeps what Kafka refuses for now (`refusals`)."""

@@ -62,13 +62,14 @@ class Subscription:
 class TableSpec:
     """A compacted topic that a stage reads as a table. `writer`: the stage whose fenced-off rows are kept out of it.
     `index`: the entries of a row in an index of the copy. `by_key`: its rows are asked for by whole keys, many of which
-    have none."""
+    have none. `gathered`: nobody waits for its rows, once it has recovered (`Subscription.gathered`)."""
 
     topic: str
     name: str = "devices"
     writer: str = ""
     index: Derive | None = None  # of a table with a writer
     by_key: bool = False
+    gathered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

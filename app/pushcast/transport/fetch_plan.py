@@ -90,7 +90,8 @@ class FetchPlan:
             if not asker.wants(tp):
                 result._backoff = 0
                 fetcher._fetch_max_wait_ms = min(SHORT_FETCH_MAX_WAIT_MS, asker.fetch_max_wait_ms)
-        return self._in_turn(assignment) if self._gathered.names else self._plan(assignment)
+        in_turn = self._gathered.names and not asker.recovering
+        return self._in_turn(assignment) if in_turn else self._plan(assignment)
 
     def _put_first(self) -> None:
         """Of what was fetched, records of stages before rows of tables and what is gathered: they are handed out in

@@ -49,6 +49,9 @@ class Message:
     def offset(self) -> int | None:
         return self.at
 
+    def timestamp(self) -> tuple[int, int]:
+        return 2, 1_800_000_000_000
+
 
 class Client:
     """Keeps reports until the test gives them."""
