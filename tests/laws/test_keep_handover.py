@@ -25,6 +25,7 @@ from pushcast.keep.flushing import Flushes
 from pushcast.keep.revising import Revising
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
+from pushcast.keep.unbroken import Unbroken
 from pushcast.model.caps import CapRule, Usage
 from pushcast.model.recalls import RemovalScope, scope_of
 from pushcast.model.words import Lane
@@ -183,6 +184,23 @@ async def late_member(seed: int) -> None:
     judge(world, void=True)
 
 
+async def late_row(seed: int) -> None:
+    """A keeper has put the row of what is urgent when somebody takes over, and lives on: its row lands before the
+    successor's fence or behind it, and so does what it lets go."""
+    world = World(seed, lag=True, gathered=0.0)
+    former = await world.take_over()
+    await former.feed()
+    await former.quiet()
+    world.names.add(world.limit("c0", user=USERS[0], lane=Lane.URGENT, expires_at=2**50))
+    await former.feed()
+    land, looks = former.outbox.land, count()
+    later = world.rnd.randint(0, 6)
+    former.outbox.land = lambda rnd: land(rnd) if next(looks) >= later else None  # type: ignore[method-assign]
+    await world.take_over()
+    await finish(world)
+    judge(world, void=True)
+
+
 async def finish(world: World) -> None:
     """Everything that waits becomes due, and a last keeper lets it go."""
     world.dangerous = False
@@ -255,6 +273,18 @@ async def test_every_timer_closes_once_through_crashes_and_zombies() -> None:
 
 async def test_a_member_that_comes_while_its_digest_leaves_is_counted_in_one() -> None:
     assert await violation(range(WORLDS), late_member) is None
+
+
+async def test_what_leaves_when_its_row_is_acknowledged_leaves_once_though_somebody_takes_over() -> None:
+    assert await violation(range(4 * WORLDS), late_row) is None
+    assert await violation(range(WORLDS), limited=0.9) is None
+
+
+async def test_by_acknowledged_rows_that_a_fence_may_have_made_void_some_leave_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Unbroken, "reaches", lambda *_: True)
+    assert await violation(range(MOST_WORLDS_TO_A_VIOLATION), late_row) is not None
 
 
 async def test_who_reads_travels_is_forgotten_or_gets_revisions_loses_no_end_of_a_timer_and_gets_none_twice() -> None:
