@@ -115,7 +115,7 @@ class KeepIntake:
             row = self._joining.join(tenure, barrier, user, row, facts)
         key = key if known is None else other
         self._rows.put(tenure, barrier, key, row)
-        if lane is Lane.URGENT:
+        if lane is Lane.URGENT and row.due_at <= self._clock.now_ms():
             tenure.opened.append((key, tenure.overlay.of_user(user.encode())[key]))
         if place is not None:
             self._revising.supersede(tenure, barrier, user, held.note_id, place.former)

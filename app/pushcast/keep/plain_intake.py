@@ -41,6 +41,8 @@ class PlainIntake:
         has_none, listens = self._rows.has_none, self._is_told_anything(tenure)
         opened: list[WrittenTimer] = []
         users = set[bytes]()
+        due_now: list[tuple[bytes, bytes]] = []
+        due_until = self._clock.now_ms() if lane is Lane.URGENT else -1
         known: Author | None = None
         admitted, at = False, start
         for record in islice(records, start, None):
@@ -63,11 +65,13 @@ class PlainIntake:
             offset, key = record.offset, timers_prefix(user) + note_id
             row = waiting_row(name, offset, due_at, written_at, event)
             opened.append((user, key, row, waiting_entry(key, name, offset, due_at)))
+            if due_at <= due_until:
+                due_now.append((user, key))
         if opened:
             self._rows.put_written(tenure, barrier, opened)
-            if lane is Lane.URGENT:
+            if due_now:
                 written = tenure.overlay.of_user
-                tenure.opened += [(key, written(user)[key]) for user, key, *_ in opened]
+                tenure.opened += [(key, written(user)[key]) for user, key in due_now]
             self._count("opened", str(lane), len(opened))
         return at
 

@@ -54,7 +54,7 @@ class KeepTenure:
         self.ahead: dict[bytes, dict[bytes, bytes]] = {}  # timers in the table of users whose records are decided
         self.completions = Completions()
         self.unbroken = Unbroken()
-        self.opened: list[OpenedTimer] = []  # urgent ones, of the records that are being decided
+        self.opened: list[OpenedTimer] = []  # urgent ones that are due, of the records that are being decided
         self.closed = False
         self.firing: set[bytes] = set()  # rows whose due record or whose closing is not acknowledged
         self.waiting = WaitingTimers()

@@ -8,9 +8,11 @@ from typing import Any, cast
 import pytest
 
 from pushcast.config.settings import Settings
+from pushcast.model.words import Lane
 from pushcast.providers.expo.client import ExpoProvider
 from pushcast.runtime.hosted import Hosted, host, producible
 from pushcast.runtime.status import longest_wait_seconds
+from pushcast.transport.app import transport_of
 from pushcast.wire import topics
 
 
@@ -51,6 +53,14 @@ async def test_a_process_whose_records_wait_by_design_is_not_called_stalled(
 ) -> None:
     _, found = hosted(tmp_path, {"news": {"expo": {}}}, "settler", **sections)
     assert longest_wait_seconds(found) == pytest.approx(expected)
+
+
+async def test_a_keeper_waits_for_nothing_but_what_is_urgent(tmp_path: Path) -> None:
+    _, found = hosted(tmp_path, {"news": {"expo": {}}}, "keeper")
+    [app] = found.apps
+    transport = transport_of(app)
+    assert transport.stages.keys() - transport.gathered == {topics.keep(Lane.URGENT)}
+    assert topics.USER in transport.gathered
 
 
 async def test_a_registrar_that_holds_devices_is_not_called_stalled(tmp_path: Path) -> None:

@@ -95,6 +95,14 @@ def test_topics_that_nobody_waits_for_are_left_out_of_a_short_request_until_it_i
     assert 0 < wait_ms <= 50
 
 
+def test_while_tables_recover_they_are_in_every_request() -> None:
+    fetcher, asking = planned(gathered={"b"})
+    asking.recovering = True
+    assert [asked(fetcher)[0] for _ in range(3)] == [["a", "b"]] * 3
+    asking.recovering = False
+    assert [asked(fetcher)[0] for _ in range(2)] == [["a", "b"], ["a"]]
+
+
 def test_of_such_a_topic_that_brings_much_more_is_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     fetcher, _ = planned(gathered={"b"})
     monkeypatch.setattr(fetch_plan, "fetched_bytes", lambda result: result.size)
