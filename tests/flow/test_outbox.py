@@ -12,6 +12,7 @@ import pytest_asyncio
 from flow.kafka_tools import create_topic, read_all, until
 from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.stream.errors import Full, OutboxFailed, RecordRefused, RecordTooLarge
+from pushcast.stream.ports import Acked
 
 
 @pytest.fixture
@@ -47,6 +48,22 @@ async def test_a_barrier_resolves_when_its_records_can_be_read(
     assert [outbox.acked_end(topic, partition) for partition in range(4)] == [25] * 4
     assert outbox.acked_end(topic, 9) is None
     assert outbox.unacknowledged == 0
+
+
+async def test_what_kafka_has_of_a_process_is_counted_with_the_brokers_time_where_it_keeps_that(
+    kafka: str, unique: Callable[[str], str], outbox: KafkaOutbox
+) -> None:
+    stamped = create_topic(kafka, unique("stamped"), message_timestamp_type="LogAppendTime")
+    plain = create_topic(kafka, unique("plain"))
+    barrier = outbox.barrier()
+    for topic in (stamped, plain):
+        outbox.put(barrier, topic, 1, b"1", b"k", [])
+        outbox.put_many(barrier, topic, 1, [(b"2", b"k", []), (b"3", b"k", [])])
+    await asyncio.wait_for(barrier.wait(), 20)
+    last = (await asyncio.to_thread(read_all, kafka, stamped))[-1]
+    assert outbox.acked(stamped, 1) == Acked(3, 3, last.timestamp()[1])
+    assert outbox.acked(plain, 1) == Acked(3, 3, -1)
+    assert outbox.acked(plain, 2) is None
 
 
 async def test_callbacks_come_once_per_barrier_on_the_loop(
