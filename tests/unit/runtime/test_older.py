@@ -18,7 +18,7 @@ from pushcast.wire.topics import WHERE
 
 NOW = 1_800_000_000_000
 PLANNERS = groups.plan(Lane.NORMAL)
-OLD = Where("a", "host-1", 11, 1_000)
+OLD = Where("a", "host-1", 11, 1_000, RELEASE - 1)
 NEW = Where("b", "host-2", 22, 2_000, RELEASE)
 
 
@@ -121,7 +121,7 @@ async def test_who_comes_before_planners_of_its_lanes_is_asked_for(group: str, *
 
 async def test_its_own_predecessor_and_who_is_long_gone_and_who_died_on_this_host_are_not_waited_for() -> None:
     kafka = Reader()
-    here = Where("c", socket.gethostname(), 33, 1_000)
+    here = Where("c", socket.gethostname(), 33, 1_000, RELEASE - 1)
     kafka.log = [
         kafka.say(OLD, slot="mine"),
         kafka.say(OLD, slot="gone", ago_ms=RECENT_MS + 1),

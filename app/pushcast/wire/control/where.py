@@ -16,8 +16,10 @@ from pushcast.wire.json_errors import decoded
 #: A process that has written nothing since this many records of ours is not alive.
 LIVE_REFRESHES: Final = 3
 #: Raised with each release whose planners write what the readers of the one before would leave lying: another source,
-#: another kind of record, a word that ends something. A process of an older one says none, or a lower one.
+#: another kind of record, a word that ends something. A process of an older one says a lower one.
 RELEASE: Final = 1
+#: Of a process that says none: whoever writes these records at all reads what planners of release 1 write.
+_SAYS_NONE: Final = 1
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 
@@ -25,13 +27,13 @@ _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 class Where(msgspec.Struct, frozen=True):
     """A process. `started_at`: milliseconds since the epoch, by its own clock; that of its supervisor, if it has one,
     so that a role which was started again is as old as its siblings. `instance`: a name that no other process has.
-    `release`: `RELEASE` of its release; 0: it is from before that was told."""
+    `release`: `RELEASE` of its release."""
 
     instance: _Text
     host: _Text
     pid: Annotated[int, msgspec.Meta(ge=1)]
     started_at: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-    release: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = 0
+    release: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = _SAYS_NONE
 
     @property
     def age(self) -> tuple[int, str, str]:

@@ -57,3 +57,8 @@ def test_processes_that_began_in_the_same_millisecond_agree_who_is_older() -> No
     twin = Where("z", OLD.host, 12, OLD.started_at)
     log = [OLD, twin, OLD, twin]
     assert (older_owner(twin, log), older_owner(OLD, log)) == (OLD, None)
+
+
+def test_a_process_that_says_no_release_reads_what_the_first_one_writes() -> None:
+    """All that write these records do. Counted as older, the first roll-out would wait for itself."""
+    assert decode(b'{"instance": "a", "host": "host-1", "pid": 11, "started_at": 1000}').release == 1
