@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -18,10 +18,10 @@ from confluent_kafka import (
     KafkaException,
     TopicPartition,
 )
-from confluent_kafka import admin as kafka_admin
 from confluent_kafka.admin import AdminClient
 
-from pushcast.kafka.offsets import STALE, TIMEOUT_SECONDS, listed
+from pushcast.kafka.log_offsets import LogOffsets
+from pushcast.kafka.offsets import TIMEOUT_SECONDS
 from pushcast.kafka.steady import Steady
 
 logger = logging.getLogger(__name__)
@@ -29,11 +29,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 Spot = tuple[str, int]  # topic, partition
-#: Topics that the cluster does not have (yet) hold nothing.
-_ABSENT = frozenset(
-    {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC, KafkaError._NOENT}
-)
-_SPEC: Any = kafka_admin.OffsetSpec
+
 #: What a client says of a group's coordinator that gives no answer.
 _SILENT = frozenset(
     {
@@ -56,8 +52,6 @@ LOADING_PAUSE_SECONDS: Final = 0.2
 FIRST_ANSWER_SECONDS: Final = 5.0
 #: Each keeps its threads. A process that has met so many silent brokers asks its last client with all patience.
 MOST_GIVEN_UP: Final = 8
-#: An admin client keeps leaders and their epochs, also of a topic that was made anew and of a broker that came back.
-STALE_PAUSES_SECONDS: Final = (0.1, 0.5, 1.0, 2.0, 4.0)
 
 
 def unfinished(
@@ -90,35 +84,31 @@ class Positions:
         reader: Callable[[], Consumer] | None = None,
     ) -> None:
         """`wary`: asks nothing while the cluster is not whole (`steady`): for roles, which must not die of a look.
-        `anew` opens another client, for whoever may outlive a broker. `reader` opens a consumer, of which committed
-        ends are asked instead: a broker that is behind its leaders' epochs makes an admin client abort the process
-        (librdkafka 2.16, `rd_kafka_enq_once_del_source_return`, seen in planners while two of three brokers came
-        back)."""
+        `anew` opens another client, for whoever may outlive a broker. `reader`: see `LogOffsets`."""
         self._admin = admin
         self._wary = wary
         self._anew = anew
-        self._reader = reader
-        self._consumer: Consumer | None = None
         self._steady = Steady(admin) if wary else None
         # Never collected: a client with a question under way was seen to wait for ever for one of its threads.
         self._given_up: list[AdminClient] = []
         self._has_answered = True  # the client about groups; the first one is trusted to
+        self._logs = LogOffsets(lambda: self._admin, self._look_out, reader)
 
     def starts(self, spots: Iterable[Spot]) -> dict[Spot, int]:
         """First offset that is there. Partitions that do not exist are left out."""
-        return self._offsets(dict.fromkeys(spots, OFFSET_BEGINNING))
+        return self._logs.offsets(dict.fromkeys(spots, OFFSET_BEGINNING))
 
     def ends(self, spots: Iterable[Spot]) -> dict[Spot, int]:
         """Where what is committed ends. Partitions that do not exist are left out."""
-        return self._offsets(dict.fromkeys(spots, OFFSET_END))
+        return self._logs.offsets(dict.fromkeys(spots, OFFSET_END))
 
     def written(self, spots: Iterable[Spot]) -> dict[Spot, int]:
         """Next offset to be written, open transactions included. Partitions that do not exist are left out."""
-        return self._offsets(dict.fromkeys(spots, OFFSET_END), IsolationLevel.READ_UNCOMMITTED)
+        return self._logs.offsets(dict.fromkeys(spots, OFFSET_END), IsolationLevel.READ_UNCOMMITTED)
 
     def at(self, times_ms: Mapping[Spot, int]) -> dict[Spot, int]:
         """First offset of each partition's time or later. Partitions that have none are left out."""
-        found = self._offsets(times_ms)
+        found = self._logs.offsets(times_ms)
         return {spot: offset for spot, offset in found.items() if offset >= 0}
 
     def committed(self, group: str, spots: Iterable[Spot]) -> dict[Spot, int]:
@@ -199,62 +189,6 @@ class Positions:
     def _look_out(self) -> None:
         if self._steady is not None:
             self._steady.require()
-
-    def _offsets(
-        self,
-        times_ms: Mapping[Spot, int],
-        isolation: IsolationLevel = IsolationLevel.READ_COMMITTED,  # what our readers see, too
-    ) -> dict[Spot, int]:
-        """OFFSET_BEGINNING and OFFSET_END stand for times."""
-        if not times_ms:
-            return {}
-        if self._reader is not None and isolation is IsolationLevel.READ_COMMITTED:
-            return self._read(times_ms, self._reader)
-        wanted = {TopicPartition(*spot): _spec(time_ms) for spot, time_ms in times_ms.items()}
-        for pause_seconds in STALE_PAUSES_SECONDS:
-            try:
-                return self._ask(wanted, isolation)
-            except KafkaException as error:
-                if error.args[0].code() not in STALE:
-                    raise
-                logger.info("asked again with fresh leaders: %s", error.args[0].str())
-            time.sleep(pause_seconds)
-            self._admin.list_topics(timeout=TIMEOUT_SECONDS)
-        return self._ask(wanted, isolation)
-
-    def _read(self, times_ms: Mapping[Spot, int], reader: Callable[[], Consumer]) -> dict[Spot, int]:
-        self._look_out()
-        consumer = self._consumer = self._consumer or reader()
-        by_topic: dict[str, dict[int, int]] = {}
-        for (topic, partition), time_ms in times_ms.items():
-            by_topic.setdefault(topic, {})[partition] = time_ms
-        found: dict[Spot, int] = {}
-        for topic, wanted in by_topic.items():
-            try:
-                offsets = listed(consumer, topic, wanted, TIMEOUT_SECONDS)
-            except KafkaException as error:
-                if error.args[0].code() not in _ABSENT:
-                    raise
-                continue
-            found |= {(topic, partition): offset for partition, offset in offsets.items()}
-        return found
-
-    def _ask(self, wanted: dict[TopicPartition, Any], isolation: IsolationLevel) -> dict[Spot, int]:
-        self._look_out()
-        found: dict[Spot, int] = {}
-        asked = self._admin.list_offsets(wanted, isolation_level=isolation, request_timeout=TIMEOUT_SECONDS)
-        for at, future in asked.items():
-            try:
-                found[at.topic, at.partition] = int(future.result().offset)
-            except KafkaException as error:
-                if error.args[0].code() not in _ABSENT:
-                    raise
-        return found
-
-
-def _spec(time_ms: int) -> Any:
-    named = {OFFSET_BEGINNING: _SPEC.earliest, OFFSET_END: _SPEC.latest}
-    return named[time_ms]() if time_ms in named else _SPEC.for_timestamp(time_ms)
 
 
 def _metadata(at: TopicPartition) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from pushcast.kafka import positions
+from pushcast.kafka import log_offsets
 from pushcast.kafka.positions import Positions
 
 
@@ -35,7 +35,7 @@ class Admin:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(positions, "STALE_PAUSES_SECONDS", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(log_offsets, "STALE_PAUSES_SECONDS", (0.0, 0.0, 0.0))
 
 
 @pytest.mark.parametrize("code", [KafkaError.FENCED_LEADER_EPOCH, KafkaError.NOT_LEADER_FOR_PARTITION])

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 
 from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.kafka.writers import TopicWriters
@@ -125,6 +126,9 @@ class Report:
 
     def offset(self) -> int:
         return 5
+
+    def timestamp(self) -> tuple[int, int]:
+        return TIMESTAMP_LOG_APPEND_TIME, 1_800_000_000_000
 
 
 async def test_reports_of_several_threads_at_once_are_all_counted_and_the_barrier_is_told_once() -> None:

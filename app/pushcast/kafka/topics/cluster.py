@@ -37,7 +37,7 @@ MAX_PARTITIONS_PER_REQUEST: Final = 5000
 _HARMLESS = frozenset({KafkaError.TOPIC_ALREADY_EXISTS, KafkaError.UNKNOWN_TOPIC_OR_PART})
 
 
-class Patience:
+class ProgressWatch:
     """How long something may be missing: for `timeout_seconds` after it last became less. Times are monotonic."""
 
     def __init__(self, timeout_seconds: float, now_seconds: float) -> None:
@@ -225,10 +225,10 @@ def _unseen(
 
 def _poll(missing: Callable[[], list[str]], timeout_seconds: float, what: str) -> None:
     asked_at = time.monotonic()
-    patience = Patience(timeout_seconds, asked_at)
+    watch = ProgressWatch(timeout_seconds, asked_at)
     while left := missing():
         answered_at = time.monotonic()
-        if patience.is_over(len(left), answered_at):
+        if watch.is_over(len(left), answered_at):
             raise ClusterUnavailable(f"{what}: {', '.join(left[:5])}{' …' if len(left) > 5 else ''}")
         # The same brokers make what is missing: they are asked for half of the time at most.
         time.sleep(max(POLL_SECONDS, answered_at - asked_at))
