@@ -63,9 +63,18 @@ def story(rig: Rig) -> None:
 
 
 def leaders(rig: Rig) -> None:
-    """Three brokers."""
+    """Three brokers. A coordinator that is away for longer than a session forgets its members: senders get partitions
+    anew, and what they had at providers then may be sent again.
+    """
     cluster = rig.cluster
     watched = Watched(rig)
+    before = dropped(rig)
+
+    def allow_what_was_dropped() -> None:
+        rig.numbers["dropped_by_senders"] = dropped(rig) - before
+        rig.allowed_copies += dropped(rig) - before
+
+    rig.afterwards(allow_what_was_dropped)
     order = [0, 1, 2]
     rig.rng.shuffle(order)
     gone = [[each] for each in (order[:1] if rig.size.short else order)] + [rig.rng.sample(order, 2)]
@@ -80,6 +89,12 @@ def leaders(rig: Rig) -> None:
         watched.during(5.0)
     report(rig, watched)
     rig.numbers["killed"] = gone
+
+
+def dropped(rig: Rig) -> int:
+    """Targets without an outcome whose partitions senders have lost, by all senders since their start."""
+    pages = (figures(rig.crew.page(name)) for name in roles(rig, "sender"))
+    return sum(int(page.get(MetricName.DROPPED, 0)) for page in pages)
 
 
 def report(rig: Rig, watched: Watched) -> None:
