@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from pushcast.kafka.offsets import watermarks
 from pushcast.transport.host import run_apps, state
 
 #: Far beyond what a quiet machine takes: two tests run beside each other, and others may use the machine, too.
@@ -75,7 +76,7 @@ def read_all(bootstrap_servers: str, topic: str, partitions: int = 4) -> list[Me
     found: dict[int, list[Message]] = {}
     try:
         for partition in range(partitions):
-            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+            low, high = watermarks(consumer, topic, partition)
             if low != high:
                 found[partition] = []
         consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in found])

@@ -21,6 +21,7 @@ from flow.processes import worker
 from pushcast.audit.device_history import history_of
 from pushcast.config.settings import Kafka, Settings
 from pushcast.kafka.headers import headers_of
+from pushcast.kafka.offsets import watermarks
 from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.model.clock import SystemClock
 from pushcast.model.ids import is_user_row, partition_of, token_hash
@@ -73,11 +74,11 @@ class Ground:
 
     def written(self) -> int:
         """Records in the devices topic."""
-        return sum(self.reader.get_watermark_offsets(part, timeout=10)[1] for part in parts(self.topics.device))
+        return sum(watermarks(self.reader, part.topic, part.partition)[1] for part in parts(self.topics.device))
 
     def _behind(self, topic: str) -> int:
         committed = self.reader.committed(parts(topic), timeout=10)
-        ends = [self.reader.get_watermark_offsets(part, timeout=10)[1] for part in committed]
+        ends = [watermarks(self.reader, part.topic, part.partition)[1] for part in committed]
         return sum(end - max(0, part.offset) for end, part in zip(ends, committed, strict=True))
 
     def change(self, *events: tuple[int, bytes | None, bytes | None]) -> None:
