@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from confluent_kafka import Message
 
 from pushcast.handover.reading import Spot, TailUnreadable
 from pushcast.model.errors import ConfigurationError, InvalidInput
 from pushcast.model.words import Lane, Platform
+from pushcast.runtime import whereabouts
 from pushcast.runtime.presence import Reader
 from pushcast.wire import groups, topics
 from pushcast.wire.control import where
@@ -31,6 +31,12 @@ RECENT_MS: Final = 900_000
 #: Session timeouts within which a process that runs says so once more.
 _HEARD_WITHIN: Final = 2.0
 _SPOT: Final[Spot] = (topics.WHERE, 0)
+
+
+class TimedReader(Reader, Protocol):
+    """`handover.reading.SpanReader`."""
+
+    async def since(self, spots: Iterable[Spot], at_ms: int) -> dict[Spot, int]: ...
 
 
 class OlderProcess(NamedTuple):
@@ -83,15 +89,21 @@ def older_of(
 class OlderReleases:
     """Of one cluster, by what processes with a slot say of themselves."""
 
-    def __init__(self, reader: Reader, *, lives: Callable[[int], bool] | None = None) -> None:
+    def __init__(self, reader: TimedReader, *, lives: Callable[[int], bool] = whereabouts.lives) -> None:
         """`lives`: whether a process of this host runs."""
         self._reader = reader
-        self._lives = lives or _lives
+        self._lives = lives
 
     async def told(self, of_groups: Collection[str], since_ms: int, mine: Collection[bytes] = ()) -> list[OlderProcess]:
         """Who may run, because it has said so since then. Raises TailUnreadable."""
-        end = (await self._reader.ends([_SPOT]))[_SPOT]
-        return self._may_run(older_of(await self._read(0, end), of_groups, mine), since_ms)
+        return (await self._told(of_groups, since_ms, mine))[0]
+
+    async def _told(
+        self, of_groups: Collection[str], since_ms: int, mine: Collection[bytes]
+    ) -> tuple[list[OlderProcess], int]:
+        """`told`, and where the topic ended. It holds a day's words and more: what came before is not read."""
+        first, end = (await self._reader.since([_SPOT], since_ms))[_SPOT], (await self._reader.ends([_SPOT]))[_SPOT]
+        return self._may_run(older_of(await self._read(first, end), of_groups, mine), since_ms), end
 
     async def require_none(
         self,
@@ -105,8 +117,7 @@ class OlderReleases:
         """Raises OlderReleaseRuns for those that say so again while it looks: no clock is asked who runs. Returns at
         once where nobody may. Where nobody can tell it returns, and the log says so."""
         try:
-            end = (await self._reader.ends([_SPOT]))[_SPOT]
-            suspects = self._may_run(older_of(await self._read(0, end), of_groups, mine), now_ms - RECENT_MS)
+            suspects, end = await self._told(of_groups, now_ms - RECENT_MS, mine)
             if not suspects:
                 return
             logger.warning(
@@ -141,13 +152,3 @@ def _said(message: Message) -> Iterator[OlderProcess]:
         return
     with suppress(InvalidInput):  # written by somebody else: it says nothing about a process
         yield OlderProcess(*place, where.decode(value), int(message.timestamp()[1]))
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

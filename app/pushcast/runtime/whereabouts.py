@@ -41,7 +41,7 @@ def write(data_dir: Path, entry: Whereabouts) -> Path:
     except OSError as error:
         raise ConfigurationError(f"the folder {folder} cannot be made (data_dir): {error.strerror}") from error
     for path, other in _files(data_dir):
-        if other.name == entry.name and not _lives(other.pid):
+        if other.name == entry.name and not lives(other.pid):
             path.unlink(missing_ok=True)
     path = folder / f"{entry.name}.{entry.pid}.json"
     write_whole(path, msgspec.json.encode(asdict(entry)))
@@ -50,7 +50,7 @@ def write(data_dir: Path, entry: Whereabouts) -> Path:
 
 def read_all(data_dir: Path) -> list[Whereabouts]:
     """Every process that wrote its file and is alive, by name."""
-    return [entry for _, entry in _files(data_dir) if _lives(entry.pid)]
+    return [entry for _, entry in _files(data_dir) if lives(entry.pid)]
 
 
 def _files(data_dir: Path) -> list[tuple[Path, Whereabouts]]:
@@ -61,9 +61,12 @@ def _files(data_dir: Path) -> list[tuple[Path, Whereabouts]]:
     return found
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
+    """Whether a process of this machine has this id, whoever it belongs to."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
+    except PermissionError:
+        return True
     return True

@@ -53,6 +53,12 @@ class Reader:
             raise TailUnreadable("no broker")
         return {spot: len(self.log) for spot in spots}
 
+    async def since(self, spots: Iterable[Spot], at_ms: int) -> dict[Spot, int]:
+        if self.broken:
+            raise TailUnreadable("no broker")
+        young = (number for number, message in enumerate(self.log) if message.timestamp()[1] >= at_ms)
+        return dict.fromkeys(spots, next(young, len(self.log)))
+
     async def read(self, spans: Mapping[Spot, Span], on_record: Callable[[Any], None]) -> None:
         [(first, end)] = spans.values()
         assert set(spans) == {(WHERE, 0)}
