@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
-from pushcast.wire.waiting.timers import Timer
-
-#: A timer that is not released so long after it was due is overdue.
-OVERDUE_MS: Final = 60_000
+from pushcast.wire.waiting.timers import OVERDUE_MS, Timer
 
 
 class Named(NamedTuple):

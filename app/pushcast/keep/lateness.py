@@ -13,12 +13,10 @@ from pushcast.keep.index import DueTimes, key_of, waiting_of
 from pushcast.keep.rules import AT_ONCE
 from pushcast.model.drain import Lifetime
 from pushcast.wire.waiting.plain_timers import PlainTimers
-from pushcast.wire.waiting.timers import Timer, readable, user_key
+from pushcast.wire.waiting.timers import OVERDUE_MS, Timer, readable, user_key
 
-#: What waits so long beyond its time is overdue (`pushcast audit`). To find when a timer expires costs a third of
-#: letting it go, so what is let go in time does not pay for it.
-LATE_MS: Final = 60_000
-#: Nor does much that lives equally long, as a campaign does: of so many the others are not asked, if these do.
+#: To find when a timer expires costs a third of letting it go: what is let go in time does not pay for that, nor does
+#: much that lives equally long, as a campaign does. Of so many the others are not asked, if these do.
 SAMPLED: Final = 16
 _NEVER: Final = 1 << 63
 
@@ -45,10 +43,10 @@ class LateOrder:
         self._lifetime_of = lifetime_of
 
     def places(self, entries: Sequence[bytes], values: Sequence[bytes | None], now_ms: int) -> list[int] | None:
-        """In which order entries of one queue, which ascend, are let go; None: as they are, because none is late, or
+        """In which order entries of one queue, which ascend, are let go; None: as they are, because none is overdue, or
         because some of those that are, evenly apart, live equally long. `values`: the table's rows of these entries."""
         times = DueTimes(entries)
-        end = bisect_left(times, now_ms - LATE_MS)
+        end = bisect_left(times, now_ms - OVERDUE_MS)
         begin = bisect_right(times, AT_ONCE, 0, end)  # what ends has no time, and leaves before all others
         if end - begin < 2:
             return None

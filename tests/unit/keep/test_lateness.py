@@ -9,12 +9,12 @@ import pytest
 
 from pushcast.config.settings import Settings
 from pushcast.keep.index import waiting_entry
-from pushcast.keep.lateness import LATE_MS, SAMPLED, LateOrder, soonest_first
+from pushcast.keep.lateness import SAMPLED, LateOrder, soonest_first
 from pushcast.model.drain import Lifetime
 from pushcast.model.words import Lane
 from pushcast.wire.waiting.lifetimes import lifetimes
 from pushcast.wire.waiting.plain_timers import waiting_row
-from pushcast.wire.waiting.timers import Timer
+from pushcast.wire.waiting.timers import OVERDUE_MS, Timer
 from twins.keep import T0, USERS, KeepWorld, keeper_of
 
 NOW = T0 + 3_600_000
@@ -81,7 +81,7 @@ async def test_s16_a_keeper_that_comes_back_lets_go_first_what_expires_first() -
 
 async def test_what_is_a_little_late_leaves_in_the_order_in_which_it_was_due() -> None:
     world = world_of(30_000, 7_200, 86_400)
-    assert await let_go_after(world, LATE_MS / 1000) == (list(USERS[:3]), LATE_MS / 1000 - 1.0)
+    assert await let_go_after(world, OVERDUE_MS / 1000) == (list(USERS[:3]), OVERDUE_MS / 1000 - 1.0)
 
 
 async def test_what_ends_instead_of_being_sent_leaves_before_all_that_is_late() -> None:
@@ -97,7 +97,7 @@ def test_of_many_that_live_equally_long_most_are_not_asked_when_they_expire() ->
         asked.append(timer.keep_offset)
         return Lifetime("news", timer.due_at + DAY_MS)
 
-    lane, due_at = str(Lane.BULK).encode(), NOW - 10 * LATE_MS
+    lane, due_at = str(Lane.BULK).encode(), NOW - 10 * OVERDUE_MS
     entries = [waiting_entry(b"u%d" % at, lane, at, due_at + at) for at in range(200)]
     values: list[bytes | None] = [waiting_row(lane, at, due_at + at, T0, b"{}") for at in range(200)]
     assert LateOrder(a_day).places(entries, values, NOW) is None
@@ -108,6 +108,6 @@ def test_what_is_not_late_is_not_looked_at() -> None:
     def never(_: str, timer: Timer) -> None:
         raise AssertionError(timer)
 
-    entries = [waiting_entry(b"u%d" % at, str(Lane.BULK).encode(), at, NOW - LATE_MS + at) for at in range(9)]
+    entries = [waiting_entry(b"u%d" % at, str(Lane.BULK).encode(), at, NOW - OVERDUE_MS + at) for at in range(9)]
     assert LateOrder(never).places(entries, [b""] * 9, NOW) is None
     assert LateOrder(never).places([], [], NOW) is None

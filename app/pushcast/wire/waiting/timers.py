@@ -11,6 +11,8 @@ from pushcast.wire.devices.row_fences import is_row
 from pushcast.wire.flat import FlatType
 from pushcast.wire.schemas import FRAME_BYTES
 
+#: A timer that is not let go so long after it was due is overdue.
+OVERDUE_MS: Final = 60_000
 _KIND: Final = b"\0t\0"
 #: keep_offset, due_at and written_at.
 _NUMBERS_BEFORE_CLOSES: Final = 3
