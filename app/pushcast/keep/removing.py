@@ -171,8 +171,8 @@ class Removing:
         known = removals.taken({note_id_of(key): row for key, row in mine.items()}, offset)
         if len(known) == len(_HALVES):
             return
-        held = {note_id: self._rows.named(tenure, cancel.user, note_id).values() for note_id in cancel.ids}
-        left = tuple(note_id for note_id in cancel.ids if removals.has_left(held[note_id]))
+        named = self._rows.named
+        left = tuple(each for each in cancel.ids if removals.has_left(named(tenure, cancel.user, each).values()))
         if not left and cancel.thread is None:
             return
         recall = self._recall(tenure, cancel, left)

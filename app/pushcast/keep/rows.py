@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -126,19 +126,16 @@ class Rows:
 
     def timers_of(self, tenure: KeepTenure, user: str) -> dict[bytes, Timer]:
         """All timers of a user, released ones too, by row key."""
-        return {key: row for key, row in self._timers(tenure, user) if isinstance(row, Timer)}
+        found = self._timers(tenure, user).items()
+        return {key: row for key, value in found if isinstance(row := _row_of(key, value), Timer)}
 
     def waiting_of(self, tenure: KeepTenure, user: str) -> dict[bytes, Timer]:
         """Those that wait, by row key. Most rows of a user are only remembered: they are not decoded."""
-        rows = self._timers(tenure, user, leaving_out=is_closed)
-        return {key: row for key, row in rows if isinstance(row, Timer) and row.waits}
+        return _waiting(self._timers(tenure, user))
 
-    def _timers(
-        self, tenure: KeepTenure, user: str, leaving_out: Callable[[bytes], bool] | None = None
-    ) -> Iterable[tuple[bytes, Row | None]]:
+    def _timers(self, tenure: KeepTenure, user: str) -> dict[bytes, Row | bytes | None]:
         name = user.encode()
-        ahead = tenure.ahead.get(name)
-        return self._scan(tenure, user, timers_prefix(name), None if ahead is None else ahead.items(), leaving_out)
+        return self._found(tenure, name, timers_prefix(name), tenure.ahead.get(name))
 
     def own_of(self, tenure: KeepTenure, user: str, kind: OwnClass) -> dict[bytes, Timer]:
         """Those that the keeper has made itself of this kind, released ones too, by row key."""
@@ -155,17 +152,10 @@ class Rows:
         name = user.encode()
         if name in tenure.waiting:
             return tenure.waiting.of(name)
-        rows = 0
-
-        def is_left_out(value: bytes) -> bool:
-            nonlocal rows
-            rows += 1
-            return is_closed(value)
-
-        found = self._timers(tenure, user, is_left_out)
-        waiting = sum(isinstance(row, Timer) and row.waits for _, row in found)
-        tenure.waiting.scanned(name, rows, waiting)
-        return waiting
+        rows = self._timers(tenure, user)
+        found = len(_waiting(rows))
+        tenure.waiting.scanned(name, len(rows), found)
+        return found
 
     def heads_of(self, tenure: KeepTenure, user: str, prefix: bytes) -> dict[bytes, Head]:
         """Digests of a user under a prefix, by row key."""
@@ -225,25 +215,21 @@ class Rows:
         value = self._table.get(tenure.number, key) if ahead is None or not is_timer(key) else ahead.get(key)
         return None if value is None else _decoded(key, value)
 
-    def _scan(
-        self,
-        tenure: KeepTenure,
-        user: str,
-        prefix: bytes,
-        known: Iterable[tuple[bytes, bytes]] | None = None,
-        leaving_out: Callable[[bytes], bool] | None = None,
-    ) -> Iterable[tuple[bytes, Row | None]]:
-        """`known`: the table's rows of this prefix, where they were read before. `leaving_out`: asked of the value of
-        each of them, unless a newer one is on its way."""
-        if known is None:
-            known = self._table.scan(tenure.number, prefix)
-        if leaving_out is not None:
-            known = [(key, value) for key, value in known if not leaving_out(value)]
-        found = {key: _decoded(key, value) for key, value in known}
-        for key, entry in tenure.overlay.of_user(user.encode()).items():
+    def _scan(self, tenure: KeepTenure, user: str, prefix: bytes) -> Iterable[tuple[bytes, Row | None]]:
+        found = self._found(tenure, user.encode(), prefix)
+        return [(key, _row_of(key, value)) for key, value in found.items()]
+
+    def _found(
+        self, tenure: KeepTenure, user: bytes, prefix: bytes, known: Mapping[bytes, bytes] | None = None
+    ) -> dict[bytes, Row | bytes | None]:
+        """What is under a prefix, by row key, as table and overlay have it: `_row_of` decodes it. None: it is being
+        removed. `known`: the table's rows of this prefix, where they were read before."""
+        rows = self._table.scan(tenure.number, prefix) if known is None else known
+        found: dict[bytes, Row | bytes | None] = dict(rows)
+        for key, entry in tenure.overlay.of_user(user).items():
             if key.startswith(prefix):
-                found[key] = _row_of(key, entry.row)
-        return found.items()
+                found[key] = entry.row
+        return found
 
     def _write(self, tenure: KeepTenure, barrier: Barrier, key: bytes, row: Row | None, tag: bytes) -> None:
         value = None if row is None else _encoded(row)
@@ -253,6 +239,13 @@ class Rows:
 def _row_of(key: bytes, row: Row | bytes | None) -> Row | None:
     """What the overlay has of a key: a row, or what is written of it."""
     return _decoded(key, row) if isinstance(row, bytes) else row
+
+
+def _waiting(timers: Mapping[bytes, Row | bytes | None]) -> dict[bytes, Timer]:
+    """Those of a user's timers that wait."""
+    found = {key: value for key, value in timers.items() if not (isinstance(value, bytes) and is_closed(value))}
+    rows = {key: _row_of(key, value) for key, value in found.items()}
+    return {key: row for key, row in rows.items() if isinstance(row, Timer) and row.waits}
 
 
 def _decoded(key: bytes, value: bytes) -> Row | None:
