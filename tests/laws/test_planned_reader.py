@@ -10,6 +10,8 @@ from pushcast.model.errors import InvalidInput
 from pushcast.wire.answers import planned_reader
 from pushcast.wire.answers.planned_reader import read_planned
 from pushcast.wire.answers.receipts import PLATFORMS, Planned, PlannedFacts, decode_planned, encode_planned
+from pushcast.wire.avro_bytes import bytes_of, long_of
+from pushcast.wire.schemas import FRAME_BYTES
 
 TEXT = st.sampled_from(["", "news", "ü"]) | st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
 LONG = st.integers(-(2**40), 2**53) | st.integers(0, 300) | st.integers(1_700_000_000_000, 1_900_000_000_000)
@@ -57,6 +59,20 @@ def test_damaged_records_are_refused_for_the_same_reason(value: bytes, data: st.
     changed[place] = data.draw(st.integers(0, 255))
     damaged = bytes(changed[: data.draw(st.sampled_from([len(value), len(value), place]))])
     assert read(damaged) == decoded(damaged)
+
+
+@pytest.mark.parametrize("count", [2**40, 2**62])
+def test_more_items_than_there_are_bytes_are_refused_before_memory_is_taken_for_them(count: int) -> None:
+    """One damaged byte of a count took 23 GB, and the process was ended."""
+    damaged = head() + long_of(count) + b"\x02\x02\x02"
+    assert read(damaged) == decoded(damaged)
+    assert isinstance(read(damaged), str)
+
+
+def head() -> bytes:
+    """What stands before the first column."""
+    value = encode_planned(Planned("bulk"), 1_790_000_000_007)
+    return value[: FRAME_BYTES + len(bytes_of(b"bulk")) + 1]
 
 
 def test_what_our_writers_write_needs_no_decoder(monkeypatch: pytest.MonkeyPatch) -> None:

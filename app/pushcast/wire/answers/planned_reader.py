@@ -88,6 +88,8 @@ def _column(value: bytes, at: int, item_at: Callable[[bytes, int], tuple[T, int]
         if count:
             raise ValueError("a block with its size")
         return [], at
+    if count > len(value) - at:  # an item takes a byte at least; damaged, a count may be of any size
+        raise ValueError("more items than bytes")
     item, end = item_at(value, at)
     if end > len(value):
         raise ValueError("it ends too early")
