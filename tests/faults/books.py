@@ -13,8 +13,10 @@ from pushcast.audit.accounts import Totals
 from pushcast.audit.reader import Books
 from pushcast.demo.strikes import Exposure
 from pushcast.demo.world import World
+from pushcast.handover.copies import Copies
 from pushcast.handover.fences import Fences, author_of
 from pushcast.kafka.clients import client_config, open_consumer
+from pushcast.kafka.headers import headers_of
 from pushcast.kafka.offsets import watermarks
 from pushcast.kafka.topics import load_topology
 from pushcast.model.words import Lane
@@ -243,8 +245,10 @@ class SentRecords:
         names = [topics.send(platform, lane) for platform in world.platforms() for lane in lanes]
         self._next = {TopicPartition(name, each): 0 for name in names for each in partitions}
         self._fences: dict[tuple[str, int], Fences] = {}
+        self._copies: dict[tuple[str, int], Copies] = {}
         self._seen: dict[bytes, tuple[str, int]] = {}
         self._twice = 0
+        self.written_twice = 0  # records that Kafka's client wrote twice: senders leave the second one out
         self.copies: list[str] = []  # where the first ones are: what stands twice, and who wrote it
         self._consumer = Consumer(
             {
@@ -264,6 +268,7 @@ class SentRecords:
         """It was deleted and made again."""
         self._next = {at: 0 if at.topic == topic else next_ for at, next_ in self._next.items()}
         self._fences = {spot: fences for spot, fences in self._fences.items() if spot[0] != topic}
+        self._copies = {spot: copies for spot, copies in self._copies.items() if spot[0] != topic}
 
     def planned_twice(self) -> int:
         """Copies so far. Raises KafkaException, PushcastError."""
@@ -295,6 +300,10 @@ class SentRecords:
         fences = self._fences.setdefault((message.topic(), message.partition()), Fences())
         author = author_of(message.headers())
         if not fences.admit(author, message.offset()) or author is None or not author.origin.startswith(PLANNERS):
+            return
+        copies = self._copies.setdefault((message.topic(), message.partition()), Copies())
+        if copies.is_copy(headers_of(message), message.value(), message.offset()):
+            self.written_twice += 1
             return
         place = f"{message.topic()}[{message.partition()}]@{message.offset()}"
         at = f"{place} by {author.origin} {author.epoch} at {message.timestamp()[1]}"

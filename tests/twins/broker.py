@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 from confluent_kafka import Producer
 
+from pushcast.wire.headers import Headers
+
 #: More than the 5 MB that the broker keeps of a partition: nothing is left of the log then, and its end is not 0.
 TOO_LARGE = bytes(8_000_000)
 
@@ -22,9 +24,11 @@ def inner_broker(*topics: str) -> Iterator[str]:
     host.flush(1)
 
 
-def write(broker: str, topic: str, partition: int, *values: bytes, timestamp_ms: int = 0) -> None:
+def write(
+    broker: str, topic: str, partition: int, *values: bytes, timestamp_ms: int = 0, headers: Headers = ()
+) -> None:
     """Waits for the acknowledgements. `timestamp_ms` 0: now."""
     producer = Producer({"bootstrap.servers": broker, "message.max.bytes": 2 * len(TOO_LARGE)})
     for value in values:
-        producer.produce(topic, value, partition=partition, timestamp=timestamp_ms)
+        producer.produce(topic, value, partition=partition, timestamp=timestamp_ms, headers=list(headers))
     assert producer.flush(20) == 0

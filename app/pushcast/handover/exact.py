@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from typing import Protocol
 
+from pushcast.handover.looking_back import CopiesOf
 from pushcast.handover.standing import NOT_REFUSED, Refused, Standing, encode
 from pushcast.handover.tail import OwnTail
 from pushcast.stream.batch import TP, Committed
@@ -36,6 +37,9 @@ class Known(Takeovers, Protocol):
         """A source record is about to be handled. Returns the items of it that are in the outputs already."""
         ...
 
+    async def look_back(self, committed: Mapping[TP, Committed], copies_of: CopiesOf) -> None:
+        """Reads the last records before these offsets, of which there may be copies. Errors as in `take_over`."""
+
 
 class Exactness(Known, Protocol):
     """… and whose outputs can be fenced off; `runner.Handover`."""
@@ -64,6 +68,9 @@ class Inexact:
 
     async def take_over(self, work: Work, committed: Mapping[TP, Committed]) -> None:
         """Knows nothing of predecessors."""
+
+    async def look_back(self, committed: Mapping[TP, Committed], copies_of: CopiesOf) -> None:
+        """Remembers nothing."""
 
     async def refresh(self, work: Work) -> None:
         """Has no positions."""

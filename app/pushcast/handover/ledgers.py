@@ -12,6 +12,7 @@ from confluent_kafka import Message
 from pushcast.handover import standing
 from pushcast.handover.claims import ClaimRefused, Claims, OutputEnds
 from pushcast.handover.ledger import Ledger
+from pushcast.handover.looking_back import CopiesOf, look_back
 from pushcast.handover.reading import Span, SpanReader, Spot
 from pushcast.handover.standing import NOT_REFUSED, Refused
 from pushcast.kafka.headers import headers_of
@@ -130,6 +131,10 @@ class Ledgers:
         if tp in self._started:
             self._look_at_ends(tp, ledger)
         return standing.encode(ledger.standing(offset, origins or {})._replace(refused=refused))
+
+    async def look_back(self, committed: Mapping[TP, Committed], copies_of: CopiesOf) -> None:
+        """Reads the last records before these offsets, of which there may be copies. Raises TailUnreadable."""
+        await look_back(self._reader, committed, copies_of)
 
     async def refresh(self, work: OutputEnds) -> None:
         """Looks up how far others have written the outputs by now, so that no new owner has to read that.

@@ -41,6 +41,7 @@ class StageCounter(NamedTuple):
 StageCounters = Mapping[str, StageCounter]
 #: What reading records and tables counts, in whichever stage.
 COMMON: Final[StageCounters] = {
+    "copies": StageCounter(Name.COPIES, (ROLE, LANE)),
     "consumed": StageCounter(Name.RECORDS_CONSUMED, (ROLE, LANE)),
     "dead_letters": StageCounter(Name.DEAD_LETTERS, (ROLE, LANE, WORD)),
     "dead_letters_lost": StageCounter(Name.DEAD_LETTERS_LOST, (ROLE, LANE, WORD)),

@@ -94,7 +94,7 @@ class PlanStage(Stage):
         self._exact = exact
         self._stage = f"plan-{lane}"
         self._due_topic = topics.due(lane)
-        count = counting(counters)
+        count = self._count = counting(counters)
         self._edge = Edge(self._stage, outbox, count, FloodGuard(settings.flood, clock))
         step = guarded(f"{self._stage}: a step failed", fatal)
         carried = Carried(settings, paces)
@@ -136,6 +136,8 @@ class PlanStage(Stage):
         await self._cancels.follow(tp.partition for tp in committed)
         await self._exact.take_over(self.work, committed)
         self._tenures.begin(committed)
+        let_go = {tp: at for tp, at in committed.items() if tp.topic == self._due_topic}
+        await self._exact.look_back(let_go, lambda tp: self._tenures.of(tp).copies)
 
     def commit_metadata(self, tp: TP, offset: int) -> str:
         """Epoch and output positions of the hand-over."""
@@ -202,14 +204,14 @@ class PlanStage(Stage):
         tenure.runner.wake()
 
     def _counting(self, tenure: PlanTenure, batch: Batch, records: Sequence[Record]) -> list[Record]:
-        """Without fences, and what a keeper let go that had lost its partition: its successor does."""
+        """Without fences, copies, and what a keeper let go that had lost its partition: its successor does."""
         counting: list[Record] = []
         for record in records:
             try:
                 counts = tenure.fences.admit(author_of(record.headers), record.offset)
             except InvalidInput:
                 counts = True  # what is wrong with it is said when it is read
-            if counts:
+            if counts and not tenure.copies.leaves_out(tenure.tp, record, self._count):
                 counting.append(record)
             else:
                 batch.done_many((record.offset,))

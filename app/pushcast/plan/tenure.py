@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
+from pushcast.handover.copies import Copies
 from pushcast.handover.fences import Fences
 from pushcast.model.words import Source
 from pushcast.plan.entry import Entry
@@ -46,6 +47,7 @@ class PlanTenure:
         self.recent = recent
         self.origin = origin  # headers of every output
         self.fences = Fences()  # of the source itself: keepers fence each other off in what they release
+        self.copies = Copies()  # of what the keeper let go
         self.released: dict[int, Released] = {}  # what the keeper says of parts of a local time, by offset
         self.closes: dict[int, Closing] = {}  # how released records end, by offset
         self.taken_to = 0  # records below this offset are under way: a batch that is handed over again skips them

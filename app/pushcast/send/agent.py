@@ -210,6 +210,7 @@ class SendStage(Stage):
         await self._cancels.follow(tp.partition for tp in committed)
         await self._proof.take_over(committed)
         await self._exact.take_over(self.work, committed)
+        await self._exact.look_back(committed, lambda tp: self._tenures.of(tp).copies)
 
     def commit_metadata(self, tp: TP, offset: int) -> str:
         """The fences below the offset, and from where on the outcomes of what is not done are found."""

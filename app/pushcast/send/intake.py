@@ -123,6 +123,9 @@ class SendIntake:
             if not tenure.fences.counts(record.headers, record.offset, self._void):
                 batch.done_many((record.offset,))
                 return 0
+            if tenure.copies.leaves_out(tenure.tp, record, self._count):
+                batch.done_many((record.offset,))
+                return 0
             send_batch = admit(record.value, self._platform, self._lane, record.headers, self._mixed)
             earlier = round_of(record.headers)
         except Exception as error:

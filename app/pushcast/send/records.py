@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
+from pushcast.handover.copies import Copies
 from pushcast.handover.fences import Fences
 from pushcast.model.batch import Message
 from pushcast.model.words import Source
@@ -84,11 +85,12 @@ class OpenRecord:
 class SendTenure:
     """A tenure of SEND: records of one partition that are not decoded yet, and decoded ones that are not finished."""
 
-    __slots__ = ("backlog", "fences", "pending", "records", "targets", "tp")
+    __slots__ = ("backlog", "copies", "fences", "pending", "records", "targets", "tp")
 
     def __init__(self, tp: TP, fences: Fences) -> None:
         self.tp = tp
         self.fences = fences  # of the partition itself: what a planner writes behind one is void
+        self.copies = Copies()  # of what Kafka's clients wrote twice
         self.backlog: deque[tuple[Batch, Record]] = deque()  # not decoded yet, oldest first
         self.records: dict[int, OpenRecord] = {}  # not finished, by offset
         self.targets = 0  # of these records, without an acknowledged outcome

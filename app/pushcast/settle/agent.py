@@ -75,7 +75,8 @@ class SettleStage(Stage):
         self._outputs = SettleOutputs(
             outbox, clock, counters, self._cancels.state, schema_generation, quiet_spread_ms, recheck
         )
-        self._edge = Edge("settle", outbox, counting(counters), FloodGuard(flood, clock))
+        self._count = counting(counters)
+        self._edge = Edge("settle", outbox, self._count, FloodGuard(flood, clock))
         self._outbox = outbox
         self._clock = clock
         self._longest_seconds = longest_seconds
@@ -127,11 +128,13 @@ class SettleStage(Stage):
         return queue.wait_seconds(self._clock.monotonic_seconds(), self._holding.probing())
 
     def _counts(self, queue: Queue, record: Record) -> bool:
-        """False for fences, and for what a settler carried over that had lost its partition."""
+        """False for fences, for what a settler carried over that had lost its partition, and for copies."""
         try:
-            return queue.fences.counts(record.headers, record.offset, partial(self._void, queue))
+            if not queue.fences.counts(record.headers, record.offset, partial(self._void, queue)):
+                return False
         except InvalidInput:
             return True  # what is wrong with it is said when it is due
+        return not queue.copies.leaves_out(queue.tp, record, self._count)
 
     def _void(self, queue: Queue) -> None:
         self.counters["void", queue.tp.topic] += 1
@@ -155,6 +158,7 @@ class SettleStage(Stage):
         self._queues.begin(committed)
         await self._cancels.follow(tp.partition for tp in committed)
         await self._exact.take_over(self.work, committed)
+        await self._exact.look_back(committed, lambda tp: self._queues.of(tp).copies)
         for tp in committed:
             passes = self._queues.of(tp).passes
             if passes is not None:

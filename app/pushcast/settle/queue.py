@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
+from pushcast.handover.copies import Copies
 from pushcast.handover.fences import Fences
 from pushcast.settle.passes import Passes
 from pushcast.stream.batch import TP, Batch, Record
@@ -27,6 +28,7 @@ class Queue:
     def __init__(self, tp: TP, fences: Fences, passes: Passes | None, runner: Callable[[Queue], Runner]) -> None:
         self.tp = tp
         self.fences = fences  # of the partition itself: parked records are written by settlers too
+        self.copies = Copies()  # of what Kafka's clients wrote twice
         self.passes = passes  # of a parked partition
         self.records: deque[Waiting] = deque()
         self.pending = Pending()  # barriers

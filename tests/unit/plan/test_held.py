@@ -93,6 +93,17 @@ async def test_what_a_predecessor_has_given_to_the_keeper_is_not_given_again() -
     assert (planned.facts[0].held, planned.reason) == (1, ["scheduled"])
 
 
+async def test_what_is_let_go_once_and_was_written_twice_is_planned_once() -> None:
+    harness = PlanHarness()
+    harness.device(ANN)
+    due = Due(harness, ANN)
+    event = note(1, deliver_at=LATER)
+    await due.feed(due.record(0, event), due.record(1, event), due.record(2, event, timer="normal|1|k"))
+    assert [part.targets.source_offset for batch in harness.batches() for part in batch.messages] == [[0, 2]]
+    assert harness.counters["copies", ""] == 1
+    assert due.tracker.low == 3
+
+
 async def test_what_is_let_go_is_planned_with_an_account_of_its_own() -> None:
     harness = PlanHarness()
     harness.device(ANN)

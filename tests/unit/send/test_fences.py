@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from pushcast.handover.exact import Inexact
+from pushcast.handover.looking_back import CopiesOf
 from pushcast.handover.standing import decode
 from pushcast.model.words import Lane, Platform
 from pushcast.stream.batch import TP, Committed
@@ -52,6 +56,28 @@ async def test_the_next_owner_knows_the_fences_below_its_offset() -> None:
     second = Harness(provider)
     await second.stage.assigned({HERE: Committed(102, metadata)})
     await handled(second, planned(102, 2, 1), planned(103, 1, 2))
+    assert provider.seen == ["u1"]
+
+
+async def test_what_kafkas_client_wrote_twice_is_sent_once_and_counted() -> None:
+    provider = TwinProvider(accept=True)
+    harness = Harness(provider)
+    await handled(harness, planned(100, 1, 0), planned(101, 1, 0), planned(102, 1, 1), planned(103, 1, 0))
+    assert provider.seen == ["u0", "u1"]
+    assert harness.committable() == 104
+    assert harness.figures.edge[Lane.URGENT, "copies", ""] == 2
+
+
+async def test_what_a_predecessor_had_and_kafkas_client_wrote_twice_is_not_sent_by_the_next_owner() -> None:
+    class Looks(Inexact):
+        async def look_back(self, committed: Mapping[TP, Committed], copies_of: CopiesOf) -> None:
+            for tp in committed:
+                copies_of(tp).is_copy(planned(99, 1, 0).headers, planned(99, 1, 0).value, 99)
+
+    provider = TwinProvider(accept=True)
+    harness = Harness(provider, exact=Looks())
+    await harness.stage.assigned({HERE: Committed(100, "")})
+    await handled(harness, planned(100, 1, 0), planned(101, 1, 1))
     assert provider.seen == ["u1"]
 
 

@@ -35,6 +35,7 @@ def parked(
     expires_at: int = T0 + 3_600_000,
     doubtful: bool = False,
     rounds_made: int = 1,
+    sent: int = 7,
 ) -> Record:
     value, headers = parked_record(
         app=app,
@@ -46,7 +47,7 @@ def parked(
         first_seen_at=T0 - 5,
         rounds_made=rounds_made,
         doubtful=doubtful,
-        sent_from="pushcast-send-apns-urgent|7",
+        sent_from=f"pushcast-send-apns-urgent|{sent}",
         carried=[("traceparent", b"00-1")],
     )
     return record(PARKED, 3, offset, value, None, headers)
@@ -143,7 +144,7 @@ async def test_what_a_sender_parks_again_and_again_is_paid_for_with_time(closed_
     offset = 100
     for _ in range(30):
         if offset - 100 == len(lab.outbox.of(SEND)):
-            await lab.park(record(PARKED, 3, offset, value, None, parked(offset, why=Why.BREAKER).headers))
+            await lab.park(record(PARKED, 3, offset, value, None, parked(offset, why=Why.BREAKER, sent=offset).headers))
             offset += 1
         await lab.pass_time(1)
     assert len(lab.outbox.of(SEND)) == cycles
@@ -284,6 +285,15 @@ async def test_fences_and_void_records_are_done_at_once() -> None:
     lab.resume()
     await lab.settle()
     assert lab.sent() == ["u2"]
+
+
+async def test_a_parked_record_that_kafkas_client_wrote_twice_goes_once() -> None:
+    lab = Lab()
+    first = parked(100)
+    await lab.park(first, record(PARKED, 3, 101, first.value, None, first.headers), parked(102, 2))
+    await lab.pass_time(PASS_SECONDS)
+    assert lab.sent() == ["u0", "u2"]
+    assert (lab.low(PARKED), lab.counters["copies", ""]) == (103, 1)
 
 
 async def test_fences_below_the_committed_offset_are_remembered_by_the_next_owner() -> None:

@@ -171,6 +171,14 @@ METRICS: Final = (
         "Any is a defect of Pushcast: report it with the traceback in the log and the dead letter.",
     ),
     Metric(
+        N.COPIES,
+        "counter",
+        "records",
+        (L.ROLE, L.LANE),
+        "Records of ours that Kafka's client wrote twice (librdkafka 4953): the second one is left out.",
+        "A few when partitions changed their leader under load. Without that, look at what brokers log of sequence numbers.",
+    ),
+    Metric(
         N.FORWARDED,
         "counter",
         "records",

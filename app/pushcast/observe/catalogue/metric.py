@@ -63,6 +63,7 @@ class MetricName(StrEnum):
     DEAD_LETTERS = "pushcast_dead_letters_total"
     DEAD_LETTERS_LOST = "pushcast_dead_letters_lost_total"
     DECODER_ERRORS = "pushcast_decoder_errors_total"
+    COPIES = "pushcast_copied_records_total"
     FORWARDED = "pushcast_records_forwarded_total"
     DEVICE_CHANGES = "pushcast_device_changes_total"
     DEVICES_OVERDUE = "pushcast_devices_overdue"
