@@ -196,6 +196,11 @@ class Auditor:
         """Where the first deliveries are that were planned twice, and who wrote them."""
         return self._sent.copies
 
+    @property
+    def written_twice(self) -> int:
+        """Send records that Kafka's client wrote twice since the world began."""
+        return self._sent.written_twice
+
     def begin_anew(self, topic: str) -> None:
         """It was deleted and made again: its offsets belong to another log."""
         self._sent.begin_anew(topic)

@@ -66,6 +66,7 @@ class Crew:
         self._world = world
         self._members: dict[str, Member] = {}
         self.deaths: Counter[str] = Counter()  # `name exit-code`, of those that nobody here ended
+        self.last_words: list[str] = []  # of those, and the last lines of their logs
         for plan in processes(world.settings, lanes, list(Platform)):
             self._add(plan, LOCAL)
 
@@ -132,6 +133,10 @@ class Crew:
             process = member.process
             if member.wanted and process is not None and (code := process.poll()) is not None:
                 self.deaths[f"{member.name} {code}"] += 1
+                if len(self.last_words) < HOPELESS_DEATHS:
+                    path = self._log_path(member)
+                    said = path.read_text(errors="replace").splitlines()[-6:] if path.exists() else []
+                    self.last_words.append("\n".join([f"{member.name} {code}:", *(line[-500:] for line in said)]))
                 self._spawn(member)
 
     def page(self, name: str) -> Whereabouts:

@@ -109,6 +109,7 @@ class Rig:
         self.exposures, self.numbers, self.failures, self.allowed_copies, self._checks = [], {}, [], 0, []
         self.lost = Lost()
         self.crew.deaths.clear()
+        self.crew.last_words.clear()
         self._audits = 0
         started = time.monotonic()
         self._before = self.auditor.snapshot() if self._audited is None else self._audited
@@ -138,6 +139,8 @@ class Rig:
                 **self.numbers,
                 "settled_after_seconds": round(time.monotonic() - told, 1),
                 "audits": self._audits,
+                **({"written_twice": twice} if (twice := self.auditor.written_twice) else {}),
+                **({"last_words": words} if (words := list(self.crew.last_words)) else {}),
                 **({"planned_twice_at": copies} if (copies := self.auditor.copies) else {}),
             },
             self.failures,
