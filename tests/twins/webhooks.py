@@ -17,6 +17,7 @@ from pushcast.webhook.endpoint import GroupMembership, Ports, WebhookEndpoint
 from pushcast.webhook.patience import TAKEN, Said
 from pushcast.wire import topics
 from pushcast.wire.control.control import WebhookOrder
+from twins.leaders import topic_with
 
 SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
 Spot = tuple[str, int]
@@ -83,6 +84,9 @@ class Member:
         for each in offsets:
             if not self.broker.refuse(each):
                 self.broker.committed[each.topic, each.partition] = each.offset, each.metadata or ""
+
+    def list_topics(self, topic: str, timeout: float = 0) -> Any:
+        return topic_with(topic)
 
     def get_watermark_offsets(self, place: TopicPartition, timeout: float = 0, cached: bool = False) -> tuple[int, int]:
         return 0, len(self.broker.logs[place.topic, place.partition])

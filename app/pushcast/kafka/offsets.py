@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, TypeVar
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import ClusterMetadata
 
 from pushcast.model.errors import PushcastError
 
 T = TypeVar("T")
 Spot = tuple[str, int]  # topic, partition
 TIMEOUT_SECONDS: Final = 15.0
+#: Between two looks for a leader: a topic that was just made has none for some milliseconds.
+LEADERLESS_PAUSE_SECONDS: Final = 0.2
 #: What a client answers that has kept leaders, or the want of one, from while brokers were away.
 STALE: Final = frozenset(
     {
@@ -28,12 +32,16 @@ STALE: Final = frozenset(
 def watermarks(
     consumer: Consumer, topic: str, partition: int, timeout_seconds: float = TIMEOUT_SECONDS
 ) -> tuple[int, int]:
-    """First offset that is there, and the next one to be written. Blocks, for up to three times the timeout when the
-    client has to find the leader; raises PushcastError without an answer."""
+    """First offset that is there, and the next one to be written. Blocks, for up to three times the timeout when it
+    has no leader; raises PushcastError without an answer."""
     at = TopicPartition(topic, partition)
     try:
         found = _with_leaders(
-            consumer, topic, timeout_seconds, lambda: consumer.get_watermark_offsets(at, timeout=timeout_seconds)
+            consumer,
+            topic,
+            (partition,),
+            timeout_seconds,
+            lambda: consumer.get_watermark_offsets(at, timeout=timeout_seconds),
         )
     except KafkaException as error:
         raise PushcastError(f"{topic}[{partition}]: {error.args[0].str()}") from error
@@ -95,16 +103,49 @@ def listed(consumer: Consumer, topic: str, wanted: Mapping[int, int], timeout_se
                 raise KafkaException(each.error)
         return found
 
-    return {each.partition: each.offset for each in _with_leaders(consumer, topic, timeout_seconds, ask)}
+    return {each.partition: each.offset for each in _with_leaders(consumer, topic, wanted, timeout_seconds, ask)}
 
 
-def _with_leaders(consumer: Consumer, topic: str, timeout_seconds: float, ask: Callable[[], T]) -> T:
-    """librdkafka 2.16 asks nobody again about a partition that had no leader when it last heard of it: after brokers
-    were away, or a topic was just made, a client refused for minutes what a new one was told at once."""
+def _with_leaders(
+    consumer: Consumer, topic: str, partitions: Collection[int], timeout_seconds: float, ask: Callable[[], T]
+) -> T:
+    """What `ask` says. Every question to a consumer about offsets goes through here.
+
+    librdkafka 2.16 looks for leaders by itself, in two ways that do not do. About a partition that had no leader when
+    it last heard of it, it asked nobody again for minutes after brokers were away. And where one has none, it waits for
+    news of leaders in a way that aborts the process when there are some (`rd_kafka_enq_once_del_source_return`, seen in
+    planners and settlers while two of three brokers were away). So it is asked when it has just heard of all leaders.
+    """
+    _await_leaders(consumer, topic, partitions, timeout_seconds)
     try:
         return ask()
     except KafkaException as error:
         if error.args[0].code() not in STALE:
             raise
-        consumer.list_topics(topic, timeout=timeout_seconds)
+        _await_leaders(consumer, topic, partitions, timeout_seconds)
         return ask()
+
+
+def _await_leaders(consumer: Consumer, topic: str, partitions: Collection[int], timeout_seconds: float) -> None:
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        missing = _missing(consumer.list_topics(topic, timeout=timeout_seconds), topic, partitions)
+        if missing is None:
+            return
+        if missing.code() != KafkaError.LEADER_NOT_AVAILABLE or time.monotonic() >= deadline:
+            raise KafkaException(missing)
+        time.sleep(LEADERLESS_PAUSE_SECONDS)
+
+
+def _missing(cluster: ClusterMetadata, topic: str, partitions: Collection[int]) -> KafkaError | None:
+    """Why these partitions cannot be asked about; None when each has a leader."""
+    found = cluster.topics[topic]
+    if found.error is not None:
+        return found.error
+    for partition in partitions:
+        at = found.partitions.get(partition)
+        if at is None:
+            return KafkaError(KafkaError._UNKNOWN_PARTITION, f"{topic} has no partition {partition}")
+        if at.leader not in cluster.brokers:
+            return KafkaError(KafkaError.LEADER_NOT_AVAILABLE, f"{topic}[{partition}] has no leader")
+    return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from pushcast.kafka.control import ControlTail
 from pushcast.model.words import Platform
 from pushcast.wire.control.control import Kind, Pause, Subject, encode
 from pushcast.wire.control.control_state import ControlState
+from twins.leaders import topic_with
 
 TOPIC = "control"
 NEWS = Subject(Kind.PAUSE, "news", Platform.APNS)
@@ -69,7 +69,7 @@ class Client:
         self._position = 0
 
     def list_topics(self, topic: str, timeout: float) -> Any:
-        return SimpleNamespace(topics={topic: SimpleNamespace(error=None)})
+        return topic_with(topic)
 
     def assign(self, partitions: list[Any]) -> None:
         self.assigned = partitions[0].offset

@@ -5,12 +5,14 @@ from typing import Any, cast
 import pytest
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
+from pushcast.kafka import offsets
 from pushcast.kafka.offsets import ends, since, watermarks
 from pushcast.model.errors import PushcastError
+from twins.leaders import topic_with
 
 
 class StaleConsumer:
-    """Refuses with an error until it is told to ask the brokers about the topic."""
+    """Refuses with an error until it was told a second time to ask the brokers about the topic."""
 
     def __init__(self, code: int, *, mends: bool = True) -> None:
         self._code = code
@@ -18,7 +20,7 @@ class StaleConsumer:
         self.asked: list[str] = []
 
     def get_watermark_offsets(self, partition: Any, timeout: float) -> tuple[int, int]:
-        if not (self.asked and self._mends):
+        if not (len(self.asked) > 1 and self._mends):
             raise KafkaException(KafkaError(self._code))
         return 3, 7
 
@@ -28,8 +30,9 @@ class StaleConsumer:
             for at in partitions
         ]
 
-    def list_topics(self, topic: str, timeout: float) -> None:
+    def list_topics(self, topic: str, timeout: float) -> Any:
         self.asked.append(topic)
+        return topic_with(topic)
 
 
 def marks_of(consumer: StaleConsumer) -> tuple[int, int]:
@@ -44,7 +47,7 @@ def ends_of(consumer: StaleConsumer) -> dict[int, int]:
 def test_ends_of_many_partitions_are_asked_for_again_as_well(code: int) -> None:
     consumer = StaleConsumer(code)
     assert ends_of(consumer) == {0: 7, 3: 10}
-    assert consumer.asked == ["events"]
+    assert consumer.asked == ["events"] * 2
     with pytest.raises(PushcastError, match="events"):
         ends_of(StaleConsumer(code, mends=False))
 
@@ -53,7 +56,7 @@ def test_ends_of_many_partitions_are_asked_for_again_as_well(code: int) -> None:
 def test_a_client_that_remembers_no_leader_is_made_to_ask_again(code: int) -> None:
     consumer = StaleConsumer(code)
     assert marks_of(consumer) == (3, 7)
-    assert consumer.asked == ["events"]
+    assert consumer.asked == ["events"] * 2
 
 
 def test_what_stays_unknown_is_said_with_its_partition() -> None:
@@ -65,7 +68,45 @@ def test_a_refusal_that_no_metadata_mends_is_not_asked_about_again() -> None:
     consumer = StaleConsumer(KafkaError.TOPIC_AUTHORIZATION_FAILED)
     with pytest.raises(PushcastError):
         marks_of(consumer)
-    assert not consumer.asked
+    assert consumer.asked == ["events"]
+
+
+class LeaderlessConsumer(StaleConsumer):
+    """Its topic has these leaders, one answer after the other; it must not be asked while one is missing."""
+
+    def __init__(self, *answers: Any) -> None:
+        super().__init__(KafkaError._FAIL)
+        self._answers = list(answers)
+
+    def list_topics(self, topic: str, timeout: float) -> Any:
+        self.asked.append(topic)
+        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+
+    def get_watermark_offsets(self, partition: Any, timeout: float) -> tuple[int, int]:
+        assert all(at.leader == 1 for at in self._answers[0].topics["events"].partitions.values())
+        return 3, 7
+
+
+def test_a_leader_is_waited_for_before_the_client_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While there is none, librdkafka waits for it in a way that may abort the process."""
+    monkeypatch.setattr(offsets, "LEADERLESS_PAUSE_SECONDS", 0.0)
+    consumer = LeaderlessConsumer(topic_with("events", [-1]), topic_with("events", [2]), topic_with("events", [1]))
+    assert marks_of(consumer) == (3, 7)
+    assert consumer.asked == ["events"] * 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (topic_with("events", [-1, 1, 1, 1]), r"events\[0\] has no leader"),
+        (topic_with("events", [1, 1, 1]), "events has no partition 3"),
+        (topic_with("events", (), KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, "gone")), "gone"),
+    ],
+)
+def test_without_a_leader_partition_or_topic_the_client_is_not_asked(answer: Any, said: str) -> None:
+    consumer = LeaderlessConsumer(answer)
+    with pytest.raises(PushcastError, match=said):
+        ends(cast(Consumer, consumer), "events", [0, 3], 0.0)
 
 
 class GrowingLog:
@@ -80,6 +121,9 @@ class GrowingLog:
         self.times.append(50)
         self.requests += 1
         return found
+
+    def list_topics(self, topic: str, timeout: float) -> Any:
+        return topic_with(topic)
 
     def _offset(self, at: int) -> int:
         if at == OFFSET_END:

@@ -176,7 +176,7 @@ METRICS: Final = (
         "records",
         (L.ROLE, L.LANE),
         "Records of ours that Kafka's client wrote twice (librdkafka 4953): the second one is left out.",
-        "A few when partitions changed their leader under load. Without that, look at what brokers log of sequence numbers.",
+        "A few when leaders changed under load. Without that: look for sequence numbers in the logs of the brokers.",
     ),
     Metric(
         N.FORWARDED,
