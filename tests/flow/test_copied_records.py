@@ -15,11 +15,12 @@ from pushcast.handover.looking_back import look_back
 from pushcast.handover.reading import SpanReader
 from pushcast.kafka import embedded
 from pushcast.kafka.embedded import ports
+from pushcast.kafka.embedded.ports import HOST
 from pushcast.kafka.headers import headers_of
 from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.stream.batch import TP, Committed
 from pushcast.wire import headers as h
-from twins.doubtful_link import HOST, DoubtfulLink
+from twins.doubtful_link import DoubtfulLink
 
 TOPIC = "copied"
 ORIGIN = h.origin("plan-urgent", 0, 7)
