@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
 from confluent_kafka import TopicPartition
 
 from flow.kafka_tools import committed, create_topic, lag, produce, read_all, running, until
-from pushcast.kafka.clients import client_config, open_admin, open_consumer
+from pushcast.kafka.clients import client_config, open_consumer
 from pushcast.kafka.embedded import temporary_cluster
 from pushcast.kafka.outbox import KafkaOutbox
-from pushcast.kafka.positions import Positions
+from pushcast.kafka.positions import open_positions
 from pushcast.stream.batch import Batch, Bounds
 from pushcast.stream.stage import Stage
 from pushcast.transport.app import add_batch_stage, make_app
@@ -82,7 +81,7 @@ def test_who_asked_for_a_group_before_the_broker_was_killed_is_told_afterwards(
         consumer = open_consumer(client, group)
         consumer.commit(offsets=[TopicPartition(topic, 0, 5)], asynchronous=False)
         consumer.close()
-        positions = Positions(open_admin(client), anew=partial(open_admin, client))
+        positions = open_positions(client, lasting=True)
         assert positions.committed(group, [(topic, 0)]) == {(topic, 0): 5}
         cluster.kill_broker(0)
         cluster.start_broker(0)

@@ -28,7 +28,7 @@ from pushcast.kafka import embedded
 from pushcast.kafka.control import ControlTail
 from pushcast.kafka.embedded import ports
 from pushcast.kafka.outbox import KafkaOutbox
-from pushcast.kafka.positions import Positions
+from pushcast.kafka.positions import open_positions
 from pushcast.kafka.topics import load_topology
 from pushcast.kafka.topics.cluster import apply
 from pushcast.runtime.hosted import host, patient
@@ -65,7 +65,7 @@ class World(NamedTuple):
 
     def told(self) -> bool:
         """Whether the commits say how far was sent whose outcome could not be written."""
-        positions = Positions(AdminClient({"bootstrap.servers": self.kafka}))
+        positions = open_positions({"bootstrap.servers": self.kafka})
         told = positions.metadata(groups.send(APNS, URGENT), [(SEND, number) for number in range(PARTITIONS)])
         return any(any(refused_in(metadata).values()) for metadata in told.values())
 

@@ -14,8 +14,8 @@ from pushcast.audit.whatif import READ, whatif
 from pushcast.audit.whatif_reading import read_records, read_rows
 from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader
-from pushcast.kafka.clients import client_config, open_admin
-from pushcast.kafka.positions import Positions
+from pushcast.kafka.clients import client_config
+from pushcast.kafka.positions import open_positions
 from pushcast.keep.read_back import EarlierEngagement
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import device_row_key, partition_of, token_hash
@@ -113,7 +113,7 @@ async def test_d10_a_broadcast_is_rehearsed_over_rows_of_everybody_up_to_the_lim
         other.register()
     assert (await read_rows(config, writer.partition, {writer.user}, count))[1] == 1
     spot = walk, writer.partition
-    positions = Positions(open_admin(client_config(kafka, config.kafka.security, tool=True)))
+    positions = open_positions(client_config(kafka, config.kafka.security, tool=True))
     found, beyond = await read_records(config, positions, spot, since_ms, None, 1)
     assert (len(found), beyond) == (1, 1), "the fence counts as nothing"
 

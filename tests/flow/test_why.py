@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Callable
 
-from confluent_kafka.admin import AdminClient
 from msgspec.structs import replace
 
 from flow.kafka_tools import ensure_topics
@@ -18,7 +17,7 @@ from pushcast.audit.kept_reading import kept_of, waits_of
 from pushcast.audit.overview import overview
 from pushcast.audit.why import deliveries_waiting, why
 from pushcast.config.settings import Settings
-from pushcast.kafka.positions import Positions
+from pushcast.kafka.positions import open_positions
 from pushcast.model.ids import broadcast_delivery_id, device_row_key
 from pushcast.model.words import Lane
 from pushcast.register.history import KnownDevice
@@ -96,7 +95,7 @@ def test_the_status_counts_records_and_not_fences_of_a_group_without_members(
 
 
 def test_positions_of_what_is_not_there_are_left_out(kafka: str, unique: Callable[[str], str]) -> None:
-    positions = Positions(AdminClient({"bootstrap.servers": kafka}))
+    positions = open_positions({"bootstrap.servers": kafka})
     nowhere, group = (unique("topic"), 0), unique("group")
     assert positions.ends([nowhere]) == {}
     assert positions.committed(group, [nowhere]) == {}

@@ -12,9 +12,9 @@ from pushcast.audit.progress import Progress
 from pushcast.config.settings import Settings
 from pushcast.handover.fences import author_of
 from pushcast.handover.writers import Writers
-from pushcast.kafka.clients import client_config, open_admin, open_consumer
+from pushcast.kafka.clients import client_config, open_consumer
 from pushcast.kafka.headers import headers_of
-from pushcast.kafka.positions import Positions, Spot
+from pushcast.kafka.positions import Spot, open_positions
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Lane, Reason
 from pushcast.wire import topics
@@ -51,7 +51,7 @@ class BroadcastBooks:
     def __init__(self, settings: Settings) -> None:
         self._partitions = settings.kafka.partitions
         client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True)
-        self._positions = Positions(open_admin(client))
+        self._positions = open_positions(client)
         reading = {**client, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 50}
         self._consumer = open_consumer(reading, "pushcast-broadcasts")
 

@@ -15,9 +15,9 @@ from pushcast.audit.timers import timers_of
 from pushcast.config.settings import Settings
 from pushcast.handover.fences import Fences, author_of
 from pushcast.handover.reading import SpanReader
-from pushcast.kafka.clients import client_config, open_admin
+from pushcast.kafka.clients import client_config
 from pushcast.kafka.headers import headers_of
-from pushcast.kafka.positions import Positions
+from pushcast.kafka.positions import open_positions
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane
@@ -47,8 +47,8 @@ async def _unread(settings: Settings, user: str) -> dict[str, KeptPush]:
     kafka = settings.kafka
     partition = partition_of(user.encode(), kafka.partitions)
     spots = {(topics.keep(lane), partition): lane for lane in Lane}
-    admin = open_admin(client_config(kafka.bootstrap_servers, kafka.security, tool=True))
-    committed = await asyncio.to_thread(Positions(admin).committed, groups.KEEP, spots)
+    positions = open_positions(client_config(kafka.bootstrap_servers, kafka.security, tool=True))
+    committed = await asyncio.to_thread(positions.committed, groups.KEEP, spots)
     reader = SpanReader(kafka.bootstrap_servers, kafka.security)
     found: dict[str, KeptPush] = {}
     fences = {spot: Fences() for spot in spots}

@@ -13,8 +13,8 @@ from confluent_kafka import Message
 from pushcast.audit.why import plain
 from pushcast.config.settings import Settings
 from pushcast.handover.reading import Span, SpanReader
-from pushcast.kafka.clients import client_config, open_admin
-from pushcast.kafka.positions import Members, Positions, Spot, unfinished
+from pushcast.kafka.clients import client_config
+from pushcast.kafka.positions import Members, Spot, open_positions, unfinished
 from pushcast.kafka.transactions import open_since
 from pushcast.transport.probes import TRANSACTION_SECONDS
 from pushcast.wire import topics
@@ -89,7 +89,7 @@ def overview(settings: Settings, groups: Mapping[str, Collection[str]], dead: Co
     """
     kafka = settings.kafka
     client = client_config(kafka.bootstrap_servers, kafka.security, tool=True)
-    positions = Positions(open_admin(client))
+    positions = open_positions(client)
     reader = SpanReader(kafka.bootstrap_servers, kafka.security)
     spots = [(topic, partition) for topic in {*dead, *_all(groups)} for partition in range(kafka.partitions)]
     starts, ends = positions.starts(spots), positions.ends(spots)

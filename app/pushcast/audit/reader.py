@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, cast
 
 from confluent_kafka import Message
@@ -32,9 +31,9 @@ from pushcast.audit.spans import fences_from, of_partition, offset_of, read_span
 from pushcast.config.settings import Settings
 from pushcast.handover.fences import author_of
 from pushcast.handover.writers import Writers
-from pushcast.kafka.clients import client_config, open_admin, open_consumer
+from pushcast.kafka.clients import client_config, open_consumer
 from pushcast.kafka.headers import headers_of
-from pushcast.kafka.positions import Positions, Spot, unfinished
+from pushcast.kafka.positions import Spot, open_positions, unfinished
 from pushcast.kafka.topics import load_topology
 from pushcast.model.clock import SystemClock
 from pushcast.model.ids import partition_of
@@ -65,7 +64,7 @@ class Books:
     def __init__(self, settings: Settings) -> None:
         self._partitions = settings.kafka.partitions
         client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True)
-        self._positions = Positions(open_admin(client), anew=partial(open_admin, client))
+        self._positions = open_positions(client, lasting=True)
         reading = {**client, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 50}
         self._consumer = open_consumer(reading, "pushcast-audit")
 

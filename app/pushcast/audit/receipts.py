@@ -9,9 +9,9 @@ from pushcast.audit.spans import fences_from, of_partition, offset_of, read_span
 from pushcast.config.settings import Settings
 from pushcast.handover.fences import author_of
 from pushcast.handover.writers import Writers
-from pushcast.kafka.clients import client_config, open_admin, open_consumer
+from pushcast.kafka.clients import client_config, open_consumer
 from pushcast.kafka.headers import headers_of
-from pushcast.kafka.positions import Positions
+from pushcast.kafka.positions import open_positions
 from pushcast.model.ids import partition_of
 from pushcast.wire.answers.receipts import decode_receipt
 from pushcast.wire.topics import RECEIPT
@@ -25,7 +25,7 @@ def receipts(settings: Settings, since_ms: int | None = None, user: str | None =
     """
     kafka = settings.kafka
     client = client_config(kafka.bootstrap_servers, kafka.security, tool=True)
-    positions = Positions(open_admin(client))
+    positions = open_positions(client)
     numbers = range(kafka.partitions) if user is None else [partition_of(user.encode(), kafka.partitions)]
     lows = positions.starts((RECEIPT, number) for number in numbers)
     ends = positions.ends(lows)

@@ -17,9 +17,9 @@ from pushcast.config.settings import Settings
 from pushcast.handover.fences import Fences, author_of
 from pushcast.handover.guard import RowGuard
 from pushcast.handover.reading import SpanReader
-from pushcast.kafka.clients import client_config, open_admin
+from pushcast.kafka.clients import client_config
 from pushcast.kafka.headers import headers_of
-from pushcast.kafka.positions import Positions, Spot
+from pushcast.kafka.positions import Spot, open_positions
 from pushcast.model.errors import InvalidInput
 from pushcast.model.forecast import Forecast
 from pushcast.model.ids import partition_of
@@ -111,7 +111,7 @@ def forecast_of(
     blocks. None: there is more to be read than `most_records`. Raises TailUnreadable."""
     kafka = settings.kafka
     if most_records is not None:
-        positions = Positions(open_admin(client_config(kafka.bootstrap_servers, kafka.security, tool=True)))
+        positions = open_positions(client_config(kafka.bootstrap_servers, kafka.security, tool=True))
         spots = [(topics.USER, partition) for partition in range(kafka.partitions)]
         starts, ends = positions.starts(spots), positions.ends(spots)
         if sum(ends[spot] - starts.get(spot, 0) for spot in ends) > most_records:
@@ -131,7 +131,7 @@ def forecast_of(
 def timer_totals(settings: Settings, now_ms: int) -> TimerTotals:
     """The ledger of everything that waits or waited lately. Reads whole topics; blocks. Raises TailUnreadable."""
     kafka = settings.kafka
-    positions = Positions(open_admin(client_config(kafka.bootstrap_servers, kafka.security, tool=True)))
+    positions = open_positions(client_config(kafka.bootstrap_servers, kafka.security, tool=True))
     keeps = {(topics.keep(lane), partition): lane for lane in Lane for partition in range(kafka.partitions)}
     found = positions.committed(groups.KEEP, keeps)
     committed = {(str(lane), spot[1]): found.get(spot, 0) for spot, lane in keeps.items()}

@@ -18,9 +18,9 @@ from pushcast.audit.timers import timers_of
 from pushcast.audit.verdict import verdict
 from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader
-from pushcast.kafka.clients import client_config, open_admin
+from pushcast.kafka.clients import client_config
 from pushcast.kafka.headers import headers_of
-from pushcast.kafka.positions import Positions
+from pushcast.kafka.positions import open_positions
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import is_user_row, partition_of
 from pushcast.model.words import Reason
@@ -109,7 +109,7 @@ def note_at(settings: Settings, topic: str, partition: int, offset: int) -> tupl
     kafka = settings.kafka
     if topic not in INTAKES or partition >= kafka.partitions:
         return None
-    positions = Positions(open_admin(client_config(kafka.bootstrap_servers, kafka.security, tool=True)))
+    positions = open_positions(client_config(kafka.bootstrap_servers, kafka.security, tool=True))
     spot = topic, partition
     if not positions.starts([spot]).get(spot, 0) <= offset < positions.ends([spot])[spot]:
         return None
@@ -140,7 +140,7 @@ def case_of(
     partition = partition_of(user.encode(), settings.kafka.partitions)
     case = Case(user, note, device)
     kafka = settings.kafka
-    positions = Positions(open_admin(client_config(kafka.bootstrap_servers, kafka.security, tool=True)))
+    positions = open_positions(client_config(kafka.bootstrap_servers, kafka.security, tool=True))
     readers = {**{topic: groups.plan(lane) for topic, lane in INTAKES.items()}, **WAITING}
     committed: dict[str, int] = {}
     for group in sorted(set(readers.values())):

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from pushcast.config.security import KafkaSecurity
 from pushcast.kafka.clients import client_config, open_consumer, open_peeker
-from pushcast.kafka.offsets import ends, since
+from pushcast.kafka.offsets import ends_of, since
 from pushcast.model.errors import PushcastError
 
 #: Records between two looks at whether the caller still waits; also what holds the interpreter at a time.
@@ -69,11 +69,7 @@ class SpanReader:
     def _asked(self, consumer: Consumer, spots: list[Spot]) -> dict[Spot, int]:
         # Not of an admin client: librdkafka 2.16 was seen to abort in one while its only broker was away.
         try:
-            by_topic: dict[str, list[int]] = {}
-            for topic, partition in spots:
-                by_topic.setdefault(topic, []).append(partition)
-            found = {topic: ends(consumer, topic, numbers, SILENCE_SECONDS) for topic, numbers in by_topic.items()}
-            return {(topic, partition): found[topic][partition] for topic, partition in spots}
+            return ends_of(consumer, spots, SILENCE_SECONDS)
         except PushcastError as error:
             raise TailUnreadable(str(error)) from error
         finally:

@@ -38,8 +38,7 @@ def watermarks(
     try:
         found = _with_leaders(
             consumer,
-            topic,
-            (partition,),
+            ((topic, partition),),
             timeout_seconds,
             lambda: consumer.get_watermark_offsets(at, timeout=timeout_seconds),
         )
@@ -55,9 +54,18 @@ def ends(
 ) -> dict[int, int]:
     """The next offset to be written of each partition, asked for together; with OFFSET_BEGINNING the first that is
     there. Blocks and raises as `watermarks` does."""
-    found = _list_offsets(consumer, topic, dict.fromkeys(partitions, which), timeout_seconds)
+    found = ends_of(consumer, [(topic, partition) for partition in partitions], timeout_seconds, which)
+    return {partition: offset for (_, partition), offset in found.items()}
+
+
+def ends_of(
+    consumer: Consumer, spots: Iterable[Spot], timeout_seconds: float, which: int = OFFSET_END
+) -> dict[Spot, int]:
+    """`ends` of partitions of several topics, in one question."""
+    found = _listed_or_failed(consumer, dict.fromkeys(spots, which), timeout_seconds)
     if any(offset < 0 for offset in found.values()):
-        raise PushcastError(f"no answer from Kafka about {topic} within {timeout_seconds:.0f} s")
+        first = min(topic for topic, _ in found)
+        raise PushcastError(f"no answer from Kafka about {first} within {timeout_seconds:.0f} s")
     return found
 
 
@@ -68,31 +76,27 @@ def since(
 
     Where there is none, it is the end: nothing is written before it from now on.
 
-    Blocks and raises as `watermarks` does, for each topic. The ends are asked for first: Kafka answers with no number
-    where every record is older, and what is written between that answer and a question for the end would be passed by.
+    Blocks and raises as `watermarks` does. The ends are asked for first: Kafka answers with no number where every
+    record is older, and what is written between that answer and a question for the end would be passed by.
     """
-    by_topic: dict[str, dict[int, int]] = {}
-    for (topic, partition), at_ms in times_ms.items():
-        by_topic.setdefault(topic, {})[partition] = at_ms
-    first: dict[Spot, int] = {}
-    for topic, wanted in by_topic.items():
-        before = ends(consumer, topic, wanted, timeout_seconds)
-        for partition, offset in _list_offsets(consumer, topic, wanted, timeout_seconds).items():
-            first[topic, partition] = offset if offset >= 0 else before[partition]
-    return first
+    before = _listed_or_failed(consumer, dict.fromkeys(times_ms, OFFSET_END), timeout_seconds)
+    first = _listed_or_failed(consumer, times_ms, timeout_seconds)
+    return {spot: offset if offset >= 0 else before[spot] for spot, offset in first.items()}
 
 
-def _list_offsets(consumer: Consumer, topic: str, wanted: Mapping[int, int], timeout_seconds: float) -> dict[int, int]:
+def _listed_or_failed(consumer: Consumer, wanted: Mapping[Spot, int], timeout_seconds: float) -> dict[Spot, int]:
     try:
-        return listed(consumer, topic, wanted, timeout_seconds)
+        return listed(consumer, wanted, timeout_seconds)
     except KafkaException as error:
-        raise PushcastError(f"{topic}: {error.args[0].str()}") from error
+        first = min(topic for topic, _ in wanted)
+        raise PushcastError(f"{first}: {error.args[0].str()}") from error
 
 
-def listed(consumer: Consumer, topic: str, wanted: Mapping[int, int], timeout_seconds: float) -> dict[int, int]:
+def listed(consumer: Consumer, wanted: Mapping[Spot, int], timeout_seconds: float) -> dict[Spot, int]:
     """Of each partition the first offset of its time or later, -1 where all is older; OFFSET_BEGINNING and OFFSET_END
-    may stand for a time. Blocks as `watermarks` does; raises KafkaException without an answer."""
-    asked = [TopicPartition(topic, partition, at) for partition, at in wanted.items()]
+    may stand for a time. One question for all topics. Blocks as `watermarks` does; raises KafkaException without an
+    answer, also for one of them."""
+    asked = [TopicPartition(*spot, at) for spot, at in wanted.items()]
     if not asked:
         return {}
 
@@ -103,12 +107,11 @@ def listed(consumer: Consumer, topic: str, wanted: Mapping[int, int], timeout_se
                 raise KafkaException(each.error)
         return found
 
-    return {each.partition: each.offset for each in _with_leaders(consumer, topic, wanted, timeout_seconds, ask)}
+    answered = _with_leaders(consumer, wanted, timeout_seconds, ask)
+    return {(each.topic, each.partition): each.offset for each in answered}
 
 
-def _with_leaders(
-    consumer: Consumer, topic: str, partitions: Collection[int], timeout_seconds: float, ask: Callable[[], T]
-) -> T:
+def _with_leaders(consumer: Consumer, spots: Collection[Spot], timeout_seconds: float, ask: Callable[[], T]) -> T:
     """What `ask` says. Every question to a consumer about offsets goes through here.
 
     librdkafka 2.16 looks for leaders by itself, in two ways that do not do. About a partition that had no leader when
@@ -116,20 +119,21 @@ def _with_leaders(
     news of leaders in a way that aborts the process when there are some (`rd_kafka_enq_once_del_source_return`, seen in
     planners and settlers while two of three brokers were away). So it is asked when it has just heard of all leaders.
     """
-    _await_leaders(consumer, topic, partitions, timeout_seconds)
+    _await_leaders(consumer, spots, timeout_seconds)
     try:
         return ask()
     except KafkaException as error:
         if error.args[0].code() not in STALE:
             raise
-        _await_leaders(consumer, topic, partitions, timeout_seconds)
+        _await_leaders(consumer, spots, timeout_seconds)
         return ask()
 
 
-def _await_leaders(consumer: Consumer, topic: str, partitions: Collection[int], timeout_seconds: float) -> None:
+def _await_leaders(consumer: Consumer, spots: Collection[Spot], timeout_seconds: float) -> None:
     deadline = time.monotonic() + timeout_seconds
     while True:
-        missing = _missing(consumer.list_topics(topic, timeout=timeout_seconds), topic, partitions)
+        cluster = cluster_of(consumer, {topic for topic, _ in spots}, timeout_seconds)
+        missing = next(filter(None, (missing_of(cluster, spot) for spot in spots)), None)
         if missing is None:
             return
         if missing.code() != KafkaError.LEADER_NOT_AVAILABLE or time.monotonic() >= deadline:
@@ -137,15 +141,24 @@ def _await_leaders(consumer: Consumer, topic: str, partitions: Collection[int], 
         time.sleep(LEADERLESS_PAUSE_SECONDS)
 
 
-def _missing(cluster: ClusterMetadata, topic: str, partitions: Collection[int]) -> KafkaError | None:
-    """Why these partitions cannot be asked about; None when each has a leader."""
-    found = cluster.topics[topic]
+def cluster_of(consumer: Consumer, topics: Collection[str], timeout_seconds: float) -> ClusterMetadata:
+    """Leaders of these topics at least. Blocks; raises KafkaException without an answer."""
+    [only] = topics if len(topics) == 1 else [None]
+    found: ClusterMetadata = consumer.list_topics(only, timeout=timeout_seconds)
+    return found
+
+
+def missing_of(cluster: ClusterMetadata, spot: Spot) -> KafkaError | None:
+    """Why this partition cannot be asked about; None when it has a leader."""
+    topic, partition = spot
+    found = cluster.topics.get(topic)
+    if found is None:
+        return KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, f"there is no topic {topic}")
     if found.error is not None:
         return found.error
-    for partition in partitions:
-        at = found.partitions.get(partition)
-        if at is None:
-            return KafkaError(KafkaError._UNKNOWN_PARTITION, f"{topic} has no partition {partition}")
-        if at.leader not in cluster.brokers:
-            return KafkaError(KafkaError.LEADER_NOT_AVAILABLE, f"{topic}[{partition}] has no leader")
+    at = found.partitions.get(partition)
+    if at is None:
+        return KafkaError(KafkaError._UNKNOWN_PARTITION, f"{topic} has no partition {partition}")
+    if at.leader not in cluster.brokers:
+        return KafkaError(KafkaError.LEADER_NOT_AVAILABLE, f"{topic}[{partition}] has no leader")
     return None

@@ -6,20 +6,20 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
     OFFSET_END,
     Consumer,
     ConsumerGroupTopicPartitions,
-    IsolationLevel,
     KafkaError,
     KafkaException,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient
 
+from pushcast.kafka.clients import open_admin, open_consumer, open_peeker
 from pushcast.kafka.log_offsets import LogOffsets
 from pushcast.kafka.offsets import TIMEOUT_SECONDS
 from pushcast.kafka.steady import Steady
@@ -48,6 +48,8 @@ _LOADING = frozenset(
     {KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.NOT_COORDINATOR}
 )
 LOADING_PAUSE_SECONDS: Final = 0.2
+#: Of the consumers that are asked about logs: never joined, and never committed to.
+GROUP: Final = "pushcast-positions"
 #: Of a coordinator that is there; an answer takes milliseconds, on a machine that others keep busy a second.
 FIRST_ANSWER_SECONDS: Final = 5.0
 #: Each keeps its threads. A process that has met so many silent brokers asks its last client with all patience.
@@ -78,13 +80,14 @@ class Positions:
     def __init__(
         self,
         admin: AdminClient,
+        reader: Callable[[], Consumer],
+        peeker: Callable[[], Consumer],
         *,
         wary: bool = False,
         anew: Callable[[], AdminClient] | None = None,
-        reader: Callable[[], Consumer] | None = None,
     ) -> None:
-        """`wary`: asks nothing while the cluster is not whole (`steady`): for roles, which must not die of a look.
-        `anew` opens another client, for whoever may outlive a broker. `reader`: see `LogOffsets`."""
+        """`admin` is asked about groups, a consumer about logs: `reader` opens one that sees what is committed,
+        `peeker` one that sees open transactions, too. `wary` and `anew`: see `open_positions`."""
         self._admin = admin
         self._wary = wary
         self._anew = anew
@@ -92,7 +95,8 @@ class Positions:
         # Never collected: a client with a question under way was seen to wait for ever for one of its threads.
         self._given_up: list[AdminClient] = []
         self._has_answered = True  # the client about groups; the first one is trusted to
-        self._logs = LogOffsets(lambda: self._admin, self._look_out, reader)
+        self._logs = LogOffsets(reader, self._look_out)
+        self._written = LogOffsets(peeker, self._look_out)
 
     def starts(self, spots: Iterable[Spot]) -> dict[Spot, int]:
         """First offset that is there. Partitions that do not exist are left out."""
@@ -104,7 +108,7 @@ class Positions:
 
     def written(self, spots: Iterable[Spot]) -> dict[Spot, int]:
         """Next offset to be written, open transactions included. Partitions that do not exist are left out."""
-        return self._logs.offsets(dict.fromkeys(spots, OFFSET_END), IsolationLevel.READ_UNCOMMITTED)
+        return self._written.offsets(dict.fromkeys(spots, OFFSET_END))
 
     def at(self, times_ms: Mapping[Spot, int]) -> dict[Spot, int]:
         """First offset of each partition's time or later. Partitions that have none are left out."""
@@ -189,6 +193,14 @@ class Positions:
     def _look_out(self) -> None:
         if self._steady is not None:
             self._steady.require()
+
+
+def open_positions(client: Mapping[str, Any], *, wary: bool = False, lasting: bool = False) -> Positions:
+    """`client`: from `client_config`. `wary`: asks nothing while the cluster is not whole (`steady`): for roles, which
+    must not die of a look. `lasting`: opens another client of groups, for whoever may outlive a broker."""
+    opened = partial(open_admin, client)
+    reader, peeker = partial(open_consumer, client, GROUP), partial(open_peeker, client, GROUP)
+    return Positions(opened(), reader, peeker, wary=wary, anew=opened if lasting else None)
 
 
 def _metadata(at: TopicPartition) -> str:

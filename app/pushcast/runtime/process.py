@@ -18,10 +18,10 @@ import uvloop
 from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader
 from pushcast.kafka.cancels import CancelTail
-from pushcast.kafka.clients import client_config, open_admin, open_consumer
+from pushcast.kafka.clients import client_config
 from pushcast.kafka.control import ControlTail
 from pushcast.kafka.outbox import KafkaOutbox
-from pushcast.kafka.positions import Positions
+from pushcast.kafka.positions import Positions, open_positions
 from pushcast.kafka.reach import warn_without_broker
 from pushcast.kafka.topics.facts import ClusterFacts, check_cluster
 from pushcast.model.clock import SystemClock
@@ -137,8 +137,7 @@ def _watch(settings: Settings, hosted: Hosted, facts: ClusterFacts) -> TopicWatc
 
 def _wary_positions(settings: Settings) -> Positions:
     client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security)
-    reader = partial(open_consumer, client, "pushcast-positions")
-    return Positions(open_admin(client), wary=True, anew=partial(open_admin, client), reader=reader)
+    return open_positions(client, wary=True, lasting=True)
 
 
 def _group_watch(settings: Settings, hosted: Hosted) -> GroupWatch:

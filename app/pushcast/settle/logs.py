@@ -8,10 +8,10 @@ from typing import Any, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
-from pushcast.kafka.clients import open_admin, open_consumer
+from pushcast.kafka.clients import open_consumer
 from pushcast.kafka.headers import headers_of
 from pushcast.kafka.offsets import since, watermarks
-from pushcast.kafka.positions import Positions, Spot
+from pushcast.kafka.positions import Spot, open_positions
 from pushcast.model.errors import PushcastError
 from pushcast.settle.letters import Raw
 
@@ -26,7 +26,7 @@ class Logs:
     """One consumer for everything. Every method raises PushcastError when Kafka does not answer. Close it."""
 
     def __init__(self, client: dict[str, Any]) -> None:
-        self._positions = Positions(open_admin(client))
+        self._positions = open_positions(client)
         self._consumer = open_consumer(
             client, "pushcast-dlq", auto_offset_reset="earliest", enable_partition_eof=True, fetch_wait_max_ms=50
         )

@@ -50,12 +50,17 @@ class Coordinators:
         return {group: self._answer(answer, request_timeout) for group in groups}
 
 
+def no_logs() -> Any:
+    """Nobody asks about logs here."""
+    raise AssertionError
+
+
 def positions(first: Coordinators, *later: Coordinators) -> tuple[Positions, list[Coordinators]]:
     """And those that were not opened yet."""
     left = list(later)
     admin: Any = first
     opening: Any = lambda: left.pop(0)  # noqa: E731
-    return Positions(admin, anew=opening), left
+    return Positions(admin, no_logs, no_logs, anew=opening), left
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +72,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_offsets_are_asked_for_once_the_coordinator_is_there(code: int) -> None:
     """The client ends the process when it is answered NOT_COORDINATOR to its question about offsets."""
     first: Any = Coordinators(code, times=3)
-    assert Positions(first).committed("g", [("t", 0)]) == {("t", 0): 7}
+    assert Positions(first, no_logs, no_logs).committed("g", [("t", 0)]) == {("t", 0): 7}
     assert (first.offsets_asked, len(first.timeouts)) == (1, 5)
 
 
@@ -127,14 +132,14 @@ def test_a_client_that_answers_is_kept() -> None:
 @pytest.mark.parametrize("later", [(), (Coordinators(SILENT),)], ids=["a_tool", "a_role"])
 def test_a_coordinator_that_is_silent_to_all_is_named_with_its_group(later: tuple[Coordinators, ...]) -> None:
     first: Any = Coordinators(SILENT)
-    found = positions(first, *later)[0] if later else Positions(first)
+    found = positions(first, *later)[0] if later else Positions(first, no_logs, no_logs)
     with pytest.raises(KafkaException) as refused:
         found.committed("pushcast-plan-bulk", [("t", 0)])
     error = refused.value.args[0]
     assert error.code() == SILENT
     assert "coordinator of group pushcast-plan-bulk does not answer within 15 s" in error.str()
     with pytest.raises(KafkaException, match="group a and 1 more"):
-        Positions(first).members(["b", "a"])
+        Positions(first, no_logs, no_logs).members(["b", "a"])
 
 
 def test_another_refusal_is_raised_as_it_is_and_a_group_that_is_not_there_has_nothing() -> None:

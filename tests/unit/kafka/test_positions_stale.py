@@ -1,36 +1,39 @@
-"""An admin client that knows leaders of before: asked again once it has heard of the present ones."""
+"""A client that knows leaders of before: asked again once it has heard of the present ones."""
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from pushcast.kafka import log_offsets
-from pushcast.kafka.positions import Positions
+from pushcast.kafka.log_offsets import LogOffsets
+from twins.leaders import topic_with
+
+ENDS = {("t", 0): -1}
 
 
-class Admin:
-    """Refuses with this error until it was refreshed so many times."""
+class Consumer:
+    """Refuses with this error until it has heard of leaders so many times: three times for each answer of it."""
 
-    def __init__(self, code: int, refreshes: int) -> None:
+    def __init__(self, code: int, answers: int) -> None:
         self._code = code
-        self._left = refreshes
+        self._left = answers * 3
 
-    def list_topics(self, timeout: float) -> None:
+    def list_topics(self, topic: str, timeout: float) -> Any:
         self._left -= 1
+        return topic_with(topic)
 
-    def list_offsets(self, wanted: dict[TopicPartition, Any], **_: Any) -> dict[TopicPartition, Future[Any]]:
-        found: dict[TopicPartition, Future[Any]] = {}
-        for at in wanted:
-            found[at] = Future()
-            if self._left > 0:
-                found[at].set_exception(KafkaException(KafkaError(self._code)))
-            else:
-                found[at].set_result(TopicPartition(at.topic, at.partition, 7))
-        return found
+    def offsets_for_times(self, wanted: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        if self._left > 0:
+            raise KafkaException(KafkaError(self._code))
+        return [TopicPartition(at.topic, at.partition, 7) for at in wanted]
+
+
+def logs(code: int, answers: int) -> LogOffsets:
+    consumer: Any = Consumer(code, answers)
+    return LogOffsets(lambda: consumer)
 
 
 @pytest.fixture(autouse=True)
@@ -39,14 +42,12 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("code", [KafkaError.FENCED_LEADER_EPOCH, KafkaError.NOT_LEADER_FOR_PARTITION])
-@pytest.mark.parametrize("refreshes", [1, 3])
-def test_stale_leaders_are_asked_for_again(code: int, refreshes: int) -> None:
-    admin: Any = Admin(code, refreshes)
-    assert Positions(admin).ends([("t", 0)]) == {("t", 0): 7}
+@pytest.mark.parametrize("answers", [1, 4])
+def test_stale_leaders_are_asked_for_again(code: int, answers: int) -> None:
+    assert logs(code, answers).offsets(ENDS) == {("t", 0): 7}
 
 
-@pytest.mark.parametrize(("code", "refreshes"), [(KafkaError.FENCED_LEADER_EPOCH, 4), (KafkaError._TIMED_OUT, 1)])
-def test_what_stays_refused_is_raised(code: int, refreshes: int) -> None:
-    admin: Any = Admin(code, refreshes)
+@pytest.mark.parametrize(("code", "answers"), [(KafkaError.FENCED_LEADER_EPOCH, 5), (KafkaError._TIMED_OUT, 1)])
+def test_what_stays_refused_is_raised(code: int, answers: int) -> None:
     with pytest.raises(KafkaException):
-        Positions(admin).ends([("t", 0)])
+        logs(code, answers).offsets(ENDS)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from confluent_kafka import OFFSET_END, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_END, KafkaException, TopicPartition
 
 from pushcast.kafka.positions import Positions
 from pushcast.kafka.steady import CALM_SECONDS, HOLDS_SECONDS, Steady
@@ -101,25 +101,29 @@ def test_a_broker_that_takes_no_connection_is_named() -> None:
         steady(Admin(gone)).require()
 
 
+def no_reader() -> Any:
+    """A question would come to this."""
+    raise AssertionError
+
+
 class Reader:
-    """Answers for every partition but those of a topic that is not there."""
+    """Answers for every partition; the topic that is asked about is not all there is, and one is not there."""
 
     def __init__(self) -> None:
         self.asked: list[list[tuple[str, int, int]]] = []
 
     def offsets_for_times(self, wanted: list[TopicPartition], timeout: float) -> list[TopicPartition]:
         self.asked.append([(at.topic, at.partition, at.offset) for at in wanted])
-        if wanted[0].topic == "push.gone.v1":
-            raise KafkaException(KafkaError(KafkaError._UNKNOWN_PARTITION))
         return [TopicPartition(at.topic, at.partition, {OFFSET_END: 7, 5: -1}.get(at.offset, 3)) for at in wanted]
 
-    def list_topics(self, topic: str, timeout: float) -> Any:
-        return topic_with(topic)
+    def list_topics(self, topic: str | None, timeout: float) -> Any:
+        return topic_with("push.parked.v1", [1, 1])
 
 
-def test_a_role_asks_a_consumer_for_offsets_which_aborts_nothing(port: int) -> None:
-    reader, spots = Reader(), [("push.parked.v1", 0), ("push.gone.v1", 0), ("push.parked.v1", 1)]
-    positions = Positions(cast(Any, Admin(port)), wary=True, reader=lambda: cast(Any, reader))
+def test_a_role_asks_a_consumer_for_offsets_of_all_that_is_there_together(port: int) -> None:
+    reader = Reader()
+    spots = [("push.parked.v1", 0), ("push.gone.v1", 0), ("push.parked.v1", 1), ("push.parked.v1", 2)]
+    positions = Positions(cast(Any, Admin(port)), lambda: cast(Any, reader), no_reader, wary=True)
     assert positions.ends(spots) == {("push.parked.v1", 0): 7, ("push.parked.v1", 1): 7}
     assert positions.starts(spots) == {("push.parked.v1", 0): 3, ("push.parked.v1", 1): 3}
     assert positions.at({("push.parked.v1", 0): 4, ("push.parked.v1", 1): 5}) == {("push.parked.v1", 0): 3}
@@ -127,7 +131,7 @@ def test_a_role_asks_a_consumer_for_offsets_which_aborts_nothing(port: int) -> N
 
 
 def test_positions_of_a_role_ask_nothing_then() -> None:
-    positions = Positions(cast(Any, Admin(1, leaders=(-1,))), wary=True)  # a question would raise AttributeError
+    positions = Positions(cast(Any, Admin(1, leaders=(-1,))), no_reader, no_reader, wary=True)
     for ask in (lambda: positions.ends([("push.parked.v1", 0)]), lambda: positions.members(["pushcast-settle"])):
         with pytest.raises(KafkaException, match="has no leader"):
             ask()
