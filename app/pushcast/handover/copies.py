@@ -18,25 +18,30 @@ from pushcast.wire.sending.retries import SENT_FROM
 
 logger = logging.getLogger(__name__)
 
-#: A producer has five batches under way in a partition, of half a megabyte at most: 5,000 records of 500 bytes.
-LEAST_REMEMBERED: Final = 4096
+#: Of values. A producer has five batches under way in a partition, of half a megabyte each at most (`kafka.producer`);
+#: what others write meanwhile stands between a record and its copy.
+LEAST_BYTES: Final = 4 << 20
+#: 5,000 records of 500 bytes are in five batches: so many is what memory is given for.
+LEAST_RECORDS: Final = 4096
 #: What our stages say of themselves. No stage writes two records that are equal in all headers and the value: each
 #: names the source record that it comes of. Of other writers nobody knows.
 _OURS: Final = frozenset({h.ORIGIN, SENT_FROM})
 
 
 class Copies:
-    """Of one partition, for its reader. Memory: 110 bytes for each of the last 4,096 to 8,192 records.
+    """Of one partition, for its reader. Memory: 110 bytes for each record of the last 4 to 8 MB of values, and 8,192
+    records at most.
 
     Two generations instead of a queue: forgetting costs nothing per record.
     """
 
-    __slots__ = ("_least", "_old", "_young", "found")
+    __slots__ = ("_bytes", "_least", "_old", "_young", "found")
 
-    def __init__(self, least: int = LEAST_REMEMBERED) -> None:
-        """`least`: records that are remembered at least."""
+    def __init__(self, least: int = LEAST_RECORDS) -> None:
+        """`least`: records that are remembered at least, where they are no more than 4 MB."""
         self.found = 0
         self._least = least
+        self._bytes = 0  # of values of the younger generation
         self._young: dict[int, int] = {}  # first offset by a hash of headers and value
         self._old: dict[int, int] = {}
 
@@ -51,9 +56,10 @@ class Copies:
         first = self._young.get(known)
         if first is None:
             first = self._old.get(known, offset)
-            if len(self._young) >= self._least:
-                self._old, self._young = self._young, {}
+            if len(self._young) >= self._least or self._bytes >= LEAST_BYTES:
+                self._old, self._young, self._bytes = self._young, {}, 0
             self._young[known] = first
+            self._bytes += len(value)
         return first < offset
 
     def leaves_out(self, tp: TP, record: Record, count: Callable[[str, str, int], None]) -> bool:

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from pushcast.handover.copies import Copies
+from pushcast.handover.copies import LEAST_BYTES, Copies
 from pushcast.stream.batch import TP
 from pushcast.wire import headers as h
 from pushcast.wire.sending.retries import SENT_FROM
@@ -60,6 +60,16 @@ def test_so_many_records_are_remembered_at_least_and_twice_as_many_at_most() -> 
         for before in range(max(0, offset - 3), offset + 1):
             assert copies.is_copy(MINE, b"%d" % before, 1000)
     assert sum(copies.is_copy(MINE, b"%d" % offset, 1000) for offset in range(90)) < 8
+
+
+def test_of_large_records_so_many_bytes_are_remembered() -> None:
+    copies, size, count = Copies(), LEAST_BYTES // 8, 100
+    for offset in range(count):
+        assert not copies.is_copy(MINE, b"%d" % offset + bytes(size), offset)
+    newest_first = reversed(range(count))
+    known = [offset for offset in newest_first if copies.is_copy(MINE, b"%d" % offset + bytes(size), 1000 + offset)]
+    assert known[:8] == list(reversed(range(count - 8, count)))
+    assert len(known) <= 2 * 8
 
 
 def test_the_first_copy_is_logged_without_its_content_and_all_are_counted(caplog: pytest.LogCaptureFixture) -> None:
