@@ -12,6 +12,8 @@ UV_VERSION := 0.13.9
 export UV_PYTHON_DOWNLOADS := never
 # The machine's own certificates and package index, as pip uses them.
 export UV_SYSTEM_CERTS := 1
+# Compiled once, here. Where PYTHONDONTWRITEBYTECODE is set, as in many containers, every process would compile anew.
+export UV_COMPILE_BYTECODE := 1
 ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
@@ -50,6 +52,7 @@ $(STAMP): pyproject.toml requirements/dev.txt | $(UV)
 	@test -x $(VENV)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(VENV) >&2
 	@$(UV) pip sync --quiet --python $(VENV)/bin/python --require-hashes requirements/dev.txt >&2
 	@$(UV) pip install --quiet --python $(VENV)/bin/python --no-deps --no-build-isolation --editable . >&2
+	@$(VENV)/bin/python -m compileall -q -j 0 app >&2
 	@touch $@
 
 demo: $(STAMP)
