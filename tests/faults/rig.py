@@ -33,8 +33,9 @@ TICK_SECONDS = 0.05
 #: Between two audits of what has drained and does not balance yet: parked work is not lag.
 PARKED_SECONDS = 1.0
 #: Before each kill of `kill_each_once`.
-PAGE_TRIES = 4
 BREATH_SECONDS = (0.2, 1.5)
+#: Of a sender's page, before a strike against it.
+PAGE_TRIES = 4
 
 
 @dataclass(frozen=True)
