@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from confluent_kafka import Message
@@ -18,10 +18,11 @@ from pushcast.handover.standing import NOT_REFUSED, Refused
 from pushcast.kafka.headers import headers_of
 from pushcast.model.errors import InvalidInput
 from pushcast.stream.batch import TP, Committed
+from pushcast.wire.headers import PROBE
 from pushcast.wire.newer import waited_for
 
 if TYPE_CHECKING:
-    from pushcast.stream.ports import PositionedOutbox
+    from pushcast.stream.ports import PatientOutbox
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class Ledgers:
     record, in offset order, before its first target leaves.
     """
 
-    def __init__(self, outputs: Mapping[str, Read], *, outbox: PositionedOutbox, reader: SpanReader) -> None:
+    def __init__(self, outputs: Mapping[str, Read], *, outbox: PatientOutbox, reader: SpanReader) -> None:
         """`outputs`: every topic that an outcome may be written to, in the partition of its send record."""
         self.counters: Counter[str] = Counter()  # takeovers, tail_records, unreadable, skipped
         self._outputs = dict(outputs)
@@ -62,6 +63,7 @@ class Ledgers:
         UnreadableMetadata.
         """
         self._started -= committed.keys()
+        ours = [tp for tp in committed if tp in self._ledgers]
         ends = await self._reader.written([(topic, tp.partition) for tp in committed for topic in self._outputs])
         taken: dict[TP, Ledger] = {}
         for tp, at in committed.items():
@@ -70,6 +72,7 @@ class Ledgers:
         self._ledgers.update(taken)
         if not await work.commit_now(taken):
             raise ClaimRefused(f"Kafka refused the claim of {len(taken)} partitions")
+        await self._written_before(ours)
         # What a predecessor had under way when it lost the partition may have landed until now. If its outcomes stand
         # behind a stranger's open transaction, they are waited for: their deliveries would be sent again.
         ends = await self._reader.written(ends)
@@ -112,6 +115,24 @@ class Ledgers:
             found,
             sum(map(len, taken.values())),
         )
+
+    async def _written_before(self, ours: Sequence[TP]) -> None:
+        """Returns when the outcomes are in the logs that this process wrote for partitions which it had before.
+
+        A group's coordinator that was away forgets its members, and gives them their partitions anew, while their
+        outcomes wait for leaders: without this all of them would be sent again. A marker behind the outcomes of each
+        place proves that they are there. Where Kafka refuses outcomes nothing is sent anyhow (`send.proof`).
+        """
+        if not ours:
+            return
+        await self._outbox.room()
+        barrier = self._outbox.barrier()
+        for tp in ours:
+            refused = self._outbox.refused_topics(tp.partition)
+            for topic in self._outputs:
+                if topic not in refused:
+                    self._outbox.put(barrier, topic, tp.partition, None, None, [(PROBE, b"1")])
+        await barrier.wait()
 
     def begin(self, tp: TP, offset: int) -> Set[bytes]:
         """Notes the positions for this record; returns the delivery ids that must not be sent again."""
