@@ -18,11 +18,12 @@ from pushcast.handover.standing import NOT_REFUSED, Refused
 from pushcast.kafka.headers import headers_of
 from pushcast.model.errors import InvalidInput
 from pushcast.stream.batch import TP, Committed
+from pushcast.stream.ports import PatientOutbox
 from pushcast.wire.headers import PROBE
 from pushcast.wire.newer import waited_for
 
 if TYPE_CHECKING:
-    from pushcast.stream.ports import PatientOutbox
+    from pushcast.stream.ports import PositionedOutbox
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class Ledgers:
     record, in offset order, before its first target leaves.
     """
 
-    def __init__(self, outputs: Mapping[str, Read], *, outbox: PatientOutbox, reader: SpanReader) -> None:
+    def __init__(self, outputs: Mapping[str, Read], *, outbox: PositionedOutbox, reader: SpanReader) -> None:
         """`outputs`: every topic that an outcome may be written to, in the partition of its send record."""
         self.counters: Counter[str] = Counter()  # takeovers, tail_records, unreadable, skipped
         self._outputs = dict(outputs)
@@ -128,7 +129,7 @@ class Ledgers:
         await self._outbox.room()
         barrier = self._outbox.barrier()
         for tp in ours:
-            refused = self._outbox.refused_topics(tp.partition)
+            refused = self._outbox.refused_topics(tp.partition) if isinstance(self._outbox, PatientOutbox) else ()
             for topic in self._outputs:
                 if topic not in refused:
                     self._outbox.put(barrier, topic, tp.partition, None, None, [(PROBE, b"1")])

@@ -18,10 +18,10 @@ from pushcast.wire.sending.batches import decode_batch
 from pushcast.wire.sending.retries import SENT_FROM
 
 if TYPE_CHECKING:
-    from pushcast.stream.ports import PatientOutbox
+    from pushcast.stream.ports import PositionedOutbox
 
 
-def build_ledgers(settings: Settings, group: str, outbox: PatientOutbox) -> Ledgers:
+def build_ledgers(settings: Settings, group: str, outbox: PositionedOutbox) -> Ledgers:
     """For the senders of one platform and lane; connects to nothing before partitions are assigned."""
     outputs: dict[str, Read] = {topics.RECEIPT: _receipts_of(group)}
     for topic in (*map(topics.retry, topics.RETRY_DELAY_SECONDS), topics.PARKED):

@@ -26,15 +26,21 @@ def read(headers: Iterable[tuple[str, bytes | None]], _: bytes | None) -> Ledger
 
 
 class Outbox(TwinOutbox):
-    """`refused`: topics that Kafka does not take now."""
+    """`refused_now`: topics that Kafka does not take."""
 
-    refused: tuple[str, ...] = ()
+    refused_now: tuple[str, ...] = ()
 
     def acked_end(self, topic: str, partition: int) -> int | None:
         return len(self.of_place((topic, partition))) or None
 
+    def refused(self) -> tuple[str, ...]:
+        return self.refused_now
+
     def refused_topics(self, partition: int) -> tuple[str, ...]:
-        return self.refused
+        return self.refused_now
+
+    def doubt(self, topic: str, partition: int, reason: str) -> None:
+        raise AssertionError
 
     def of_place(self, spot: Spot) -> list[Produced]:
         return [each for each in self.log if (each.topic, each.partition) == spot]
@@ -124,6 +130,6 @@ async def test_a_process_that_never_had_the_partition_writes_nothing() -> None:
 async def test_a_topic_that_kafka_refuses_is_not_waited_for() -> None:
     outbox, ledgers = made()
     await ledgers.take_over(Owner(), {HERE: Committed(5, "")})
-    outbox.refused = ("receipts", "retries")
+    outbox.refused_now = ("receipts", "retries")
     await ledgers.take_over(Owner(), {HERE: Committed(5, "")})
     assert outbox.pending == []
