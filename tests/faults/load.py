@@ -19,7 +19,7 @@ from pushcast.model.words import Lane
 from pushcast.wire import topics
 
 SLICE_SECONDS = 0.02
-Vary = Callable[[str, dict[str, Any]], Iterable[Beside]]
+Vary = Callable[[str, dict[str, Any], Lane], Iterable[Beside]]
 CAMPAIGN = 25  # bulk events that share a content; their users differ
 FLUSH_SECONDS = 120.0
 
@@ -109,7 +109,7 @@ class Load(threading.Thread):
             "body": f"{self._seed}: number {content}",
             "data": {"content": str(content)},
         }
-        beside, partitions = list(self.vary(user, event)), self._settings.kafka.partitions
+        beside, partitions = list(self.vary(user, event, lane)), self._settings.kafka.partitions
         topic = topics.notification(lane)
         produce(producer, topic, user, orjson.dumps(event), partitions, now_ms, self._delivered)
         for each in beside:

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from pushcast.demo.timed import CAPPED_CLASS, DAY_HOUR, DIGEST_CLASS, NIGHT_HOUR, QUIET_CLASS, preference
+from pushcast.model.words import Lane
 from pushcast.wire import topics
 
 #: Shares of the events beside which something is done with one of the last so many.
@@ -51,6 +52,8 @@ KINDS: Final[Mapping[str, Fields]] = {
 }
 
 
+#: For the urgent lane last: nothing is spread there, an event that asks for it is a dead letter.
+KINDS_OF: Final = (tuple(KINDS), tuple(kind for kind in KINDS if kind != "spread"))
 #: Their classes keep to no quiet hours.
 _IGNORING: Final = ("digest", "capped")
 
@@ -64,10 +67,10 @@ class Timed:
         #: User and id of all that may wait for hours: for a time, or for the end of quiet hours that a retry came into.
         self.written: list[tuple[str, str]] = []
 
-    def vary(self, user: str, event: dict[str, Any]) -> Iterator[Beside]:
-        """Makes it one of the kinds; yields what is written behind it."""
+    def vary(self, user: str, event: dict[str, Any], lane: Lane) -> Iterator[Beside]:
+        """Makes it one of the kinds that its lane takes; yields what is written behind it."""
         rng, now = self._rng, time.time()
-        kind = rng.choice(tuple(KINDS))
+        kind = rng.choice(KINDS_OF[lane is Lane.URGENT])
         event |= KINDS[kind](rng, now)
         self._recent.append((user, event["id"]))
         if kind not in _IGNORING:
