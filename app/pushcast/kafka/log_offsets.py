@@ -7,16 +7,12 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaException
 
-from pushcast.kafka.offsets import STALE, TIMEOUT_SECONDS, Spot, cluster_of, listed, missing_of
+from pushcast.kafka.offsets import STALE, TIMEOUT_SECONDS, Spot, listed
 
 logger = logging.getLogger(__name__)
 
-#: Topics that the cluster does not have (yet) hold nothing.
-_ABSENT = frozenset(
-    {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC, KafkaError._NOENT}
-)
 #: A client keeps leaders and their epochs, also of a topic that was made anew and of a broker that came back.
 STALE_PAUSES_SECONDS: Final = (0.1, 0.5, 1.0, 2.0, 4.0)
 
@@ -52,10 +48,4 @@ class LogOffsets:
     def _ask(self, times_ms: Mapping[Spot, int]) -> dict[Spot, int]:
         self._look_out()
         consumer = self._consumer = self._consumer or self._opened()
-        cluster = cluster_of(consumer, {topic for topic, _ in times_ms}, TIMEOUT_SECONDS)
-        wanted: dict[Spot, int] = {}
-        for spot, time_ms in times_ms.items():
-            missing = missing_of(cluster, spot)
-            if missing is None or missing.code() not in _ABSENT:
-                wanted[spot] = time_ms
-        return listed(consumer, wanted, TIMEOUT_SECONDS)
+        return listed(consumer, times_ms, TIMEOUT_SECONDS, leave_out_absent=True)

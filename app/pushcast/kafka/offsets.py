@@ -27,6 +27,10 @@ STALE: Final = frozenset(
         KafkaError.UNKNOWN_TOPIC_OR_PART,
     }
 )
+#: What is said of topics that the cluster does not have (yet), and of their partitions.
+ABSENT: Final = frozenset(
+    {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC, KafkaError._NOENT}
+)
 
 
 def watermarks(
@@ -40,7 +44,7 @@ def watermarks(
             consumer,
             ((topic, partition),),
             timeout_seconds,
-            lambda: consumer.get_watermark_offsets(at, timeout=timeout_seconds),
+            lambda _: consumer.get_watermark_offsets(at, timeout=timeout_seconds),
         )
     except KafkaException as error:
         raise PushcastError(f"{topic}[{partition}]: {error.args[0].str()}") from error
@@ -92,63 +96,70 @@ def _listed_or_failed(consumer: Consumer, wanted: Mapping[Spot, int], timeout_se
         raise PushcastError(f"{first}: {error.args[0].str()}") from error
 
 
-def listed(consumer: Consumer, wanted: Mapping[Spot, int], timeout_seconds: float) -> dict[Spot, int]:
+def listed(
+    consumer: Consumer, wanted: Mapping[Spot, int], timeout_seconds: float, *, leave_out_absent: bool = False
+) -> dict[Spot, int]:
     """Of each partition the first offset of its time or later, -1 where all is older; OFFSET_BEGINNING and OFFSET_END
-    may stand for a time. One question for all topics. Blocks as `watermarks` does; raises KafkaException without an
-    answer, also for one of them."""
-    asked = [TopicPartition(*spot, at) for spot, at in wanted.items()]
-    if not asked:
-        return {}
+    may stand for a time. One question for all topics. `leave_out_absent`: of partitions that do not exist nothing is
+    said. Blocks as `watermarks` does; raises KafkaException without an answer, also for one of them."""
 
-    def ask() -> list[TopicPartition]:
-        found = consumer.offsets_for_times(asked, timeout=timeout_seconds)
+    def ask(spots: Collection[Spot]) -> dict[Spot, int]:
+        if not spots:
+            return {}
+        found = consumer.offsets_for_times(
+            [TopicPartition(*spot, wanted[spot]) for spot in spots], timeout=timeout_seconds
+        )
         for each in found:
             if each.error is not None:
                 raise KafkaException(each.error)
-        return found
+        return {(each.topic, each.partition): each.offset for each in found}
 
-    answered = _with_leaders(consumer, wanted, timeout_seconds, ask)
-    return {(each.topic, each.partition): each.offset for each in answered}
+    return _with_leaders(consumer, wanted, timeout_seconds, ask, leave_out_absent) if wanted else {}
 
 
-def _with_leaders(consumer: Consumer, spots: Collection[Spot], timeout_seconds: float, ask: Callable[[], T]) -> T:
-    """What `ask` says. Every question to a consumer about offsets goes through here.
+def _with_leaders(
+    consumer: Consumer,
+    spots: Collection[Spot],
+    timeout_seconds: float,
+    ask: Callable[[Collection[Spot]], T],
+    leave_out_absent: bool = False,
+) -> T:
+    """What `ask` says of these partitions. Every question to a consumer about offsets goes through here.
 
     librdkafka 2.16 looks for leaders by itself, in two ways that do not do. About a partition that had no leader when
     it last heard of it, it asked nobody again for minutes after brokers were away. And where one has none, it waits for
     news of leaders in a way that aborts the process when there are some (`rd_kafka_enq_once_del_source_return`, seen in
     planners and settlers while two of three brokers were away). So it is asked when it has just heard of all leaders.
     """
-    _await_leaders(consumer, spots, timeout_seconds)
     try:
-        return ask()
+        return ask(_await_leaders(consumer, spots, timeout_seconds, leave_out_absent))
     except KafkaException as error:
         if error.args[0].code() not in STALE:
             raise
-        _await_leaders(consumer, spots, timeout_seconds)
-        return ask()
+        return ask(_await_leaders(consumer, spots, timeout_seconds, leave_out_absent))
 
 
-def _await_leaders(consumer: Consumer, spots: Collection[Spot], timeout_seconds: float) -> None:
+def _await_leaders(
+    consumer: Consumer, spots: Collection[Spot], timeout_seconds: float, leave_out_absent: bool
+) -> list[Spot]:
+    """Those that have a leader: all of them, or all that exist. Raises KafkaException for another."""
     deadline = time.monotonic() + timeout_seconds
+    names = {topic for topic, _ in spots}
+    [only] = names if len(names) == 1 else [None]
     while True:
-        cluster = cluster_of(consumer, {topic for topic, _ in spots}, timeout_seconds)
-        missing = next(filter(None, (missing_of(cluster, spot) for spot in spots)), None)
-        if missing is None:
-            return
-        if missing.code() != KafkaError.LEADER_NOT_AVAILABLE or time.monotonic() >= deadline:
-            raise KafkaException(missing)
+        cluster: ClusterMetadata = consumer.list_topics(only, timeout=timeout_seconds)
+        why = {spot: _missing(cluster, spot) for spot in spots}
+        missing = [error for error in why.values() if error is not None]
+        if leave_out_absent:
+            missing = [error for error in missing if error.code() not in ABSENT]
+        if not missing:
+            return [spot for spot, error in why.items() if error is None]
+        if missing[0].code() != KafkaError.LEADER_NOT_AVAILABLE or time.monotonic() >= deadline:
+            raise KafkaException(missing[0])
         time.sleep(LEADERLESS_PAUSE_SECONDS)
 
 
-def cluster_of(consumer: Consumer, topics: Collection[str], timeout_seconds: float) -> ClusterMetadata:
-    """Leaders of these topics at least. Blocks; raises KafkaException without an answer."""
-    [only] = topics if len(topics) == 1 else [None]
-    found: ClusterMetadata = consumer.list_topics(only, timeout=timeout_seconds)
-    return found
-
-
-def missing_of(cluster: ClusterMetadata, spot: Spot) -> KafkaError | None:
+def _missing(cluster: ClusterMetadata, spot: Spot) -> KafkaError | None:
     """Why this partition cannot be asked about; None when it has a leader."""
     topic, partition = spot
     found = cluster.topics.get(topic)

@@ -15,11 +15,11 @@ ENDS = {("t", 0): -1}
 
 
 class Consumer:
-    """Refuses with this error until it has heard of leaders so many times: three times for each answer of it."""
+    """Refuses with this error until it has heard of leaders so many times: twice for each answer of it."""
 
     def __init__(self, code: int, answers: int) -> None:
         self._code = code
-        self._left = answers * 3
+        self._left = answers * 2
 
     def list_topics(self, topic: str, timeout: float) -> Any:
         self._left -= 1
