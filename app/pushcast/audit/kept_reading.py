@@ -11,13 +11,12 @@ from typing import cast
 from confluent_kafka import Message
 
 from pushcast.audit.kept import DeviceWait, KeptPush, of_record, of_timer, waits_for
+from pushcast.audit.spans import positions_of
 from pushcast.audit.timers import timers_of
 from pushcast.config.settings import Settings
 from pushcast.handover.fences import Fences, author_of
 from pushcast.handover.reading import SpanReader
-from pushcast.kafka.clients import client_config
 from pushcast.kafka.headers import headers_of
-from pushcast.kafka.positions import open_positions
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane
@@ -47,7 +46,7 @@ async def _unread(settings: Settings, user: str) -> dict[str, KeptPush]:
     kafka = settings.kafka
     partition = partition_of(user.encode(), kafka.partitions)
     spots = {(topics.keep(lane), partition): lane for lane in Lane}
-    positions = open_positions(client_config(kafka.bootstrap_servers, kafka.security, tool=True))
+    positions = positions_of(settings)
     committed = await asyncio.to_thread(positions.committed, groups.KEEP, spots)
     reader = SpanReader(kafka.bootstrap_servers, kafka.security)
     found: dict[str, KeptPush] = {}

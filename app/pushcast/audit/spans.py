@@ -8,7 +8,9 @@ from typing import cast
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
-from pushcast.kafka.positions import Positions, Spot
+from pushcast.config.settings import Settings
+from pushcast.kafka.clients import client_config
+from pushcast.kafka.positions import Positions, Spot, open_positions
 from pushcast.model.errors import PushcastError
 
 _POLL_RECORDS = 5000
@@ -18,6 +20,12 @@ _TIMEOUT_SECONDS = 15.0
 
 #: Read before the first record that is wanted, for the fences: a stopped process that wakes up writes within minutes.
 FENCES_BEFORE_MS = 15 * 60 * 1000
+
+
+def positions_of(settings: Settings) -> Positions:
+    """For one command."""
+    kafka = settings.kafka
+    return open_positions(client_config(kafka.bootstrap_servers, kafka.security, tool=True))
 
 
 def starts_from(

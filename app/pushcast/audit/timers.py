@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, cast
 
 from confluent_kafka import Message
 
+from pushcast.audit.spans import positions_of
 from pushcast.audit.timer_forecast import add_timers
 from pushcast.audit.timer_ledger import Named, TimerTotals, settle
 from pushcast.config.rates import rates_of
@@ -17,9 +18,8 @@ from pushcast.config.settings import Settings
 from pushcast.handover.fences import Fences, author_of
 from pushcast.handover.guard import RowGuard
 from pushcast.handover.reading import SpanReader
-from pushcast.kafka.clients import client_config
 from pushcast.kafka.headers import headers_of
-from pushcast.kafka.positions import Spot, open_positions
+from pushcast.kafka.positions import Spot
 from pushcast.model.errors import InvalidInput
 from pushcast.model.forecast import Forecast
 from pushcast.model.ids import partition_of
@@ -111,7 +111,7 @@ def forecast_of(
     blocks. None: there is more to be read than `most_records`. Raises TailUnreadable."""
     kafka = settings.kafka
     if most_records is not None:
-        positions = open_positions(client_config(kafka.bootstrap_servers, kafka.security, tool=True))
+        positions = positions_of(settings)
         spots = [(topics.USER, partition) for partition in range(kafka.partitions)]
         starts, ends = positions.starts(spots), positions.ends(spots)
         if sum(ends[spot] - starts.get(spot, 0) for spot in ends) > most_records:
@@ -131,7 +131,7 @@ def forecast_of(
 def timer_totals(settings: Settings, now_ms: int) -> TimerTotals:
     """The ledger of everything that waits or waited lately. Reads whole topics; blocks. Raises TailUnreadable."""
     kafka = settings.kafka
-    positions = open_positions(client_config(kafka.bootstrap_servers, kafka.security, tool=True))
+    positions = positions_of(settings)
     keeps = {(topics.keep(lane), partition): lane for lane in Lane for partition in range(kafka.partitions)}
     found = positions.committed(groups.KEEP, keeps)
     committed = {(str(lane), spot[1]): found.get(spot, 0) for spot, lane in keeps.items()}

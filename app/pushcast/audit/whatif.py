@@ -13,10 +13,9 @@ from typing import Any, Final
 from pushcast.audit.rehearsal import Rehearsal
 from pushcast.audit.rehearsed_fates import EventFate, Past
 from pushcast.audit.rehearsed_walk import BroadcastFate, BroadcastName, NotRehearsed
+from pushcast.audit.spans import positions_of
 from pushcast.audit.whatif_reading import WALKS, Rows, read_halts, read_records, read_rows, user_in
 from pushcast.config.settings import Settings
-from pushcast.kafka.clients import client_config
-from pushcast.kafka.positions import open_positions
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane
 from pushcast.wire import topics
@@ -155,7 +154,7 @@ def whatif(
     as they are now; where there are broadcasts, some `limit` rows of others, too. Nothing is written. Blocks. Raises
     KafkaException, TailUnreadable."""
     kafka = before.kafka
-    positions = open_positions(client_config(kafka.bootstrap_servers, kafka.security, tool=True))
+    positions = positions_of(before)
     partitions: Iterable[int] = range(kafka.partitions)
     if user is not None:
         partitions = (partition_of(user.encode(), kafka.partitions),)

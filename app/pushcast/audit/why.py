@@ -14,13 +14,12 @@ from pushcast.audit.answer import GroupProgress, HeldPart, answer
 from pushcast.audit.case import BOOKS, DEAD, INTAKES, WAITING, Case, Wait
 from pushcast.audit.hints import hints, unseen
 from pushcast.audit.kept_since import FirstRecords, shown_kept_since
+from pushcast.audit.spans import positions_of
 from pushcast.audit.timers import timers_of
 from pushcast.audit.verdict import verdict
 from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader
-from pushcast.kafka.clients import client_config
 from pushcast.kafka.headers import headers_of
-from pushcast.kafka.positions import open_positions
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import is_user_row, partition_of
 from pushcast.model.words import Reason
@@ -109,7 +108,7 @@ def note_at(settings: Settings, topic: str, partition: int, offset: int) -> tupl
     kafka = settings.kafka
     if topic not in INTAKES or partition >= kafka.partitions:
         return None
-    positions = open_positions(client_config(kafka.bootstrap_servers, kafka.security, tool=True))
+    positions = positions_of(settings)
     spot = topic, partition
     if not positions.starts([spot]).get(spot, 0) <= offset < positions.ends([spot])[spot]:
         return None
@@ -140,7 +139,7 @@ def case_of(
     partition = partition_of(user.encode(), settings.kafka.partitions)
     case = Case(user, note, device)
     kafka = settings.kafka
-    positions = open_positions(client_config(kafka.bootstrap_servers, kafka.security, tool=True))
+    positions = positions_of(settings)
     readers = {**{topic: groups.plan(lane) for topic, lane in INTAKES.items()}, **WAITING}
     committed: dict[str, int] = {}
     for group in sorted(set(readers.values())):
