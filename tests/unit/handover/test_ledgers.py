@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, cast
+from collections.abc import Iterable
+from typing import Any, cast
 
 from pushcast.handover.ledgers import LedgerEnd, Ledgers
-from pushcast.handover.reading import Span, Spot
 from pushcast.stream.batch import TP, Committed
 from pushcast.wire.answers import ledger
-from pushcast.wire.headers import LEDGER, PROBE, Headers, first
-from twins.kafka import Produced, TwinOutbox, settled
+from pushcast.wire.headers import LEDGER, PROBE, first
+from twins.handover import Log, Process
+from twins.kafka import settled
 
 GROUP, HERE, THERE = "senders", TP("send", 1), TP("send", 2)
 A = b"\1" * 16
@@ -25,13 +25,10 @@ def read(headers: Iterable[tuple[str, bytes | None]], _: bytes | None) -> Ledger
     return LedgerEnd(found.send_offset, (found.delivery_id,))
 
 
-class Outbox(TwinOutbox):
+class Outbox(Process):
     """`refused_now`: topics that Kafka does not take."""
 
     refused_now: tuple[str, ...] = ()
-
-    def acked_end(self, topic: str, partition: int) -> int | None:
-        return len(self.of_place((topic, partition))) or None
 
     def refused(self) -> tuple[str, ...]:
         return self.refused_now
@@ -42,46 +39,6 @@ class Outbox(TwinOutbox):
     def doubt(self, topic: str, partition: int, reason: str) -> None:
         raise AssertionError
 
-    def of_place(self, spot: Spot) -> list[Produced]:
-        return [each for each in self.log if (each.topic, each.partition) == spot]
-
-
-class Written(NamedTuple):
-    """A record of a log, as a client gives it."""
-
-    at: int
-    it: Produced
-
-    def topic(self) -> str:
-        return self.it.topic
-
-    def partition(self) -> int:
-        return self.it.partition
-
-    def offset(self) -> int:
-        return self.at
-
-    def headers(self) -> Headers:
-        return self.it.headers
-
-    def value(self) -> bytes | None:
-        return self.it.value
-
-
-class Reader:
-    """Of what the outbox got acknowledged."""
-
-    def __init__(self, outbox: Outbox) -> None:
-        self._outbox = outbox
-
-    async def written(self, spots: Iterable[Spot]) -> dict[Spot, int]:
-        return {spot: len(self._outbox.of_place(spot)) for spot in spots}
-
-    async def read(self, spans: Mapping[Spot, Span], on_record: Callable[[Any], None]) -> None:
-        for spot, (begin, end) in spans.items():
-            for at, each in list(enumerate(self._outbox.of_place(spot)))[begin:end]:
-                on_record(Written(at, each))
-
 
 class Owner:
     """Of whom Kafka takes every claim."""
@@ -91,9 +48,10 @@ class Owner:
 
 
 def made() -> tuple[Outbox, Ledgers]:
-    outbox = Outbox()
+    log = Log(HERE.partition)
+    outbox = Outbox(log)
     outputs = {"receipts": read, "retries": read}
-    return outbox, Ledgers(outputs, outbox=cast(Any, outbox), reader=cast(Any, Reader(outbox)))
+    return outbox, Ledgers(outputs, outbox=cast(Any, outbox), reader=cast(Any, log))
 
 
 def write(outbox: Outbox) -> None:
