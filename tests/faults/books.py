@@ -303,11 +303,12 @@ class SentRecords:
 
     def _read(self, message: Any) -> None:
         fences = self._fences.setdefault((message.topic(), message.partition()), Fences())
-        author = author_of(message.headers())
+        headers = headers_of(message)
+        author = author_of(headers)
         if not fences.admit(author, message.offset()) or author is None or not author.origin.startswith(PLANNERS):
             return
         copies = self._copies.setdefault((message.topic(), message.partition()), Copies())
-        if copies.is_copy(headers_of(message), message.value(), message.offset()):
+        if copies.is_copy(headers, message.value(), message.offset()):
             self.written_twice += 1
             return
         place = f"{message.topic()}[{message.partition()}]@{message.offset()}"

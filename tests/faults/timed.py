@@ -52,8 +52,8 @@ KINDS: Final[Mapping[str, Fields]] = {
 }
 
 
-#: For the urgent lane last: nothing is spread there, an event that asks for it is a dead letter.
-KINDS_OF: Final = (tuple(KINDS), tuple(kind for kind in KINDS if kind != "spread"))
+#: Nothing is spread there: an event that asks for it is a dead letter.
+_URGENT: Final = tuple(kind for kind in KINDS if kind != "spread")
 #: Their classes keep to no quiet hours.
 _IGNORING: Final = ("digest", "capped")
 
@@ -70,7 +70,7 @@ class Timed:
     def vary(self, user: str, event: dict[str, Any], lane: Lane) -> Iterator[Beside]:
         """Makes it one of the kinds that its lane takes; yields what is written behind it."""
         rng, now = self._rng, time.time()
-        kind = rng.choice(KINDS_OF[lane is Lane.URGENT])
+        kind = rng.choice(_URGENT if lane is Lane.URGENT else tuple(KINDS))
         event |= KINDS[kind](rng, now)
         self._recent.append((user, event["id"]))
         if kind not in _IGNORING:

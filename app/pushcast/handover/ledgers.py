@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from confluent_kafka import Message
 
@@ -18,12 +18,9 @@ from pushcast.handover.standing import NOT_REFUSED, Refused
 from pushcast.kafka.headers import headers_of
 from pushcast.model.errors import InvalidInput
 from pushcast.stream.batch import TP, Committed
-from pushcast.stream.ports import PatientOutbox
+from pushcast.stream.ports import PatientOutbox, PositionedOutbox
 from pushcast.wire.headers import PROBE
 from pushcast.wire.newer import waited_for
-
-if TYPE_CHECKING:
-    from pushcast.stream.ports import PositionedOutbox
 
 logger = logging.getLogger(__name__)
 
