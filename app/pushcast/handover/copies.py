@@ -29,7 +29,7 @@ _OURS: Final = frozenset({h.ORIGIN, SENT_FROM})
 
 
 class Copies:
-    """Of one partition, for its reader. Memory: 110 bytes for each record of the last 4 to 8 MB of values, and 8,192
+    """Of one partition, for its reader. Memory: 104 bytes for each record of the last 4 to 8 MB of values, and 8,192
     records at most.
 
     Two generations instead of a queue: forgetting costs nothing per record.
