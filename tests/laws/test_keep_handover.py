@@ -18,7 +18,7 @@ import orjson
 import pytest
 
 from pushcast.handover.rules import Rules
-from pushcast.keep import agent, capping, digests, exact, intake, joining, removals, rules
+from pushcast.keep import capping, completing, digests, exact, intake, joining, removals, rules
 from pushcast.keep.due import DueRecord, DueRecords, Put
 from pushcast.keep.firings import Firings
 from pushcast.keep.flushing import Flushes
@@ -102,7 +102,9 @@ class World(KeepWorld):
 
     def maybe_compact(self, owner: Keeper) -> None:
         """With the lag of the topic, nothing is compacted that an owner has not yet had the time to heal."""
-        healed = not owner.outbox.pending and not owner.stage.release._unhealed(owner.stage._tenures.of(_USER))
+        healed = not owner.outbox.pending and not owner.stage.parts.release._healing.unhealed(
+            owner.stage._tenures.of(_USER)
+        )
         if healed or not self.lag:
             self.compact()
 
@@ -342,7 +344,7 @@ async def test_with_a_digest_that_takes_members_while_it_leaves_it_counts_wrongl
 
 
 async def test_without_the_push_that_a_predecessor_put_a_digest_leaves_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agent, "closed_by", lambda name: (b"", 0, 0) if closed_by(name) else None)
+    monkeypatch.setattr(completing, "closed_by", lambda name: (b"", 0, 0) if closed_by(name) else None)
     assert await violation(range(MOST_WORLDS_TO_A_VIOLATION), gathered=0.9) is not None
 
 

@@ -13,6 +13,7 @@ import orjson
 from pushcast.config.settings import Settings
 from pushcast.handover.guard import RowGuard
 from pushcast.keep.agent import KeepStage
+from pushcast.keep.configured import KeepRules
 from pushcast.keep.exact import STAGE, KeepHandover
 from pushcast.keep.index import REMEMBER_MS
 from pushcast.keep.outlook import OutlookRules, unknown
@@ -385,22 +386,24 @@ class Keeper:
             cast(Any, self.outbox),
             self.clock,
             self.exact,
-            partitions=PARTITIONS,
+            KeepRules(
+                PARTITIONS,
+                digests=world.digests,
+                caps=world.caps,
+                rates=Rates({}, {}, world.live),
+                outlook=OutlookRules(Rates({}, {}, world.live), PARTITIONS, world.quotas, world.lifetime_of),
+                hold_on_disagreement=hold_on_disagreement,
+                tzdata=tzdata,
+                closing_gather_seconds=world.closing_gather_seconds,
+                remember_ms=world.remember_ms,
+            ),
             counters=self.counters,
             fatal=lambda what, error: self.fatal.append((what, error)),
             cancels=self.cancels,
-            digests=world.digests,
-            rates=Rates({}, {}, world.live),
-            outlook=OutlookRules(Rates({}, {}, world.live), PARTITIONS, world.quotas, world.lifetime_of),
-            caps=world.caps,
             call_later=self.timers,
-            tzdata=tzdata,
-            hold_on_disagreement=hold_on_disagreement,
+            written=written,
             sharing=sharing,
             earlier=world.earlier,
-            written=written,
-            closing_gather_seconds=world.closing_gather_seconds,
-            remember_ms=world.remember_ms,
         )
         self.stage.work = cast(Any, self)
         self.trackers = {tp: Tracker(at.offset or 0, OPEN) for tp, at in world.committed.items()}

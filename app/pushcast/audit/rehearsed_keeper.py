@@ -18,7 +18,7 @@ from pushcast.config.rates import rates_of
 from pushcast.config.settings import Settings
 from pushcast.keep.agent import KeepStage
 from pushcast.keep.reads import SOURCES
-from pushcast.keep.stage import badge_rules, removal_rules
+from pushcast.keep.stage import keep_rules
 from pushcast.keep.written import WrittenEntries
 from pushcast.model.clock import ManualClock
 from pushcast.stream.batch import TP, Batch, Committed
@@ -116,20 +116,12 @@ class RehearsedKeeper:
             cast(Any, self._memory),
             clock,
             cast(Any, _Alone()),
-            partitions=settings.kafka.partitions,
+            keep_rules(settings, rates_of(settings)),
             counters={},
             fatal=lambda _, error: self._failures.append(error),
             cancels=cancels,
-            digests={
-                name: each.digest.rule(each.ttl_seconds) for name, each in settings.classes.items() if each.digest
-            },
-            caps=settings.cap_rules,
             call_later=self._timers,
-            removals=removal_rules(settings),
-            badges=badge_rules(settings),
-            rates=rates_of(settings),
             written=written,
-            remember_ms=settings.keep.remember_seconds * 1000,
         )
         self._stage.work = cast(Any, self)
         self._sources = {topic: _Source(Tracker(0, OPEN), TP(topic, partition)) for topic in SOURCES}

@@ -7,57 +7,37 @@ timer that is called off is due at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from functools import partial
 from typing import Final
 
 from pushcast.handover import standing
 from pushcast.handover.fences import Fences
-from pushcast.keep import rules
-from pushcast.keep.badging import USUAL as USUAL_BADGES
-from pushcast.keep.badging import BadgeRules, Badging
 from pushcast.keep.broker_time import BrokerTime, Disagreement, too_far_ahead
-from pushcast.keep.campaign_ends import CampaignEnds
-from pushcast.keep.census import Census
-from pushcast.keep.digests import flushed
+from pushcast.keep.configured import KeepRules
 from pushcast.keep.exact import STAGE, KeepHandover
-from pushcast.keep.index import REMEMBER_MS
-from pushcast.keep.intake import KeepIntake
-from pushcast.keep.joining import Joining
-from pushcast.keep.lateness import LateOrder
-from pushcast.keep.outlook import OutlookRules, unknown
-from pushcast.keep.plain_intake import PlainIntake
-from pushcast.keep.read_back import EarlierRecords, ReadBack
-from pushcast.keep.release import Release
-from pushcast.keep.removals import USUAL, RemovalRules
-from pushcast.keep.removing import Removing
-from pushcast.keep.rows import Rows
-from pushcast.keep.tenure import KeepTenure, OpenedTimer, Row
-from pushcast.keep.ticking import Ticking
+from pushcast.keep.heard import Heard
+from pushcast.keep.parts import KeepParts
+from pushcast.keep.ports import KeepPorts
+from pushcast.keep.read_back import EarlierRecords
+from pushcast.keep.tenure import KeepTenure
 from pushcast.keep.written import WrittenEntries
-from pushcast.model.caps import CapRule
 from pushcast.model.clock import Clock
-from pushcast.model.digest import DigestRule
 from pushcast.model.errors import InvalidInput
 from pushcast.model.forecast import Forecast
-from pushcast.model.pacing import Rates
 from pushcast.model.words import Lane
 from pushcast.stream.batch import TP, Batch, Committed, Record
-from pushcast.stream.callbacks import guarded
 from pushcast.stream.cancelling import Cancels, NothingCancelled
 from pushcast.stream.edge import Edge, Misplaced, counting
 from pushcast.stream.flood import FloodGuard
-from pushcast.stream.overlay import InFlight, Overlay
-from pushcast.stream.ports import Barrier, CallLater, CountingOutbox, Fatal, Outbox
+from pushcast.stream.overlay import InFlight
+from pushcast.stream.ports import Barrier, CallLater, Fatal, Outbox
 from pushcast.stream.sharing import Sharing
 from pushcast.stream.stage import Stage
-from pushcast.stream.table import AppliedRecord, Table, require_held
+from pushcast.stream.table import Table, require_held
 from pushcast.stream.tenure import Tenures
 from pushcast.wire import topics
-from pushcast.wire.events.threads import ThreadReader
 from pushcast.wire.schemas import SchemaSource
-from pushcast.wire.waiting.digests import closed_by
-from pushcast.wire.waiting.timers import user_key
 
 #: Source records handled without giving way to the event loop.
 CHUNK_RECORDS = 200
@@ -85,122 +65,54 @@ class KeepStage(Stage):
         outbox: Outbox,
         clock: Clock,
         exact: KeepHandover,
+        rules: KeepRules,
         *,
-        partitions: int,
         counters: MutableMapping[tuple[str, str], int],
         fatal: Fatal,
         schemas: SchemaSource | None = None,
         flood: FloodGuard | None = None,
         cancels: Cancels | None = None,
-        digests: Mapping[str, DigestRule] | None = None,
-        caps: Sequence[CapRule] = (),
         call_later: CallLater | None = None,
-        removals: RemovalRules = USUAL,
-        badges: BadgeRules = USUAL_BADGES,
-        rates: Rates | None = None,
-        hold_on_disagreement: bool = False,
-        tzdata: str | None = None,
         written: WrittenEntries | None = None,
         sharing: Sharing | None = None,
-        outlook: OutlookRules | None = None,
         earlier: EarlierRecords | None = None,
-        closing_gather_seconds: float = 0.0,
-        remember_ms: int = REMEMBER_MS,
     ) -> None:
-        """`hold_on_disagreement`: partitions whose broker is ahead of another one's let nothing go. `tzdata`: the
-        version of the zones, this process's own unless a test has another. `sharing`: more urgent lanes are ahead of
-        others; None: one comes after the other. `outlook`: of the forecast, and of what expires first; None: none.
-        `earlier`: what users read; None: it is not read once more. `closing_gather_seconds`: see `DueRecords`;
-        `remember_ms`: see `Queues`."""
+        """`sharing`: more urgent lanes are ahead of others; None: one comes after the other. `earlier`: what users
+        read; None: it is not read once more."""
         self._sharing = sharing
         self._table = table
         self._outbox = outbox
-        self._acked = outbox.acked if isinstance(outbox, CountingOutbox) else None
         self._clock = clock
         self._exact = exact
         self._schemas = schemas
-        self._count = counting(counters)
+        self._count = count = counting(counters)
         self._cancels: Cancels = cancels or NothingCancelled()
-        self._edge = Edge(STAGE, outbox, self._count, flood)
+        self._edge = Edge(STAGE, outbox, count, flood)
         self._in_flight = InFlight(MAX_ROWS_IN_FLIGHT)
-        self._rows = Rows(table, outbox, written or WrittenEntries())
-        joining = Joining(self._rows, digests or {})
         self._fences: dict[TP, Fences] = {}  # of the keep topics: planners fence each other off there
-        self.release = Release(
-            self._rows,
-            table,
-            exact,
-            outbox,
-            clock,
-            self._count,
-            room=self._room,
-            guarded=guarded("keep: an acknowledgement failed", fatal),
-            fatal=fatal,
-            digests=digests or {},
-            rates=rates or Rates({}, {}),
-            partitions=partitions,
-            badges=partial(Badging, rules=badges, threads=ThreadReader(schemas)),
-            caps=caps,
-            joining=joining,
-            late=LateOrder(unknown if outlook is None else outlook.lifetime_of),
-            call_later=call_later,
-            held=lambda tenure: hold_on_disagreement and tenure.time in too_far_ahead(self._times()),
-            may_hold_before=self._may_hold_before,
-            closing_gather_seconds=closing_gather_seconds,
-            remember_ms=remember_ms,
-        )
-        campaigns, removed = (lambda: self._cancels.state.campaigns), self.release.badges.removed
-        removing = Removing(self._rows, removals, self._count, campaigns, removed)
-        self._intake = KeepIntake(
-            self._rows,
-            clock,
-            self._cancels,
-            self._count,
-            partitions=partitions,
+        self._disagreement = Disagreement()
+        ports = KeepPorts(table, outbox, clock, exact, count, fatal, self._room, call_later)
+        self.parts = KeepParts(
+            ports,
+            rules,
+            cancels=self._cancels,
             schemas=schemas,
-            joining=joining,
-            removing=removing,
-            badging=self.release.badges,
-            capping=self.release.capping,
+            written=written or WrittenEntries(),
+            earlier=earlier,
+            held=lambda tenure: rules.hold_on_disagreement and tenure.time in too_far_ahead(self._times()),
+            may_hold_before=self._may_hold_before,
         )
-        self._usual = PlainIntake(self._rows, clock, self._cancels, self._count)
+        intake = self.parts.intake
         #: Beside the keep topics.
         self._by_topic: dict[str, Take] = {
-            topics.CANCEL: self._intake.cancel,
-            topics.ENGAGEMENT: self._intake.engage,
-            topics.RECALLABLE: self._intake.offered,
-            topics.COUNTED: self._intake.count,
+            topics.CANCEL: intake.cancel,
+            topics.ENGAGEMENT: intake.engage,
+            topics.RECALLABLE: intake.offered,
+            topics.COUNTED: intake.count,
         }
-        self._ticking = Ticking(
-            self._rows,
-            table,
-            outbox,
-            self._count,
-            room=self._room,
-            fatal=fatal,
-            call_later=call_later,
-            tzdata=tzdata,
-        )
-        self._campaigns = CampaignEnds(
-            self._rows,
-            table,
-            outbox,
-            removing,
-            joining,
-            self._cancels,
-            threads=ThreadReader(schemas),
-            now_ms=clock.now_ms,
-            room=self._room,
-            fatal=fatal,
-            call_later=call_later,
-        )
         self._cancels.state.subscribe(self._cancelled)
-        self._read_back = ReadBack(earlier, clock, fatal, call_later, schemas)
-        self._disagreement = Disagreement()
-        self._census = Census(table, clock, fatal, outlook, call_later)
-        self._tenures = Tenures(self._new_tenure)
-        table.on_applied(self._applied)
-        table.on_void(self._found_void)
+        self._tenures = Tenures(lambda tp, _: self.parts.tenure(tp.partition, self._in_flight))
+        self._heard = Heard(ports, self.parts.release, self._tenures)
 
     def _cancelled(self, partition: int | None, _: frozenset[str]) -> None:
         if partition is None:  # a campaign was
@@ -218,7 +130,7 @@ class KeepStage(Stage):
     def next_release_seconds(self, partition: int) -> float | None:
         """Until the next timer of a partition may leave; None: nothing waits there."""
         tenure = self._tenures.get(TP(topics.USER, partition))
-        return None if tenure is None else self.release.wait_seconds(tenure)
+        return None if tenure is None else self.parts.release.wait_seconds(tenure)
 
     def at_work(self, partition: int) -> bool:
         """Whether something of a partition is under way that no record waits for."""
@@ -270,30 +182,9 @@ class KeepStage(Stage):
         for tp in mine:
             tenure = self._tenures.of(tp)
             for name in self._exact.released(tp.partition):
-                self._complete(tenure, barrier, name, now_ms)
-            self._ticking.begin(tenure, barrier)
+                self.parts.completing.complete(tenure, barrier, name, now_ms)
+            self.parts.ticking.begin(tenure, barrier)
         await barrier.wait()
-
-    def _complete(self, tenure: KeepTenure, barrier: Barrier, name: str, now_ms: int) -> None:
-        """Closes the row of what a due record of this name closes, unless it is closed."""
-        push = closed_by(name)
-        if push is not None:
-            key, upto, at = push
-            head = self._rows.head(tenure, key)
-            if head is None or head.flushed_at:
-                return
-            self._rows.put(tenure, barrier, key, flushed(head, at, upto, is_push=True))
-        else:
-            lane, offset, row_key = name.split("|", 2)
-            key = row_key.encode()
-            timer = self._rows.timer(tenure, key)
-            if timer is None or not timer.waits or timer.name != f"{lane}|{offset}":
-                return
-            self.release.capping.left(tenure, barrier, key, timer, now_ms)
-            row = rules.released(timer, now_ms)
-            self._rows.put(tenure, barrier, key, row)
-            self.release.badges.recovered(tenure, barrier, row, user_key(key).decode())
-        self._count("void_timers", "completed", 1)
 
     async def revoking(self, partitions: set[TP]) -> None:
         """Releases nothing more, and waits until Kafka has what was written."""
@@ -323,33 +214,6 @@ class KeepStage(Stage):
                 tenure.overlay.drop()
         self._tenures.forget(mine)
 
-    def _new_tenure(self, tp: TP, _: Committed) -> KeepTenure:
-        origin = self._exact.origin(tp.partition)
-        overlay = Overlay[Row | bytes](self._in_flight)
-        running = self.release.runner_of, self._census.runner_of, self._ticking.runner_of, self._campaigns.runner_of
-        reader = self._read_back.runner_of
-        return KeepTenure(
-            tp.partition, origin, overlay, *running, reader, BrokerTime(self._clock), self._clock.now_ms()
-        )
-
-    def _applied(self, partition: int, records: Sequence[AppliedRecord]) -> None:
-        if (tenure := self._tenures.get(TP(topics.USER, partition))) is not None:
-            ours = tenure.overlay.applied(records)
-            stamped_ms = records[-1].timestamp if records else 0
-            acked = None if self._acked is None else self._acked(topics.USER, partition)
-            if acked is not None:
-                is_ours = self._table.fenced(partition) == self._exact.firings(partition).epoch
-                tenure.unbroken.applied(acked, self._table.position(partition), is_ours=is_ours)
-                stamped_ms = max(stamped_ms, acked.stamped_ms) if records else 0
-            if stamped_ms > 0:
-                tenure.time.heard(stamped_ms)
-            self.release.applied(tenure, len(records), ours)
-
-    def _found_void(self, partition: int, count: int) -> None:
-        self._count("void_timers", "found", count)
-        if (tenure := self._tenures.get(TP(topics.USER, partition))) is not None:
-            tenure.runner.wake()
-
     # records
 
     async def handle(self, batch: Batch) -> None:
@@ -360,7 +224,7 @@ class KeepStage(Stage):
         take, usual = self._by_topic.get(batch.topic), None
         if take is None:
             held = _LANES[tp.topic], self._fences.setdefault(tp, Fences())
-            take, usual = partial(self._intake.hold, *held), partial(self._usual.take, *held)
+            take, usual = partial(self.parts.intake.hold, *held), partial(self.parts.usual.take, *held)
         self._count("consumed", "", len(records))
         for start in range(0, len(records), CHUNK_RECORDS):
             await self._room()
@@ -384,7 +248,7 @@ class KeepStage(Stage):
         tenure = self._tenures.of(TP(topics.USER, tp.partition))
         barrier, sound, errors = self._outbox.barrier(), list[int](), list[InvalidInput]()
         at = 0
-        with self._rows.read_ahead(tenure, [record.key for record in records if record.key] if usual else ()):
+        with self.parts.rows.read_ahead(tenure, [record.key for record in records if record.key] if usual else ()):
             while at < len(records):
                 if usual is not None:
                     first, at = at, usual(tenure, barrier, records, at)
@@ -405,18 +269,7 @@ class KeepStage(Stage):
                     sound.append(record.offset)
         self._edge.note(tp, len(records) - len(errors), errors)
         tenure.completions.add(batch, sound, barrier)
-        if tenure.opened:
-            opened, tenure.opened = tenure.opened, []
-            barrier.on_acked(partial(self._acknowledged, tenure, opened))
-
-    def _acknowledged(self, tenure: KeepTenure, opened: Sequence[OpenedTimer]) -> None:
-        """Kafka has the rows of urgent timers: those that count let theirs go at once, whose table reads them later."""
-        acked = None if self._acked is None else self._acked(topics.USER, tenure.number)
-        if acked is None or tenure.closed or not tenure.unbroken.reaches(acked):
-            return
-        if acked.stamped_ms > 0:
-            tenure.time.heard(acked.stamped_ms)
-        self.release.at_once(tenure, opened)
+        self._heard.tell_of(tenure, barrier)
 
     async def _room(self) -> None:
         await self._in_flight.room()

@@ -6,7 +6,7 @@ so that whoever takes the partition over sends the same number, once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
@@ -238,10 +238,6 @@ class Badging:
                 if timer.badge:
                     found.setdefault(badge_key(user, timer.app), Badge())
         return [(key, badge) for key, badge in found.items() if app in (None, app_of(key))]
-
-
-#: Given the rows, due records, the clock and counters of one stage.
-MakeBadging = Callable[[Rows, DueRecords, Clock, Count], Badging]
 
 
 def _read(badge: Badge, ids: Iterable[str], thread: str | None, up_to: int | None) -> Badge:

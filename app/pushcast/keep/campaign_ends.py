@@ -4,20 +4,20 @@ users of a partition."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
 from pushcast.keep import rules
 from pushcast.keep.joining import Joining, is_leaving
+from pushcast.keep.ports import KeepPorts
 from pushcast.keep.removing import Removing
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.errors import InvalidInput
 from pushcast.stream.cancelling import Cancels
-from pushcast.stream.ports import Barrier, CallLater, Fatal, Outbox
+from pushcast.stream.ports import Barrier
 from pushcast.stream.runner import Runner
-from pushcast.stream.table import Table
 from pushcast.wire.control.control import CampaignCancel
 from pushcast.wire.events.threads import ThreadReader
 from pushcast.wire.waiting.recallable import Recallable, is_recallable
@@ -37,30 +37,24 @@ class CampaignEnds:
 
     def __init__(
         self,
+        ports: KeepPorts,
         rows: Rows,
-        table: Table,
-        outbox: Outbox,
         removing: Removing,
         joining: Joining,
         cancels: Cancels,
-        *,
         threads: ThreadReader,
-        now_ms: Callable[[], int],
-        room: Callable[[], Awaitable[None]],
-        fatal: Fatal,
-        call_later: CallLater | None = None,
     ) -> None:
         self._rows = rows
-        self._table = table
-        self._outbox = outbox
+        self._table = ports.table
+        self._outbox = ports.outbox
         self._removing = removing
         self._joining = joining
         self._threads = threads
         self._cancels = cancels
-        self._now_ms = now_ms
-        self._room = room
-        self._fatal = fatal
-        self._call_later = call_later
+        self._now_ms = ports.clock.now_ms
+        self._room = ports.room
+        self._fatal = ports.fatal
+        self._call_later = ports.call_later
 
     def runner_of(self, tenure: KeepTenure) -> Runner:
         """Runs when a campaign was cancelled; wake it then."""

@@ -10,6 +10,7 @@ from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader
 from pushcast.keep.agent import KeepStage
 from pushcast.keep.badging import BadgeRules
+from pushcast.keep.configured import KeepRules
 from pushcast.keep.counters import COUNTERS
 from pushcast.keep.exact import STAGE, KeepHandover
 from pushcast.keep.outlook import OutlookRules
@@ -18,6 +19,7 @@ from pushcast.keep.reads import GATHERED, ROLE, SOURCES
 from pushcast.keep.removals import RemovalRules
 from pushcast.keep.written import WrittenEntries
 from pushcast.model.forecast import Forecast, is_provider
+from pushcast.model.pacing import Rates
 from pushcast.model.words import Lane, Platform
 from pushcast.observe import stage_counters
 from pushcast.observe.catalogue import MetricName
@@ -38,14 +40,18 @@ CLOSING_GATHER_SECONDS = 0.1
 FETCH = {"max_poll_records": 500}
 
 
-def removal_rules(settings: Settings) -> RemovalRules:
-    """As the configuration has them."""
-    return RemovalRules(round(settings.keep.removal_wait_seconds * 1000), settings.keep.removals_per_hour)
-
-
-def badge_rules(settings: Settings) -> BadgeRules:
-    """As the configuration has them."""
-    return BadgeRules(round(settings.keep.badge_wait_seconds * 1000), settings.keep.badges_per_hour)
+def keep_rules(settings: Settings, rates: Rates) -> KeepRules:
+    """What the configuration asks of timers; it says nothing of clocks and forecasts."""
+    keep = settings.keep
+    return KeepRules(
+        settings.kafka.partitions,
+        digests={name: each.digest.rule(each.ttl_seconds) for name, each in settings.classes.items() if each.digest},
+        caps=settings.cap_rules,
+        removals=RemovalRules(round(keep.removal_wait_seconds * 1000), keep.removals_per_hour),
+        badges=BadgeRules(round(keep.badge_wait_seconds * 1000), keep.badges_per_hour),
+        rates=rates,
+        remember_ms=keep.remember_seconds * 1000,
+    )
 
 
 def to_expire(found: Forecast) -> Iterator[Sample]:
@@ -69,30 +75,23 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             host.outbox,
             host.clock,
             exact,
-            partitions=settings.kafka.partitions,
+            keep_rules(settings, rates)._replace(
+                outlook=OutlookRules(rates, settings.kafka.partitions, fcm_quotas(settings.apps), lifetimes(settings)),
+                hold_on_disagreement=settings.keep.hold_on_disagreement,
+                closing_gather_seconds=CLOSING_GATHER_SECONDS,
+            ),
             counters=counters,
             fatal=host.fatal,
             schemas=host.schemas,
             flood=FloodGuard(settings.flood, host.clock),
             cancels=host.cancels,
-            removals=removal_rules(settings),
-            badges=badge_rules(settings),
-            rates=rates,
-            outlook=OutlookRules(rates, settings.kafka.partitions, fcm_quotas(settings.apps), lifetimes(settings)),
-            caps=settings.cap_rules,
-            digests={
-                name: each.digest.rule(each.ttl_seconds) for name, each in settings.classes.items() if each.digest
-            },
-            hold_on_disagreement=settings.keep.hold_on_disagreement,
             earlier=EarlierEngagement(SpanReader(settings.kafka.bootstrap_servers, settings.kafka.security)),
             written=written,
             sharing=Sharing(host.clock),
-            closing_gather_seconds=CLOSING_GATHER_SECONDS,
-            remember_ms=settings.keep.remember_seconds * 1000,
         )
 
         def times() -> Iterator[Sample]:
-            yield Sample(MetricName.TIMER_LATE, stage.release.late_seconds())
+            yield Sample(MetricName.TIMER_LATE, stage.parts.due_rows.late_seconds())
             yield Sample(MetricName.CLOCK_DISAGREEMENT, stage.disagreement_seconds())
             found = stage.forecast()
             yield Sample(MetricName.TIMERS_DUE_MINUTE, found.within_a_minute)

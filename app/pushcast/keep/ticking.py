@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
 from pushcast.keep.index import QUEUES, behind, place_of
+from pushcast.keep.ports import KeepPorts
 from pushcast.keep.rows import Rows
 from pushcast.keep.rules import looked_at_again
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.zones import tzdata_version
-from pushcast.stream.edge import Count
-from pushcast.stream.ports import Barrier, CallLater, Fatal, Outbox
+from pushcast.stream.ports import Barrier
 from pushcast.stream.runner import Runner
-from pushcast.stream.table import Table
 from pushcast.wire import topics
 from pushcast.wire.waiting.clock_rows import KEY, ClockRow, encode_clock, tzdata_of
 
@@ -26,25 +24,14 @@ SLICE_TIMERS: Final = 500
 class Ticking:
     """Of all partitions of one stage. It belongs to the event loop. `tzdata`: the version that this process has."""
 
-    def __init__(
-        self,
-        rows: Rows,
-        table: Table,
-        outbox: Outbox,
-        count: Count,
-        *,
-        room: Callable[[], Awaitable[None]],
-        fatal: Fatal,
-        call_later: CallLater | None = None,
-        tzdata: str | None = None,
-    ) -> None:
+    def __init__(self, ports: KeepPorts, rows: Rows, tzdata: str | None = None) -> None:
         self._rows = rows
-        self._table = table
-        self._outbox = outbox
-        self._count = count
-        self._room = room
-        self._fatal = fatal
-        self._call_later = call_later
+        self._table = ports.table
+        self._outbox = ports.outbox
+        self._count = ports.count
+        self._room = ports.room
+        self._fatal = ports.fatal
+        self._call_later = ports.call_later
         self._tzdata = tzdata or tzdata_version()
 
     def runner_of(self, tenure: KeepTenure) -> Runner:

@@ -117,8 +117,8 @@ async def test_s16_what_came_due_while_no_keeper_ran_is_let_go_at_once_and_says_
     keeper = await keeper_of(world)
     await keeper.quiet()
     assert names(world.due()) == ["normal|0"]
-    assert keeper.stage.release.late_seconds() == 3_600
-    assert keeper.stage.release.late_seconds() == 0, "since the last question"
+    assert keeper.stage.parts.due_rows.late_seconds() == 3_600
+    assert keeper.stage.parts.due_rows.late_seconds() == 0, "since the last question"
 
 
 async def test_c1_what_is_called_off_closes_at_once_and_once() -> None:
@@ -385,7 +385,7 @@ async def test_s19_a_step_of_the_machines_clock_moves_nothing_and_is_told(caplog
     await keeper.pass_time(40)
     await keeper.quiet()
     assert names(world.due()) == ["normal|0"]
-    assert keeper.stage.release.late_seconds() < 1
+    assert keeper.stage.parts.due_rows.late_seconds() < 1
 
 
 async def test_nothing_is_let_go_before_the_broker_has_said_what_time_it_is() -> None:

@@ -70,7 +70,7 @@ async def let_go_after(world: KeepWorld, seconds: float) -> tuple[list[str], flo
     world.clock.advance(seconds)
     keeper = await keeper_of(world)
     await keeper.quiet()
-    return [(each.produced.key or b"").decode() for each in world.due()], keeper.stage.release.late_seconds()
+    return [(each.produced.key or b"").decode() for each in world.due()], keeper.stage.parts.due_rows.late_seconds()
 
 
 async def test_s16_a_keeper_that_comes_back_lets_go_first_what_expires_first() -> None:

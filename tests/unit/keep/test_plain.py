@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pushcast.keep import plain_intake, release
+from pushcast.keep import due_rows, plain_intake
 from pushcast.keep.plain_release import plain_dues
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane
@@ -98,10 +98,10 @@ async def test_the_short_way_writes_what_the_long_way_writes(seed: int, monkeypa
 
     with monkeypatch.context() as patched:
         patched.setattr(plain_intake, "plain_hold", lambda headers: counted("hold", plain_hold(headers)))
-        patched.setattr(release, "plain_dues", lambda *known: counted("release", plain_dues(*known)))
+        patched.setattr(due_rows, "plain_dues", lambda *known: counted("release", plain_dues(*known)))
         short = await lived(seed)
     monkeypatch.setattr(plain_intake, "plain_hold", lambda _: None)
-    monkeypatch.setattr(release, "plain_dues", lambda *_: None)
+    monkeypatch.setattr(due_rows, "plain_dues", lambda *_: None)
     assert short == await lived(seed)
     assert taken["hold"]
     assert taken["release"]
