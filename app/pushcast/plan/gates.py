@@ -22,6 +22,7 @@ from pushcast.plan.carried import Carried
 from pushcast.plan.entry import Entry
 from pushcast.plan.exact import resume
 from pushcast.plan.gathered import Gathered
+from pushcast.plan.local_times import LocalTimes
 from pushcast.plan.match import Row
 from pushcast.plan.part_intake import THERE, PartIntake
 from pushcast.plan.rules import is_young
@@ -54,6 +55,7 @@ class PlanGates:
         lane: Lane,
         clock: Clock,
         parts: PartIntake,
+        local: LocalTimes,
         wanted: Wanted,
         carried: Carried,
         unreadable: Callable[[InvalidInput], None],
@@ -63,6 +65,7 @@ class PlanGates:
         self._lane = lane
         self._clock = clock
         self._parts = parts
+        self._local = local
         self._wanted = wanted
         self._carried = carried
         self._unreadable = unreadable
@@ -130,7 +133,7 @@ class PlanGates:
         if verdict is None:
             tenure.windows.add(entry, devices, now)
         elif isinstance(verdict, GateWaits):
-            zone = self._parts.zone_of(note, partial(home_of, rows), wishes)
+            zone = self._local.zone_of(note, partial(home_of, rows), wishes)
             found.held.append((entry, record, self._held(note, record, released, zone, verdict), verdict.reason))
         elif verdict is NO_DEVICES and not again and self._is_young(record, now_ms):
             tenure.later.append(LookAgain(now + self._settings.plan.lookup_again_seconds, entry, record))

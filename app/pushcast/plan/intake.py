@@ -20,6 +20,7 @@ from pushcast.model.words import Lane, Reason, Source
 from pushcast.plan.carried import Carried
 from pushcast.plan.entry import Entry, PlannedSlot
 from pushcast.plan.gates import GatedNotes, PlanGates
+from pushcast.plan.local_times import LocalTimes
 from pushcast.plan.match import NO_ROWS, Row, split_rows, that_waited, with_locales
 from pushcast.plan.outputs import PlanOutputs, Refused
 from pushcast.plan.part_intake import PartIntake
@@ -67,9 +68,10 @@ class PlanIntake:
         self._count = count
         self._exact = exact
         now_or_never_ms = round(settings.send.now_or_never_seconds * 1000)
-        self._parts = PartIntake(settings, lane, outputs, count, now_or_never_ms, carried)
+        self._local = LocalTimes(settings, count)
+        parts = PartIntake(settings, lane, outputs, count, now_or_never_ms, carried, self._local)
         self._wanted = Wanted(settings)
-        self._gates = PlanGates(settings, lane, clock, self._parts, self._wanted, carried, self._unreadable)
+        self._gates = PlanGates(settings, lane, clock, parts, self._local, self._wanted, carried, self._unreadable)
         self._asked = self._wanted.asked | self._gates.kept_classes
         self._quiet_alone = self._wanted.quiet_alone - self._gates.kept_classes
         self._own = takers_of(settings.apps)
@@ -189,7 +191,7 @@ class PlanIntake:
         note = entry.note
         if note is None or not devices or note.timing is not None or note.expires_at <= now_ms:
             return False
-        judged = self._parts.in_calm(note, devices, rows, now_ms)
+        judged = self._local.in_calm(note, devices, rows, now_ms)
         if judged is None:
             return False
         entry.note = judged

@@ -4,29 +4,25 @@ for the others. Local times and quiet hours make them differ, and preferences le
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, tzinfo
 from enum import Enum
-from functools import partial
 from operator import attrgetter
 from typing import Final, TypeVar
 
-from pushcast.config.quiet import app_times
 from pushcast.config.settings import Settings
 from pushcast.handover import tail
-from pushcast.model.calm import CalmTimes
-from pushcast.model.gates import EXPIRED, NO_DEVICES, Ends, Override
+from pushcast.model.gates import EXPIRED, NO_DEVICES, Ends
 from pushcast.model.notification import Notification
 from pushcast.model.preferences import NO_WISHES, Wishes
-from pushcast.model.quiet import Quiet, QuietRule
+from pushcast.model.quiet import Quiet
 from pushcast.model.quiet_notes import judged_by, silenced
 from pushcast.model.words import Lane, Reason, Source
 from pushcast.plan.carried import Carried
 from pushcast.plan.entry import Entry
 from pushcast.plan.exact import resume
 from pushcast.plan.gathered import facts_of
+from pushcast.plan.local_times import LocalTimes
 from pushcast.plan.outputs import PlanOutputs
 from pushcast.plan.parts import (
-    Around,
     Share,
     dated,
     held_until,
@@ -39,9 +35,8 @@ from pushcast.plan.tenure import PlanTenure
 from pushcast.stream.batch import Record
 from pushcast.stream.capped import Limited
 from pushcast.stream.edge import Count
-from pushcast.stream.table import Row
 from pushcast.wire import topics
-from pushcast.wire.devices.device_zones import Home, home_of, place_of, zone_of_user
+from pushcast.wire.devices.device_zones import Home
 from pushcast.wire.devices.row_reader import Device
 from pushcast.wire.waiting.facts import encode_facts
 from pushcast.wire.waiting.held import MAX_PARTS, Held, Released, has_passed
@@ -73,13 +68,10 @@ class PartIntake:
         count: Count,
         now_or_never_ms: int,
         carried: Carried,
+        local: LocalTimes,
     ) -> None:
         self._carried = carried
-        times = app_times(settings.apps)
-        self._zones = {name: each.zone for name, each in times.items()}
-        self._rule = QuietRule(times, round(settings.keep.quiet_release_spread_seconds * 1000))
-        self._calm = CalmTimes(self._rule)
-        self._quiet = {name: each.in_quiet_hours for name, each in settings.classes.items()}
+        self._local = local
         self._silent_channels = {name: app.silent_channel_id for name, app in settings.apps.items()}
         self._limited = Limited(settings)
         self._keep_topic = topics.keep(lane)
@@ -87,30 +79,6 @@ class PartIntake:
         self._outputs = outputs
         self._count = count
         self._now_or_never_ms = now_or_never_ms
-
-    def in_calm(
-        self, note: Notification, devices: Sequence[Device], rows: Sequence[Row], now_ms: int
-    ) -> Notification | None:
-        """The notification as all of a user's devices get it now; None: `plan` has to look at each of them, because of
-        quiet hours or of zones that differ. For users without preferences, when it is due at one time everywhere."""
-        quiet, terms, assumed = self._quiet_of(note), None, 0
-        if quiet is Quiet.IGNORE:
-            return note
-        for at, device in enumerate(devices):
-            its_own = None
-            if self._rule.windows(NO_WISHES, device.app):
-                zone, known = place_of(device, partial(home_of, rows), NO_WISHES, self._zone(device.app))
-                assumed += not known
-                span = self._calm.span(device.app, zone, quiet, now_ms)
-                if span is None:
-                    return None
-                its_own = span.terms
-            if at and its_own is not terms:
-                return None
-            terms = its_own
-        if assumed:
-            self._count("zones_assumed", "", assumed)
-        return judged_by(note, terms)
 
     def plan(
         self,
@@ -155,7 +123,7 @@ class PartIntake:
             self._hold(tenure, entry, record, note, found.later_at or 0, released, Reason.DIGEST, facts=facts)
             return None
         if leaving and not sent and self._limited.takes(note, released):
-            facts = encode_facts(self._limited.facts(note, self.zone_of(note, home, wishes)))
+            facts = encode_facts(self._limited.facts(note, self._local.zone_of(note, home, wishes)))
             self._hold(tenure, entry, record, note, at_ms, released, Reason.FREQUENCY_CAP, facts=facts)
             return None
         if is_event and not sent:
@@ -199,7 +167,7 @@ class PartIntake:
         """Somebody may register until then."""
         if note.timing is None or not note.timing.is_local:
             return NO_DEVICES
-        at = nobody(note, self._zone(note.app or ""))
+        at = nobody(note, self._local.zone_of_app(note.app or ""))
         if at is None:
             return EXPIRED
         if at <= now_ms or tenure.source is not Source.NOTIFICATION:
@@ -250,31 +218,17 @@ class PartIntake:
     def _share(
         self, note: Notification, devices: Sequence[Device], home: Home, done: bytes, now_ms: int, wishes: Wishes
     ) -> Share:
-        around = Around(wishes, home, self._zone, self._rule, self._quiet_of(note))
-        found = share(note, devices, done, now_ms, around)
+        found = share(note, devices, done, now_ms, self._local.around(note, home, wishes))
         if found.assumed:
             self._count("zones_assumed", "", found.assumed)
         return found
 
     def _gathers(self, note: Notification, found: Share, released: Released) -> bool:
         """Whether it waits in a digest until quiet hours are over: where no device gets it before."""
-        if found.waits_for is not Reason.QUIET_HOURS or self._quiet_of(note) is not Quiet.DIGEST:
+        if found.waits_for is not Reason.QUIET_HOURS or self._local.quiet_of(note) is not Quiet.DIGEST:
             return False
         is_local = note.timing is not None and note.timing.is_local
         return not is_local and not released.done and not has_passed(released.passed, Reason.DIGEST)
-
-    def _quiet_of(self, note: Notification) -> Quiet:
-        quiet = Quiet.IGNORE if Override.QUIET_HOURS in note.override else self._quiet.get(note.klass, Quiet.IGNORE)
-        # Nothing of a broadcast is gathered.
-        return Quiet.HOLD if quiet is Quiet.DIGEST and note.broadcast is not None else quiet
-
-    def zone_of(self, note: Notification, home: Home, wishes: Wishes) -> tzinfo:
-        """Where the user is."""
-        app = note.app or ""
-        return zone_of_user(app, home, wishes, self._zone(app))
-
-    def _zone(self, app: str) -> tzinfo:
-        return self._zones.get(app, UTC)
 
     def _hold(
         self,

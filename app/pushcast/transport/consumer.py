@@ -21,7 +21,7 @@ from pushcast.stream.fatal import end_process
 from pushcast.stream.stage import BatchStage, PartitionState
 from pushcast.stream.tracker import Record
 from pushcast.transport.commits import Commits
-from pushcast.transport.entries import Entries, StageEntry
+from pushcast.transport.entries import Entries
 from pushcast.transport.gathering import gather_seconds
 from pushcast.transport.jumps import Jump, LogCut, log_jump
 from pushcast.transport.owned import OwnedPartitions
@@ -30,6 +30,7 @@ from pushcast.transport.recovery import Recovery
 from pushcast.transport.thread import ConsumerThread
 from pushcast.transport.tps import ours, theirs
 from pushcast.transport.waits import Waits
+from pushcast.transport.wanted import WantedPartitions
 
 logger = logging.getLogger(__name__)
 
@@ -39,19 +40,6 @@ RECOVERY_FETCH_TIMEOUT_SECONDS = 0.1
 #: Rows at a time, however few a stage takes otherwise: nobody waits beside a table that recovers.
 RECOVERY_POLL_RECORDS = 2000
 LEASE_POLL_SECONDS = 0.05
-
-
-class WantedPartitions:
-    """Passed to aiokafka instead of a set, because `in` is then evaluated when a fetch hands out.
-
-    It must be truthy: aiokafka reads an empty set as "all partitions".
-    """
-
-    def __init__(self, consumer: BatchConsumer) -> None:
-        self._consumer = consumer
-
-    def __contains__(self, tp: object) -> bool:
-        return self._consumer.wants(cast(TP, tp))
 
 
 class BatchConsumer(Consumer):
@@ -131,7 +119,7 @@ class BatchConsumer(Consumer):
         return tp in self._seeked or self._tables.holds(tp)
 
     async def _drain_messages(self, fetcher: Service) -> None:  # type: ignore[override]
-        wanted = WantedPartitions(self)
+        wanted = WantedPartitions(self.wants)
         max_records = self.app.conf.broker_max_poll_records
         try:
             while not (self.should_stop or fetcher.should_stop):
@@ -239,24 +227,14 @@ class BatchConsumer(Consumer):
                 if committed.offset:
                     self._committed_offset[tp] = committed.offset
             elif (mine := ours(tp)) not in self.partitions:
-                partition = self._partition(mine, entry, committed, restored.start[tp])
+                bounds, most = entry.bounds, self.app.conf.broker_max_poll_records
+                start, wake = restored.start[tp], self._thread.wake
+                partition = Partition(mine, entry.stage, committed, start, bounds, most, wake, self.earlier)
                 by_stage.setdefault(id(entry.stage), (entry.stage, {}))[1][mine] = partition, committed
                 self.commits.begin(mine, committed)
         for stage, assigned in by_stage.values():
             self._owned.begin(stage, assigned)
         self._thread.wake()
-
-    def _partition(self, tp: batch.TP, entry: StageEntry, committed: Committed, start_offset: int) -> Partition:
-        return Partition(
-            tp,
-            entry.stage,
-            committed,
-            start_offset,
-            entry.bounds,
-            self.app.conf.broker_max_poll_records,
-            self._thread.wake,
-            self.earlier,
-        )
 
     # rebalance and stop
 
@@ -309,19 +287,8 @@ class BatchConsumer(Consumer):
 
     def state_of(self, partition: Partition) -> PartitionState:
         """Figures of an owned partition."""
-        tracker = partition.tracker
         try:
             end = self.highwater(theirs(partition.tp))
         except IllegalStateError:
             end = None
-        return PartitionState(
-            topic=partition.tp.topic,
-            partition=partition.tp.partition,
-            lag_records=None if end is None else max(end - tracker.low, 0),
-            oldest_unfinished_at_ms=partition.oldest_timestamp_ms(),
-            in_flight_records=tracker.records,
-            in_flight_bytes=tracker.bytes,
-            in_flight_targets=tracker.targets,
-            paused=partition.paused,
-            waits_for=partition.waits_for,
-        )
+        return partition.state(end)

@@ -6,17 +6,14 @@ import asyncio
 import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING
 
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.retrying import retried
+from pushcast.stream.stage import BatchStage, PartitionState
 from pushcast.stream.tracker import Bounds, Record, Tracker
 from pushcast.wire.headers import is_probe
 from pushcast.wire.newer import EARLIER, INTERNAL, NewerSchema, newer_at, newer_schema
 from pushcast.wire.schemas import FRAME_BYTES, SINGLE_OBJECT_MARKER
-
-if TYPE_CHECKING:
-    from pushcast.stream.stage import BatchStage
 
 logger = logging.getLogger(__name__)
 
@@ -187,6 +184,21 @@ class Partition:
         if timestamp is None and self._queue:
             timestamp = self._queue[0][0][0].timestamp
         return timestamp
+
+    def state(self, end: int | None) -> PartitionState:
+        """Its figures. `end`: next offset of its log, None until the first fetch was answered."""
+        tracker = self.tracker
+        return PartitionState(
+            topic=self.tp.topic,
+            partition=self.tp.partition,
+            lag_records=None if end is None else max(end - tracker.low, 0),
+            oldest_unfinished_at_ms=self.oldest_timestamp_ms(),
+            in_flight_records=tracker.records,
+            in_flight_bytes=tracker.bytes,
+            in_flight_targets=tracker.targets,
+            paused=self.paused,
+            waits_for=self.waits_for,
+        )
 
     def _changed(self) -> None:
         tracker = self.tracker

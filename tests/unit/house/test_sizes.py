@@ -12,7 +12,6 @@ LONG = {
     "http2/connection.py",
     "http2/server.py",
     "http2/server_streams.py",
-    "plan/part_intake.py",
     "transport/consumer.py",
 }
 

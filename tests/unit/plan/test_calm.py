@@ -15,7 +15,7 @@ from pushcast.model.preferences import NO_WISHES
 from pushcast.model.quiet import AppTimes, Quiet, QuietRule
 from pushcast.model.user import QuietHours
 from pushcast.model.zones import zone_of
-from pushcast.plan.part_intake import PartIntake
+from pushcast.plan.local_times import LocalTimes
 from twins.plan import PlanHarness, note, users_of
 
 NIGHT = QuietHours(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), "22:00", "07:00")
@@ -80,7 +80,7 @@ def test_what_a_user_has_chosen_stands_in_place_of_the_apps_and_is_told_apart_fr
 async def planned(hour: int, *, look_at_each: bool, monkeypatch: pytest.MonkeyPatch) -> Any:
     with monkeypatch.context() as patched:
         if look_at_each:
-            patched.setattr(PartIntake, "in_calm", lambda *_: None)
+            patched.setattr(LocalTimes, "in_calm", lambda *_: None)
         windows = [{"days": list(NIGHT.days), "from": "22:00", "to": "07:00"}]
         harness = PlanHarness(apps={"news": {"time_zone": "Europe/Berlin", "quiet_hours": windows}, "chat": {}})
         harness.clock.advance(hour * 3600)
