@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import pushcast
 from pushcast.bench.base import Say, machine
-from pushcast.bench.pairs import Compared, compare
+from pushcast.bench.pairs import Compared, compare, pair_told
 from pushcast.model.errors import PushcastError
 
 RUN_SECONDS: Final = 900.0
@@ -63,8 +63,8 @@ def run(arguments: Sequence[str], there: Path, pairs: int, limit_percent: float,
     """Runs `pushcast bench ARGUMENTS` of both commits that often; blocks for all of it. Raises PushcastError."""
     sides = here(), side(there.resolve())
     say(f"{sides[0].commit} (here) against {sides[1].commit}, {pairs} pairs")
-    results = in_turn(sides, pairs, lambda one: _measured(one, arguments), say)
     try:
+        results = in_turn(sides, pairs, lambda one: _measured(one, arguments), say)
         rows, missing = compare(*results, limit_percent)
     except ValueError as error:
         raise PushcastError(str(error)) from error
@@ -78,12 +78,14 @@ def run(arguments: Sequence[str], there: Path, pairs: int, limit_percent: float,
 def in_turn(
     sides: tuple[Side, Side], pairs: int, measure: Measure, say: Say
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """A result of each side per pair. Odd pairs begin with the other side."""
+    """A result of each side per pair. Odd pairs begin with the other side. What a pair says is told when it is over, so
+    that a run that is broken off has said what it knows."""
     results: dict[Path, list[dict[str, Any]]] = {one.folder: [] for one in sides}
     for number in range(pairs):
         for one in sides if number % 2 == 0 else reversed(sides):
             say(f"pair {number + 1} of {pairs}: {one.commit}")
             results[one.folder].append(measure(one))
+        say(f"pair {number + 1}: {pair_told(*(results[one.folder][-1] for one in sides))}")
     return results[sides[0].folder], results[sides[1].folder]
 
 

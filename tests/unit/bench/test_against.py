@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pushcast.bench.against import Side, here, in_turn, side
+from pushcast.bench.pairs import pair_told
 from pushcast.model.errors import PushcastError
 
 HERE, THERE = Side(Path("here"), "python", "new"), Side(Path("there"), "python", "old")
@@ -18,11 +19,27 @@ def test_each_pair_begins_with_the_side_that_the_last_one_ended_with() -> None:
 
     def measure(one: Side) -> dict[str, Any]:
         order.append(one.commit)
-        return {"run": len(order)}
+        return {"run": len(order), "rows": []}
 
-    results = in_turn((HERE, THERE), 3, measure, lambda _: None)
+    here_, there_ = in_turn((HERE, THERE), 3, measure, lambda _: None)
     assert order == ["new", "old", "old", "new", "new", "old"]
-    assert results == ([{"run": 1}, {"run": 4}, {"run": 5}], [{"run": 2}, {"run": 3}, {"run": 6}])
+    assert ([each["run"] for each in here_], [each["run"] for each in there_]) == ([1, 4, 5], [2, 3, 6])
+
+
+def test_what_a_pair_says_is_told_when_it_is_over_whatever_comes_after_it() -> None:
+    told: list[str] = []
+    seconds = iter([3.0, 2.0, 1.0])
+
+    def measure(_: Side) -> dict[str, Any]:
+        return {"rows": [{"name": "plan", "items": 10, "cpu_seconds": next(seconds)}]}
+
+    with pytest.raises(StopIteration):
+        in_turn((HERE, THERE), 2, measure, told.append)
+    assert [line for line in told if "of" not in line] == ["pair 1: plan 1.500"]
+
+
+def test_a_pair_without_a_common_row_says_so() -> None:
+    assert pair_told({"rows": []}, {"rows": []}) == "no common row"
 
 
 def test_this_side_is_the_checkout_that_runs_these_tests() -> None:
