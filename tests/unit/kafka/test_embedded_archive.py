@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -98,6 +99,15 @@ def test_another_jar_or_another_java_has_its_own(tmp_path: Path, jar: Path) -> N
     assert second != first
     third = options(Java(tmp_path, version=26), jar)
     assert third not in (first, second)
+
+
+def test_copies_of_one_java_in_other_folders_share_theirs(tmp_path: Path, jar: Path) -> None:
+    java = Java(tmp_path)
+    (tmp_path / "other").mkdir()
+    other = Java(tmp_path / "other")
+    shutil.copy2(java.path, other.path)
+    assert options(other, jar) == options(java, jar)
+    assert java.brokers_run == 1
 
 
 def test_only_a_few_are_kept(tmp_path: Path, jar: Path) -> None:

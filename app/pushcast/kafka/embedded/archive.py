@@ -30,7 +30,7 @@ FORMAT = 2
 MAKE_TIMEOUT_SECONDS = 180.0
 #: What teaches Java is killed then, and the archive is made of what the broker has done so far.
 LOAD_TIMEOUT_SECONDS = 15.0
-#: Archives of other Javas (one per virtual environment) that are kept beside.
+#: Archives of other Javas that are kept beside.
 KEPT = 3
 _POLL_SECONDS = 0.05
 
@@ -75,11 +75,19 @@ def options(
 
 
 def _key(executable: Path, jars: Sequence[Path]) -> str:
-    """Java refuses an archive when one of the files differs."""
+    """Java refuses an archive when one of the files differs. It does not ask where its own files lie: installers link
+    one copy into each virtual environment, and all of these share an archive."""
     real = executable.resolve()
-    stats = [f"{path} {os.stat(path).st_size} {os.stat(path).st_mtime_ns}" for path in (real, *jars)]
+    modules = real.parent.parent / "lib" / "modules"  # its classes, which a Java of a test has not
+    stats = [f"{path.name} {_stamp(path)}" for path in (real, modules) if path.exists()]
+    stats += [f"{path} {_stamp(path)}" for path in jars]
     stats.append(f"format {FORMAT}")
     return hashlib.sha256("\n".join(stats).encode(errors="surrogateescape")).hexdigest()[:20]
+
+
+def _stamp(path: Path) -> str:
+    found = path.stat()
+    return f"{found.st_size} {found.st_mtime_ns}"
 
 
 def _make_once(
