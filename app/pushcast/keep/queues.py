@@ -24,7 +24,7 @@ from pushcast.stream.table import Table
 SLICE_TIMERS: Final = 200
 #: Timers that are due one after the other are looked for so often: a look costs as much as letting ten go. At the same
 #: moments in all partitions, so that what they write is acknowledged, and read back, together.
-GATHER_MS: Final = 200
+GATHER_MS: Final = 50
 #: Of the most urgent lane, after the last look: what leaves at once waits for that, too.
 URGENT_GATHER_MS: Final = 4
 
