@@ -102,9 +102,8 @@ class World(KeepWorld):
 
     def maybe_compact(self, owner: Keeper) -> None:
         """With the lag of the topic, nothing is compacted that an owner has not yet had the time to heal."""
-        healed = not owner.outbox.pending and not owner.stage.parts.release._healing.unhealed(
-            owner.stage._tenures.of(_USER)
-        )
+        unhealed = owner.stage.parts.healing.unhealed(owner.stage._tenures.of(_USER))
+        healed = not owner.outbox.pending and not unhealed
         if healed or not self.lag:
             self.compact()
 

@@ -34,6 +34,15 @@ T = TypeVar("T", bound=Healed)
 Overwrite = Callable[[T, Mapping[bytes, int]], None]
 
 
+def left_to_heal(tenure: Healed, void: Mapping[bytes, int]) -> dict[bytes, int]:
+    """Of the table's void rows, offset by key, those that are not overwritten yet. What the table has seen overwritten
+    is forgotten."""
+    if len(tenure.healed) > len(void):
+        tenure.healed = {key: at for key, at in tenure.healed.items() if key in void}
+    healed = tenure.healed
+    return {key: offset for key, offset in void.items() if healed.get(key) != offset}
+
+
 class Healing(Generic[T]):
     """Of all partitions of one stage. It belongs to the event loop.
 
@@ -69,10 +78,7 @@ class Healing(Generic[T]):
     def _unhealed(self, tenure: T) -> dict[bytes, int]:
         if not self._claims.is_last(tenure.number):
             return {}
-        void, healed = self._table.void(tenure.number), tenure.healed
-        if len(healed) > len(void):  # what the table has seen overwritten
-            healed = tenure.healed = {key: at for key, at in healed.items() if key in void}
-        return {key: offset for key, offset in void.items() if healed.get(key) != offset}
+        return left_to_heal(tenure, self._table.void(tenure.number))
 
     async def _overwrite_all(self, tenure: T) -> None:
         while unhealed := self._unhealed(tenure):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 
+from pushcast.handover.healing import left_to_heal
 from pushcast.keep.ports import KeepPorts
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
@@ -23,8 +24,7 @@ class KeepHealing:
 
     def unhealed(self, tenure: KeepTenure) -> dict[bytes, int]:
         """Offsets of void rows that are not overwritten yet, by key."""
-        void = self._table.void(tenure.number)
-        return {key: offset for key, offset in void.items() if tenure.healed.get(key) != offset}
+        return left_to_heal(tenure, self._table.void(tenure.number))
 
     def heal(self, tenure: KeepTenure) -> None:
         """Overwrites them all. It does not wait for the outbox."""
