@@ -87,9 +87,8 @@ def compare(
 def pair_told(here: Mapping[str, Any], there: Mapping[str, Any]) -> str:
     """The ratio of each row that both results have. Raises ValueError for a row without CPU time."""
     ours, theirs = _cpu_us(here), _cpu_us(there)
-    return (
-        ", ".join(f"{name} {us / theirs[name]:.3f}" for name, us in ours.items() if name in theirs) or "no common row"
-    )
+    told = [f"{name} {us / theirs[name]:.3f}" for name, us in ours.items() if name in theirs]
+    return ", ".join(told) or "no common row"
 
 
 def _cpu_us(result: Mapping[str, Any]) -> dict[str, float]:

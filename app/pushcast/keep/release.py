@@ -56,13 +56,12 @@ class Release:
     def runner_of(self, tenure: KeepTenure) -> Runner:
         """Runs when a timer of the partition is due; wake it when rows were applied or written."""
         what = f"keep: timers of partition {tenure.number}"
-        return Runner(what, partial(self._wait, tenure), partial(self._work, tenure), self._fatal, self._call_later)
+        return Runner(
+            what, partial(self.wait_seconds, tenure), partial(self._work, tenure), self._fatal, self._call_later
+        )
 
     def wait_seconds(self, tenure: KeepTenure) -> float | None:
         """Until the next one may leave; None: nothing waits, or something else wakes."""
-        return self._wait(tenure)
-
-    def _wait(self, tenure: KeepTenure) -> float | None:
         if self._healing.unhealed(tenure):
             return 0.0
         tenure.is_full = len(tenure.firing) >= self._max_firing
@@ -143,7 +142,7 @@ class Release:
             self._table.forget_entries(tenure.number, stale)
 
     def _may_take(self, tenure: KeepTenure, queue: bytes, place: IndexPlace, now_ms: int) -> bool:
-        """`_take`, unless a rate has no room for it: then its entry stays as it is."""
+        """`DueRows.take`, unless a rate has no room for it: then its entry stays as it is."""
         rate = self._queues.rate(queue)
         if rate is None:
             return self._due_rows.take(tenure, place, now_ms)

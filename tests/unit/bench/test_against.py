@@ -21,9 +21,12 @@ def test_each_pair_begins_with_the_side_that_the_last_one_ended_with() -> None:
         order.append(one.commit)
         return {"run": len(order), "rows": []}
 
-    here_, there_ = in_turn((HERE, THERE), 3, measure, lambda _: None)
+    def ran(*runs: int) -> list[dict[str, Any]]:
+        return [{"run": run, "rows": []} for run in runs]
+
+    results = in_turn((HERE, THERE), 3, measure, lambda _: None)
     assert order == ["new", "old", "old", "new", "new", "old"]
-    assert ([each["run"] for each in here_], [each["run"] for each in there_]) == ([1, 4, 5], [2, 3, 6])
+    assert results == (ran(1, 4, 5), ran(2, 3, 6))
 
 
 def test_what_a_pair_says_is_told_when_it_is_over_whatever_comes_after_it() -> None:
