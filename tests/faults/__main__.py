@@ -20,8 +20,11 @@ from rich.table import Table
 
 from faults.catalogue import SCENARIOS, Scenario
 from faults.rig import LONG, SHORT, Rig, Size, rigged
+from pushcast.bench.base import machine
 from pushcast.model.words import Lane
 
+#: `pushcast bench` tells it of every machine. The limits of waiting in `scenarios/` were chosen on one with this.
+CALIBRATION_US = 0.8
 COLUMNS = ("events", "planned", "lost", "planned_twice", "reached_twice", "in_flight_at_provider", "unacknowledged")
 
 
@@ -34,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console = Console(stderr=True, width=150)
     by_name = {scenario.NAME: scenario for scenario in SCENARIOS}
     chosen = [by_name[name] for name in given.only or by_name]
+    if size.patience > 1:
+        _say(console, f"limits of waiting are {size.patience} times as long")
     seeds = range(given.seed, given.seed + given.repeat)
     results = []
     for found in _together(chosen, size, seeds, console) if given.one_world else _apart(chosen, size, seeds, console):
@@ -100,10 +105,16 @@ def _sized(size: Size, given: argparse.Namespace) -> Size:
         chosen["lanes"] = tuple(Lane(name) for name in given.lane)
     if given.platform:
         chosen["platforms"] = tuple(given.platform)
+    chosen["patience"] = patience_of(machine()["calibration_us"]) if given.patience is None else given.patience
     chosen["fault_seconds"], chosen["invalid_seconds"] = given.seconds, given.invalid_seconds
     if given.outage:
         chosen["outages_seconds"] = tuple(given.outage)
     return replace(size, **{name: value for name, value in chosen.items() if value is not None})
+
+
+def patience_of(calibration_us: float) -> float:
+    """How many times as long a machine may take as the one for which the limits of waiting were chosen."""
+    return round(max(1.0, calibration_us / CALIBRATION_US), 1)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -120,6 +131,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, help="how long each provider fault holds, and between storms")
     parser.add_argument("--outage", type=float, action="append", help="seconds without a broker; may be given again")
     parser.add_argument("--invalid-seconds", type=float, help="how long every token is called invalid")
+    parser.add_argument(
+        "--patience", type=float, help="limits of waiting are so many times as long; by default as the machine is slow"
+    )
     parser.add_argument("--good", type=int, help="good records of the poison scenario")
     parser.add_argument("--bad", type=int, help="malformed records of the poison scenario")
     parser.add_argument("--lane", action="append", help="only this lane; may be given again")

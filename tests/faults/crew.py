@@ -62,8 +62,9 @@ class Member:
 class Crew:
     """Use it in a `with` block: everything it started ends with it."""
 
-    def __init__(self, world: World, lanes: Sequence[Lane]) -> None:
+    def __init__(self, world: World, lanes: Sequence[Lane], patience: float = 1.0) -> None:
         self._world = world
+        self._ready_seconds = READY_SECONDS * patience
         self._members: dict[str, Member] = {}
         self.deaths: Counter[str] = Counter()  # `name exit-code`, of those that nobody here ended
         self.last_words: list[str] = []  # of those, and the last lines of their logs
@@ -116,7 +117,7 @@ class Crew:
 
     def await_ready(self, *names: str) -> None:
         """Blocks until they say so. Raises PushcastError when one does not in time; deaths meanwhile are mended."""
-        deadline = time.monotonic() + READY_SECONDS
+        deadline = time.monotonic() + self._ready_seconds
         waiting = list(names or self.names())
         while waiting := [name for name in waiting if not self._ready(name)]:
             self.tend()

@@ -52,6 +52,7 @@ class Size:
     good: int = 100_000  # records of the poison scenario
     bad: int = 10_000
     drain_seconds: float = 900.0  # ten minutes of parked work among it
+    patience: float = 1.0  # how many times as long everything is waited for: above 1 on a slow machine
     lanes: tuple[Lane, ...] = tuple(Lane)
     platforms: tuple[str, ...] = ("apns", "fcm", "webpush", "expo")
     short: bool = False
@@ -139,6 +140,7 @@ class Rig:
             time.monotonic() - started,
             {
                 **self.numbers,
+                "patience": self.size.patience,
                 "settled_after_seconds": round(time.monotonic() - told, 1),
                 "audits": self._audits,
                 **({"written_twice": twice} if (twice := self.auditor.written_twice) else {}),
@@ -154,11 +156,13 @@ class Rig:
 
     def wait(self, low_seconds: float, high_seconds: float | None = None) -> None:
         """Lets the load run for a seeded time; roles that die unasked are started again and counted."""
-        seconds = low_seconds if high_seconds is None else self.rng.uniform(low_seconds, high_seconds)
-        self.until(lambda: False, seconds)
+        self._poll(lambda: False, low_seconds if high_seconds is None else self.rng.uniform(low_seconds, high_seconds))
 
     def until(self, true: Callable[[], bool], seconds: float) -> bool:
-        """Polls with the load running; False when it did not come true in time."""
+        """Polls with the load running, `Size.patience` times as long; False when it did not come true in time."""
+        return self._poll(true, seconds * self.size.patience)
+
+    def _poll(self, true: Callable[[], bool], seconds: float) -> bool:
         deadline = time.monotonic() + seconds
         while not true():
             if time.monotonic() >= deadline:
@@ -249,12 +253,12 @@ class Rig:
         produced = self.load.stop()
         self.crew.start_all()
         self.crew.await_ready()
-        deadline = time.monotonic() + self.size.drain_seconds
+        deadline = time.monotonic() + self.size.drain_seconds * self.size.patience
         counts: Snapshot | None = None
         while counts is None or (not self._balanced(counts, produced) and time.monotonic() < deadline):
             if counts is not None:
                 self.wait(PARKED_SECONDS)
-            self.until(self.drained, max(0.1, deadline - time.monotonic()))
+            self._poll(self.drained, max(0.1, deadline - time.monotonic()))
             try:
                 self._audits += 1
                 now = self.auditor.snapshot()
@@ -315,7 +319,7 @@ def rigged(
         overrides=merged,
         supervised=False,
     )
-    with World(say, options) as world, Crew(world, size.lanes) as crew:
+    with World(say, options) as world, Crew(world, size.lanes, size.patience) as crew:
         crew.start_all()
         crew.await_ready()
         auditor = Auditor(world, size.lanes)

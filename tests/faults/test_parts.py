@@ -16,6 +16,7 @@ import orjson
 import pytest
 
 from faults import clocked
+from faults.__main__ import CALIBRATION_US, patience_of
 from faults.books import Snapshot, Verdict
 from faults.crew import Crew
 from faults.devices import Rows
@@ -190,3 +191,9 @@ def test_members_are_found_by_each_of_their_roles_and_once(tmp_path: Path) -> No
     assert crew.names("settler") == crew.names("registrar") == ["registrar-settler-keeper"]
     rig = cast(Rig, SimpleNamespace(crew=crew))
     assert roles(rig, "planner", "settler", "registrar") == ["planner-urgent", "registrar-settler-keeper"]
+
+
+def test_a_slower_machine_is_waited_for_longer_and_a_faster_one_as_long() -> None:
+    assert patience_of(CALIBRATION_US / 2) == 1.0
+    assert patience_of(CALIBRATION_US) == 1.0
+    assert patience_of(CALIBRATION_US * 3) == 3.0

@@ -67,7 +67,7 @@ def story(rig: Rig) -> None:
                 if found is None:
                     rig.require(False, f"{name} was never spread")
                     continue
-                stood = broadcasts.follow(found, FOLLOW_SECONDS)
+                stood = broadcasts.follow(found, FOLLOW_SECONDS * rig.size.patience)
                 planned += stood.planned
                 rig.require(stood.finished, f"{name} has not ended: {stood.to_dict()}")
                 rig.require(stood.planned == stood.ended, f"{name}: {stood.planned} planned, {stood.ended} ended")
