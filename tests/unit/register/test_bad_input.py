@@ -9,7 +9,8 @@ from pushcast.register.writing import MAX_ROW_BYTES
 from pushcast.stream.tracker import Record
 from pushcast.wire.answers.dead_letters import STRIPPED
 from pushcast.wire.answers.receipts import TokenInvalid, encode_token_invalid
-from pushcast.wire.headers import FORWARDED, first
+from pushcast.wire.devices.devices import decode_row
+from pushcast.wire.headers import APPENDED, FORWARDED, first
 from pushcast.wire.schemas import avro_type
 from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_INVALID, dead_letter
 from unit.register.test_stage import HOME, USER, register
@@ -68,6 +69,16 @@ async def test_a_bad_record_becomes_a_dead_letter_as_it_came_and_the_next_one_is
     assert len(harness.kafka.log[DEVICE, HOME]) == 1
     assert harness.counters["dead_letters", expected] == 1
     assert harness.committable(DEVICE_CHANGED, HOME) == 2
+
+
+@pytest.mark.parametrize("said", [b"%d" % (T0 + 10**9), b"9" * 14, b"9" * 20, b"9" * 5000, b"soon", b"-1", None])
+async def test_what_a_producer_says_of_a_first_append_neither_ends_a_registrar_nor_outranks_what_comes_later(
+    said: bytes | None,
+) -> None:
+    harness = Harness()
+    await harness.change(record(DEVICE_CHANGED, HOME, 0, USER, register(at=T0 + 10**12), [(APPENDED, said)], T0))
+    [row] = [decode_row(value) for value in harness.row_values("user-1").values()]
+    assert (row.registered_at, row.first_at) == (T0, T0)
 
 
 async def test_a_dead_letter_never_quotes_the_token() -> None:
