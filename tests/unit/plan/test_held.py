@@ -14,7 +14,9 @@ from pushcast.stream.batch import TP, Committed
 from pushcast.stream.sharing import Sharing
 from pushcast.stream.tracker import Tracker
 from pushcast.wire import topics
-from pushcast.wire.headers import FENCE, origin
+from pushcast.wire.answers.dead_letters import REASON
+from pushcast.wire.events.notifications import MAX_EVENT_BYTES
+from pushcast.wire.headers import FENCE, first, origin
 from pushcast.wire.waiting.held import Held, event_of, held_of
 from twins.due import DUE, Due
 from twins.kafka import OPEN, Produced, record
@@ -46,6 +48,20 @@ async def test_s1_what_is_due_later_goes_to_the_keeper_as_it_came_and_is_planned
     assert (facts.held, facts.due_at, facts.campaign, planned.reason) == (1, LATER, "xmas", ["scheduled"])
     assert sum(row[2] for row in planned.rows()) == 0
     assert harness.committable == 1
+
+
+async def test_an_event_that_only_compression_made_fit_is_a_dead_letter_because_no_topic_of_the_keeper_takes_it() -> (
+    None
+):
+    harness = PlanHarness()
+    first_event, second_event = [json.dumps(note(number, deliver_at=LATER)).encode() for number in (1, 2)]
+    large = first_event + b" " * (MAX_EVENT_BYTES - len(first_event) + 1)
+    await harness.feed(harness.raw(ANN.encode(), large), harness.raw(ANN.encode(), second_event, index=1))
+    await harness.acknowledge()
+    assert [event_of(each.headers) for each in kept(harness)] == [(1, "n-2")]
+    [letter] = [each for each in harness.outbox.log if each.topic.endswith(".dlq")]
+    assert first(letter.headers, REASON) == b"too_large"
+    assert harness.committable == 2
 
 
 async def test_a_spread_says_so() -> None:

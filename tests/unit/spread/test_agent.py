@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from pushcast.config.settings import Settings
 from pushcast.handover import standing
+from pushcast.kafka.topics.load import load_topology
 from pushcast.model.audience import FollowedTopic
 from pushcast.model.broadcast import NotTo
 from pushcast.model.clock import ManualClock
@@ -25,7 +26,7 @@ from pushcast.wire import topics
 from pushcast.wire.answers import dead_letters
 from pushcast.wire.control.control import Halt, Kind, Name, SegmentRecord, StepDecision, encode
 from pushcast.wire.control.control_state import ControlState
-from pushcast.wire.events.broadcasts import BroadcastDecoder
+from pushcast.wire.events.broadcasts import MAX_FROZEN_BYTES, BroadcastDecoder
 from pushcast.wire.events.class_rules import ClassRule
 from pushcast.wire.events.orders import STEPS_SUFFIX, Order, decode_order, steps_of
 from pushcast.wire.headers import FENCE, first
@@ -213,6 +214,17 @@ async def test_facts_1_3_4_8_what_is_refused_is_a_dead_letter_and_the_next_goes_
     assert "add parentheses" in letters[2][1]
     assert [order.intake_offset for order in harness.orders(0)] == [7]
     assert harness.tracker.low == 8
+
+
+async def test_a_broadcast_that_no_walk_topic_takes_is_a_dead_letter_and_the_next_one_is_spread() -> None:
+    harness = await Harness().start()
+    texts = {f"l-{number}": {"body": "x" * 3_900} for number in range(9)}
+    variants = [{"name": str(number), "share": 10_000 // 80, "locales": texts} for number in range(80)]
+    await harness.feed(event(split={"variants": variants}), event(id="b-2"))
+    [(reason, message)] = harness.letters()
+    assert (reason, f"at most {MAX_FROZEN_BYTES}" in message) == ("too_large", True)
+    assert [order.broadcast for order in harness.orders(0)] == ["b-2"]
+    assert int(load_topology().by_name[WALK].settings["max.message.bytes"]) - MAX_FROZEN_BYTES == 65_536
 
 
 async def test_a_commit_carries_the_epoch_of_the_claim() -> None:

@@ -32,6 +32,9 @@ from pushcast.wire.schemas import SchemaSource, avro_type
 MAX_LIFE_MS: Final = 7 * 86_400_000
 MAX_VARIANTS: Final = 100
 MAX_VARIANT_NAME_BYTES: Final = 64
+#: Of what orders carry: 64 KiB less than push.walk.<lane>.v1 takes. A producer that compresses can send a larger event,
+#: and segments are written out in it.
+MAX_FROZEN_BYTES: Final = 2_031_616
 _TEXTS: Final = ("title", "body", "data", "locales")
 
 
@@ -80,7 +83,7 @@ class BroadcastEvent(NamedTuple):
         """What the orders of it carry: the event with every segment replaced by what it stands for now.
 
         `not_to_since_ms`: Kafka's time of the broadcast that `not_to` names. `instants`: when it is due. Raises
-        InvalidInput: unknown_segment, or invalid_field.
+        InvalidInput: unknown_segment, invalid_field, or too_large.
         """
         frozen: dict[str, Any] = {}
         if self.broadcast.via is None:
@@ -92,7 +95,11 @@ class BroadcastEvent(NamedTuple):
             frozen["step"] = 0
         if instants:
             frozen |= {"step": 0, "instants": instants, "expires_at": max(each.expires_at for each in instants)}
-        return msgspec.json.encode({**self.fields, **frozen})
+        event = msgspec.json.encode({**self.fields, **frozen})
+        if len(event) > MAX_FROZEN_BYTES:
+            text = f"the broadcast has {len(event)} bytes, its segments written out; at most {MAX_FROZEN_BYTES}"
+            raise InvalidInput(Reason.TOO_LARGE, text)
+        return event
 
 
 class BroadcastDecoder:

@@ -34,6 +34,9 @@ from pushcast.wire.times import MAX_MS, MIN_EVENT_MS, check_event_time, to_ms
 # What a campaign writes for each of its users is decoded once: 4 MiB of bytes at most.
 _MAX_KNOWN = 256
 _MAX_KNOWN_BYTES = 8192
+#: What an intake topic takes. A producer that compresses can send more, but topics of the keeper, which holds events as
+#: they came, have room for headers beside so much and no more.
+MAX_EVENT_BYTES = 1_048_576
 #: Behind an event with more than nearly all have so many are not tried as if they had not.
 _UNUSUAL_EVENTS = 32
 _Value = TypeVar("_Value")
@@ -96,6 +99,7 @@ class NotificationDecoder:
             return self._note(known.id, user, known.app, known.shared, timestamp_ms, trace)
         parts = split(value)
         if parts is None:
+            _check_size(value)
             raw = self._from_avro(self._avro.decode(value, self._schemas))
             self._check(raw.id, raw.user, raw.app, user)
             return self._note(raw.id, user, raw.app, shared_of(raw, self._classes), timestamp_ms, trace)
@@ -109,6 +113,7 @@ class NotificationDecoder:
         return self._note(parts.id, user, parts.app, shared, timestamp_ms, trace)
 
     def _shared_of_avro(self, value: bytes, parts: Parts, user: str) -> SharedNotification:
+        _check_size(value)
         rest = read_rest(parts.rest, parts.version)
         if rest is None:
             raw = self._from_avro(self._avro.decode(value, self._schemas))
@@ -125,6 +130,7 @@ class NotificationDecoder:
         return shared_of(raw, self._classes)
 
     def _from_json(self, value: bytes, user: str) -> _Known:
+        _check_size(value)
         usual = self._usual(value)
         if usual is None:
             raw = self._raw(value)
@@ -246,6 +252,12 @@ class NotificationDecoder:
             revision,
             replay_of=replay_of,
         )
+
+
+def _check_size(value: bytes) -> None:
+    """Raises InvalidInput. Of what is not remembered: what is has 8 KiB at most."""
+    if len(value) > MAX_EVENT_BYTES:
+        raise InvalidInput(Reason.TOO_LARGE, f"the event has {len(value)} bytes; at most {MAX_EVENT_BYTES}")
 
 
 def _remember(known: dict[bytes, _Value], key: bytes, value: _Value) -> None:
