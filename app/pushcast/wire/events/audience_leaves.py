@@ -47,7 +47,8 @@ def _platform(value: Any, field: str) -> Node:
 
 
 def _locale(value: Any, field: str) -> Node:
-    return Locale(canonical(text_of(value, field, 64)))
+    # The canonical form is what orders carry: it must be a text within the limit, too.
+    return Locale(text_of(canonical(text_of(value, field, 64)), field, 64))
 
 
 def _comparison(value: Any, field: str, words: tuple[str, ...]) -> tuple[Any, Any]:

@@ -112,7 +112,7 @@ def where_of(node: Node) -> dict[str, Any]:
         case Locale(prefix):
             return {"locale": prefix}
         case AppVersion(comparison, version):
-            return {"app_version": {comparison: ".".join(map(str, version))}}
+            return {"app_version": {comparison: ".".join(map(str, version)) or "0"}}
         case Age(of, comparison, days):
             return {of: {comparison: days}}
         case Tag(key, None):
