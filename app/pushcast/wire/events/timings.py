@@ -117,14 +117,15 @@ def due_and_expiry(
     due = timing.due(created_at)
     if due is None:  # over, and to be dropped
         return created_at, created_at
-    furthest = due
+    furthest, field = due, "deliver_at" if timing.reading is None else "deliver_local_at"
     if timing.is_local:
         furthest = timing.due_in(UTC, created_at) or created_at
     if furthest > created_at + max_ahead_ms:
-        field = "deliver_at" if timing.reading is None else "deliver_local_at"
         raise InvalidInput(
             Reason.TOO_FAR_AHEAD, f"{field} is more than {max_ahead_ms // 86_400_000} days after created_at", field
         )
+    if expires_at is None and not ttl_ms and furthest + (_WESTMOST_MS if timing.is_local else 0) > created_at:
+        raise _refusal(field, "is ahead, and now or never (a time to live of 0) is over by then")
     end = due + ttl_ms if expires_at is None else expires_at
     if expires_at is not None and expires_at <= due and not timing.is_local and timing.reading is None:
         raise _refusal("expires_at", "is not after deliver_at")

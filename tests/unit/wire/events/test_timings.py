@@ -52,6 +52,29 @@ def test_s5_the_expiry_counts_from_what_is_due() -> None:
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
+        ({"deliver_at": "2026-12-01T00:00:00.001Z"}, "deliver_at"),
+        ({"deliver_local_at": "09:00", "time_zone": "Europe/Berlin"}, "deliver_local_at"),
+        ({"deliver_local_at": "2026-11-30T13:00"}, "deliver_local_at"),  # which Etc/GMT+12 has not seen yet
+        ({"deliver_local_at": "last_active"}, "deliver_local_at"),
+    ],
+)
+def test_now_or_never_at_a_time_ahead_is_refused_because_it_would_be_over_by_then(
+    fields: dict[str, Any], field: str
+) -> None:
+    assert refused(**fields, ttl_seconds=0) == ("invalid_field", field)
+    assert refused(**fields, options={"ttl_seconds": 0}) == ("invalid_field", field)
+    decode(**fields, ttl_seconds=0, expires_at="2026-12-02T12:00:00Z")
+
+
+@pytest.mark.parametrize("fields", [{"deliver_at": "2026-12-01T00:00:00Z"}, {"deliver_local_at": "2026-11-30T12:00"}])
+def test_now_or_never_at_a_time_that_is_there_is_sent_at_once(fields: dict[str, Any]) -> None:
+    note = decode(**fields, ttl_seconds=0)
+    assert (note.expires_at, note.is_over(note.created_at + 9_999, 10_000)) == (note.created_at, False)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
         ({"deliver_at": "2026-12-24T18:00:00"}, "deliver_at"),
         ({"deliver_local_at": "2026-12-24T09:00Z"}, "deliver_local_at"),
         ({"deliver_at": "2026-12-24T18:00:00Z", "deliver_local_at": "09:00"}, "deliver_local_at"),
