@@ -81,6 +81,8 @@ class NotificationDecoder:
     def change(self, classes: Mapping[str, ClassRule]) -> None:
         """Records from now on go by these, and by those from before that are not among them."""
         self._classes.update(classes)
+        for known in (self._events, *self._campaigns.values()):  # what is remembered has the class's time to live
+            known.clear()
 
     def decode(self, user: str, value: bytes | None, timestamp_ms: int, trace: bytes | None = None) -> Notification:
         """`user` is the record key's; `timestamp_ms` the record's, or now when it has none.

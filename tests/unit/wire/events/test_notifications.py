@@ -34,6 +34,16 @@ def test_absent_times_are_the_record_time_and_the_class_time_to_live() -> None:
     assert (note.created_at, note.expires_at) == (T0, T0 + 3_600_000)
 
 
+def test_a_changed_time_to_live_holds_for_the_rest_of_a_campaign_that_has_begun() -> None:
+    decoder = NotificationDecoder({"news"}, {"default": ClassRule(86_400_000)})
+    avro = [avro_type("notification").encode({"id": note_id, "app": "news", "title": "Goal!"}) for note_id in "ab"]
+    for value in (event(), avro[0]):
+        assert decoder.decode("user-1", value, T0).expires_at == T0 + 86_400_000
+    decoder.change({"default": ClassRule(60_000)})
+    for value in (event(), avro[1]):
+        assert decoder.decode("user-2", value, T0).expires_at == T0 + 60_000
+
+
 def test_times_are_rfc_3339_or_milliseconds() -> None:
     note = DECODER.decode("user-1", event(created_at="2026-11-21T10:00:00Z", expires_at=1_795_258_800_000), T0)
     assert note.created_at == 1_795_255_200_000
