@@ -12,6 +12,8 @@ from pushcast.model.words import Reason
 MAX_MS = 253_402_300_799_999
 # 2000-01-01. Events did not happen before it: smaller numbers are seconds by mistake.
 MIN_EVENT_MS = 946_684_800_000
+# Two years earlier: what is reckoned from an event (a schedule, a time to live) can be said, too.
+MAX_EVENT_MS = MAX_MS - 2 * 366 * 86_400_000
 
 
 def to_ms(value: int | str | None, field: str, default: int) -> int:
@@ -41,6 +43,13 @@ def check_event_time(ms: int, field: str) -> None:
         raise InvalidInput(
             Reason.INVALID_FIELD,
             f"{field} (or the record's timestamp, which stands in for it) is before 2000: is it in seconds? "
+            "Milliseconds since 1970 or RFC 3339",
+            field,
+        )
+    if ms > MAX_EVENT_MS:
+        raise InvalidInput(
+            Reason.INVALID_FIELD,
+            f"{field} (or the record's timestamp, which stands in for it) is after 9997: is it in microseconds? "
             "Milliseconds since 1970 or RFC 3339",
             field,
         )

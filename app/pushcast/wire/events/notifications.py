@@ -29,7 +29,7 @@ from pushcast.wire.events.timings import MAX_AHEAD_MS, due_and_expiry, spread_by
 from pushcast.wire.json_errors import from_msgspec
 from pushcast.wire.keys import check_id
 from pushcast.wire.schemas import SchemaSource, avro_type
-from pushcast.wire.times import MAX_MS, MIN_EVENT_MS, check_event_time, to_ms
+from pushcast.wire.times import MAX_EVENT_MS, MAX_MS, MIN_EVENT_MS, check_event_time, to_ms
 
 # What a campaign writes for each of its users is decoded once: 4 MiB of bytes at most.
 _MAX_KNOWN = 256
@@ -209,7 +209,7 @@ class NotificationDecoder:
             content, options, key = ping.made(note_id, klass)
         if app is None and options.badge == ONE_MORE:
             raise InvalidInput(Reason.INVALID_FIELD, "options.badge +1 needs app: each has a number", "options.badge")
-        if type(created) is int and MIN_EVENT_MS <= created <= MAX_MS:
+        if type(created) is int and MIN_EVENT_MS <= created <= MAX_EVENT_MS:
             created_at = created
         else:
             created_at = to_ms(created, "created_at", timestamp_ms)

@@ -23,6 +23,9 @@ MAX_SPREAD_SECONDS: Final = 86_400
 _WESTMOST_MS: Final = 12 * 3_600_000
 MAX_UNLESS_READ_SECONDS: Final = 3_600
 MAX_REVISION: Final = 2**31 - 1
+#: No reading of it is before 1970 anywhere, as `deliver_at` cannot be. East of Greenwich RFC 3339 cannot say the first
+#: of all, which programs write for an empty date.
+_FIRST_YEAR: Final = 1971
 _IF_PAST: Final = get_args(IfPast)
 
 
@@ -55,6 +58,8 @@ def timing_of(
     reading = reading_of(deliver_local_at)
     if reading is None:
         raise _refusal("deliver_local_at", "is no wall time without offset: 2026-12-24T09:00, 09:00 or last_active")
+    if reading.day is not None and reading.day.year < _FIRST_YEAR:
+        raise _refusal("deliver_local_at", f"is before {_FIRST_YEAR}: an empty date?")
     if if_past is not None and if_past not in _IF_PAST:
         raise _refusal("if_past", f"is none of {', '.join(_IF_PAST)}")
     past: IfPast = "next_day" if if_past == "next_day" else "drop" if if_past == "drop" else "send"

@@ -13,8 +13,9 @@ from pushcast.model.notification import Notification
 from pushcast.model.words import Lane
 from pushcast.wire.events.class_rules import ClassRule
 from pushcast.wire.events.notifications import NotificationDecoder
-from pushcast.wire.events.timings import check_spread
+from pushcast.wire.events.timings import FURTHEST_AHEAD_MS, check_spread
 from pushcast.wire.schemas import avro_type
+from pushcast.wire.times import MAX_EVENT_MS, rfc3339
 
 DAY_MS = 86_400_000
 
@@ -79,6 +80,11 @@ def test_now_or_never_at_a_time_that_is_there_is_sent_at_once(fields: dict[str, 
         ({"deliver_local_at": "2026-12-24T09:00Z"}, "deliver_local_at"),
         ({"deliver_at": "2026-12-24T18:00:00Z", "deliver_local_at": "09:00"}, "deliver_local_at"),
         ({"deliver_local_at": "25:00"}, "deliver_local_at"),
+        ({"deliver_local_at": "0001-01-01T00:00", "time_zone": "Asia/Tokyo"}, "deliver_local_at"),
+        ({"deliver_local_at": "1970-12-31T09:00"}, "deliver_local_at"),
+        ({"created_at": "9999-12-31T23:59:59Z"}, "created_at"),
+        ({"created_at": "9999-12-31T23:59:59Z", "deliver_local_at": "09:00"}, "created_at"),
+        ({"created_at": MAX_EVENT_MS + 1}, "created_at"),
         ({"deliver_local_at": "09:00", "time_zone": "Mars/X"}, "time_zone"),
         ({"time_zone": "Europe/Berlin"}, "time_zone"),
         ({"deliver_local_at": "09:00", "if_past": "maybe"}, "if_past"),
@@ -96,6 +102,20 @@ def test_now_or_never_at_a_time_that_is_there_is_sent_at_once(fields: dict[str, 
 )
 def test_s3_what_cannot_be_is_refused_by_its_field(fields: dict[str, Any], field: str) -> None:
     assert refused(**fields) == ("invalid_field", field)
+
+
+def test_what_is_reckoned_from_the_last_time_of_an_event_can_be_said() -> None:
+    decoder = NotificationDecoder((), {"default": ClassRule(28 * DAY_MS)}, max_ahead_ms=FURTHEST_AHEAD_MS)
+    event = {"id": "n", "title": "t", "created_at": MAX_EVENT_MS, "deliver_at": MAX_EVENT_MS + FURTHEST_AHEAD_MS}
+    note = decoder.decode("u", json.dumps(event | {"spread_seconds": 86_400}).encode(), 0)
+    assert rfc3339(note.due_at) < rfc3339(note.expires_at)
+
+
+def test_a_records_time_in_microseconds_does_not_stand_in_for_a_creation() -> None:
+    decoder = NotificationDecoder((), {"default": ClassRule(DAY_MS)})
+    with pytest.raises(InvalidInput, match="in microseconds") as refusal:
+        decoder.decode("u", b'{"id": "n", "title": "t"}', ms("2026-12-01T00:00:00Z") * 1000)
+    assert refusal.value.field == "created_at"
 
 
 def test_s4_ninety_days_ahead_and_not_a_millisecond_more() -> None:
