@@ -360,3 +360,12 @@ async def test_s23_an_instant_depends_on_no_zone() -> None:
     world.device("berlin", "Europe/Berlin")
     await world.send(deliver_at="2026-12-24T18:00:00Z")
     assert [held_of(each.headers).zoned for each in world.kept] == [False]
+
+
+async def test_an_event_at_the_end_of_the_calendar_is_a_dead_letter_and_the_planner_goes_on() -> None:
+    world = World()
+    world.device("east", "Pacific/Kiritimati")
+    await world.send_locally(created_at="9999-12-31T00:00:00Z", deliver_local_at="09:00")
+    await world.send(2)
+    assert len(world.harness.dead_letters()) == 1
+    assert world.arrived == {"east": "20T00:00Z"}
