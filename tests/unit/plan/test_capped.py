@@ -69,6 +69,14 @@ async def test_the_keeper_is_asked_with_what_a_cap_has_to_know() -> None:
     assert harness.batches() == []
 
 
+async def test_k8_a_cap_is_told_how_long_a_local_time_lives_from_when_it_is_due() -> None:
+    harness = harness_of()
+    local = {"created_at": T0 - 10 * 86_400_000, "deliver_local_at": "2027-01-15T09:00"}  # T0 in Berlin
+    await harness.let_go(ANN, note(1, **{"class": "promo"}, **local))
+    [sent] = kept(harness)
+    assert decode_facts(held_of(sent.headers).facts).expires_at == T0 + 86_400_000
+
+
 async def test_a_producer_whose_clock_is_ahead_does_not_have_the_keeper_wait_for_it() -> None:
     harness = harness_of()
     value = json.dumps(note(1, **{"class": "promo"})).encode()
