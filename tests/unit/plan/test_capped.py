@@ -121,6 +121,16 @@ async def test_what_got_a_slot_leaves() -> None:
     assert batch.source == Source.DUE
 
 
+async def test_what_got_a_slot_leaves_also_when_its_device_comes_while_it_is_looked_up_once_more() -> None:
+    harness = PlanHarness(classes=CLASSES, caps=(CAP,))
+    await harness.let_go(ANN, note(1, **{"class": "promo"}), passed="frequency_cap")
+    harness.device(ANN)
+    await harness.pass_time(3)
+    await harness.acknowledge()
+    assert kept(harness) == []
+    assert len(harness.batches()) == 1
+
+
 def told(harness: PlanHarness) -> list[tuple[str, int | None]]:
     """(notification, how many deliveries) of what the keeper is told."""
     found = [decode_counted(each.value) for each in harness.outbox.log if each.topic == topics.COUNTED]
