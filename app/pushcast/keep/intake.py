@@ -6,8 +6,9 @@ from pushcast.handover.fences import Fences, author_of
 from pushcast.keep import rules
 from pushcast.keep.asked import AppsAsking
 from pushcast.keep.badging import Badging
+from pushcast.keep.called_off import CalledOff
 from pushcast.keep.capping import Capping
-from pushcast.keep.joining import Joining, is_leaving
+from pushcast.keep.joining import Joining
 from pushcast.keep.notices import Notices
 from pushcast.keep.reading import KeepReading
 from pushcast.keep.removing import Removing
@@ -60,7 +61,9 @@ class KeepIntake:
         self._capping = capping
         self._badging = badging
         self._engagements = EngagementDecoder(schemas).decode
-        self._reading = KeepReading(rows, ThreadReader(schemas), joining)
+        threads = ThreadReader(schemas)
+        self._reading = KeepReading(rows, threads, joining)
+        self._called_off = CalledOff(rows, joining, cancels, threads, clock)
         self._removing = removing
         self._rows = rows
         self._clock = clock
@@ -100,7 +103,7 @@ class KeepIntake:
             if known is None and waiting and held.zoned and not (revises or held.part or held.broadcast):
                 # Parts of it may wait for longer than the first one, which has left, is remembered.
                 known = next(iter(self._rows.named(tenure, user, held.note_id).values()), None)
-        is_cancelled = self._is_cancelled(tenure, user, held.note_id, held.written_at)
+        is_cancelled = self._called_off.covers(tenure, user, held.note_id, timer)
         is_read = self._reading.is_read(tenure, user, held.note_id, timer, self._clock.now_ms())
         place = None
         if revises and not (is_cancelled or is_read):
@@ -121,18 +124,6 @@ class KeepIntake:
             self._revising.supersede(tenure, barrier, user, held.note_id, place.former)
         self._count("opened", str(lane), 1)
 
-    def _is_cancelled(self, tenure: KeepTenure, user: str, note_id: str, written_at: int) -> bool:
-        cancels = self._cancels.state
-        return cancels.any(tenure.number) and cancels.cancelled(
-            tenure.number,
-            user,
-            note_id,
-            app=None,
-            thread=None,
-            created_at_ms=written_at,
-            now_ms=self._clock.now_ms(),
-        )
-
     def cancel(self, tenure: KeepTenure, barrier: Barrier, record: Record) -> None:
         """Timers that are called off are due at once. What is held later finds the mark."""
         user = user_of(record.key)
@@ -146,12 +137,7 @@ class KeepIntake:
         self._badging.cancelled(tenure, barrier, cancel, record.offset, written_at)
         if cancel.remove:
             self._removing.ask(tenure, barrier, cancel, record.offset, written_at)
-        for note_id in cancel.ids:
-            for key, known in self._rows.named(tenure, user, note_id).items():
-                leaves = is_leaving(tenure, key) or self._joining.leaves(tenure, user, known)
-                timer = None if leaves else rules.cancelled(known)
-                if timer is not None:
-                    self._rows.put(tenure, barrier, key, timer)
+        self._called_off.heard(tenure, barrier, cancel)
 
     def count(self, tenure: KeepTenure, barrier: Barrier, record: Record) -> None:
         """What became of a notification that caps or a badge count."""
@@ -178,7 +164,7 @@ class KeepIntake:
         user, offer = user_of(record.key), decode_offer(record.value or b"")
         now_ms = self._clock.now_ms()
         read = tenure.read.has_threads or tenure.read.covers(mark_of(user, offer.notification_id), now_ms)
-        is_named = read or self._is_cancelled(tenure, user, offer.notification_id, offer.created_at or now_ms)
+        is_named = read or self._called_off.names(tenure, user, offer.notification_id, offer.created_at or now_ms)
         self._removing.offered(tenure, barrier, user, offer, is_named=is_named)
 
 

@@ -88,6 +88,8 @@ class PlainIntake:
         if read and (read.has_threads or read.covers(mark_of(name, note), now_ms)):
             return True
         told = self._cancels.state
+        if told.has_threads(tenure.number):
+            return True
         return told.any(tenure.number) and told.cancelled(
             tenure.number, name, note, app=None, thread=None, created_at_ms=written_at, now_ms=now_ms
         )

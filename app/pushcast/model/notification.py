@@ -205,7 +205,9 @@ class Notification(msgspec.Struct, frozen=True, gc=False):
 
     def is_over(self, now_ms: int, now_or_never_ms: int) -> bool:
         """Whether it is too late to send it. One that expires as it was created is now or never: it may leave until
-        `now_or_never_ms` after that."""
+        `now_or_never_ms` after that. One whose time was over before it was created, or is to be dropped, may not."""
         if self.expires_at > now_ms:
             return False
-        return self.expires_at > self.created_at or self.created_at + now_or_never_ms <= now_ms
+        if self.expires_at != self.created_at or self.created_at + now_or_never_ms <= now_ms:
+            return True
+        return self.timing is not None and self.timing.due(self.created_at) is None

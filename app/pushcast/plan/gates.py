@@ -126,6 +126,10 @@ class PlanGates:
             elif settled is not None:
                 found.nothing.append((entry, *settled))
             return
+        if verdict is NO_DEVICES and not again and self._is_young(record, now_ms):
+            # What the keeper says of it stays for that look: gates that it has passed would ask it again.
+            tenure.later.append(LookAgain(now + self._settings.plan.lookup_again_seconds, entry, record))
+            return
         tenure.released.pop(record.offset, None)
         carried = self._carried.waits_for(note) if tenure.source is Source.NOTIFICATION else None
         if verdict is None and carried is not None:
@@ -135,8 +139,6 @@ class PlanGates:
         elif isinstance(verdict, GateWaits):
             zone = self._local.zone_of(note, partial(home_of, rows), wishes)
             found.held.append((entry, record, self._held(note, record, released, zone, verdict), verdict.reason))
-        elif verdict is NO_DEVICES and not again and self._is_young(record, now_ms):
-            tenure.later.append(LookAgain(now + self._settings.plan.lookup_again_seconds, entry, record))
         else:
             found.nothing.append((entry, *verdict))
 

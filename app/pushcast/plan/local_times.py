@@ -32,6 +32,7 @@ class LocalTimes:
         self._calm = CalmTimes(self._rule)
         self._quiet = {name: each.in_quiet_hours for name, each in settings.classes.items()}
         self._count = count
+        self._now_or_never_ms = round(settings.send.now_or_never_seconds * 1000)
 
     def in_calm(
         self, note: Notification, devices: Sequence[Device], rows: Sequence[Row], now_ms: int
@@ -59,7 +60,7 @@ class LocalTimes:
 
     def around(self, note: Notification, home: Home, wishes: Wishes) -> Around:
         """What decides beside the notification itself."""
-        return Around(wishes, home, self.zone_of_app, self._rule, self.quiet_of(note))
+        return Around(wishes, home, self.zone_of_app, self._rule, self.quiet_of(note), self._now_or_never_ms)
 
     def quiet_of(self, note: Notification) -> Quiet:
         """What becomes of it in quiet hours."""

@@ -123,7 +123,9 @@ class PartIntake:
             self._hold(tenure, entry, record, note, found.later_at or 0, released, Reason.DIGEST, facts=facts)
             return None
         if leaving and not sent and self._limited.takes(note, released):
-            facts = encode_facts(self._limited.facts(note, self._local.zone_of(note, home, wishes)))
+            # A cap judges what is due now by how long that lives, which a local time does not know before.
+            lives = self._part(note, found.due_at, released)
+            facts = encode_facts(self._limited.facts(lives, self._local.zone_of(note, home, wishes)))
             self._hold(tenure, entry, record, note, at_ms, released, Reason.FREQUENCY_CAP, facts=facts)
             return None
         if is_event and not sent:

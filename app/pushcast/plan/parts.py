@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pushcast.model.gates import Ends, Verdict, in_quiet_hours
+from pushcast.model.gates import EXPIRED, Ends, Verdict, in_quiet_hours
 from pushcast.model.ids import DEVICE_NAME_BYTES, device_name
 from pushcast.model.notification import Notification
 from pushcast.model.preferences import Wishes
@@ -35,6 +35,7 @@ class Around(NamedTuple):
     default: Callable[[str], tzinfo]
     rule: QuietRule
     quiet: Quiet  # what its class does in quiet hours
+    now_or_never_ms: int = 0
 
 
 class Share(NamedTuple):
@@ -96,7 +97,10 @@ def share(note: Notification, devices: Sequence[Device], done: bytes, now_ms: in
             if due > now_ms:
                 later.append((due, Reason.SCHEDULED))
                 continue
-            part = dated(note, due)
+            part, latest = dated(note, due), max(latest, due)
+            if part.is_over(now_ms, around.now_or_never_ms):  # whatever others are due by now
+                ends = EXPIRED
+                continue
         until = None if zone is None else around.rule.until(windows, zone, note.user, now_ms)
         verdict: Verdict = None if until is None else in_quiet_hours(around.quiet, until, part.expires_at)
         if isinstance(verdict, Ends):

@@ -29,6 +29,7 @@ PROBE = "push-probe"  # present, with a null value: a marker by which a process 
 LEDGER = "push-ledger"  # receipts: group, send offset, delivery id, so that readers skip others' without decoding
 #: When the record was first appended, milliseconds: kept where it is moved or redriven. Its new time says nothing.
 APPENDED = "push-appended"
+_MAX_TIME_DIGITS = 14  # of milliseconds: until the year 5138
 FORWARDED = "push-forwarded"  # present: moved once to the partition of its key
 RUN = "push-run"  # redrive count, decimal
 
@@ -75,11 +76,14 @@ class Stamped(Protocol):
 def appended_at(record: Stamped) -> int | None:
     """When a record first came to Kafka, in milliseconds, also after it was moved or redriven; None: nobody knows.
 
-    By the broker's clock on topics that it stamps (`timestamps: broker`).
+    By the broker's clock on topics that it stamps (`timestamps: broker`). A producer may write the header, too: nothing
+    was first appended later than the record itself, and what is no time counts for nothing.
     """
-    if record.headers and (first_at := first(record.headers, APPENDED)) is not None and first_at.isdigit():
-        return int(first_at)
-    return record.timestamp if record.timestamp > 0 else None
+    stamped = record.timestamp if record.timestamp > 0 else None
+    first_at = first(record.headers, APPENDED) if record.headers else None
+    if first_at is None or not first_at.isdigit() or len(first_at) > _MAX_TIME_DIGITS:
+        return stamped
+    return int(first_at) if stamped is None else min(int(first_at), stamped)
 
 
 def is_probe(value: bytes | None, headers: Iterable[tuple[str, bytes | None]] | None) -> bool:

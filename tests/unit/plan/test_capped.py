@@ -69,6 +69,14 @@ async def test_the_keeper_is_asked_with_what_a_cap_has_to_know() -> None:
     assert harness.batches() == []
 
 
+async def test_k8_a_cap_is_told_how_long_a_local_time_lives_from_when_it_is_due() -> None:
+    harness = harness_of()
+    local = {"created_at": T0 - 10 * 86_400_000, "deliver_local_at": "2027-01-15T09:00"}  # T0 in Berlin
+    await harness.let_go(ANN, note(1, **{"class": "promo"}, **local))
+    [sent] = kept(harness)
+    assert decode_facts(held_of(sent.headers).facts).expires_at == T0 + 86_400_000
+
+
 async def test_a_producer_whose_clock_is_ahead_does_not_have_the_keeper_wait_for_it() -> None:
     harness = harness_of()
     value = json.dumps(note(1, **{"class": "promo"})).encode()
@@ -111,6 +119,16 @@ async def test_what_got_a_slot_leaves() -> None:
     assert kept(harness) == []
     [batch] = harness.batches()
     assert batch.source == Source.DUE
+
+
+async def test_what_got_a_slot_leaves_also_when_its_device_comes_while_it_is_looked_up_once_more() -> None:
+    harness = PlanHarness(classes=CLASSES, caps=(CAP,))
+    await harness.let_go(ANN, note(1, **{"class": "promo"}), passed="frequency_cap")
+    harness.device(ANN)
+    await harness.pass_time(3)
+    await harness.acknowledge()
+    assert kept(harness) == []
+    assert len(harness.batches()) == 1
 
 
 def told(harness: PlanHarness) -> list[tuple[str, int | None]]:

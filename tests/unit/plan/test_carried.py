@@ -114,7 +114,7 @@ async def test_what_waits_for_its_time_carries_its_badge_along() -> None:
 
 
 async def test_a_local_time_that_is_over_goes_there_all_the_same() -> None:
-    harness = await fed(badge("+1", deliver_local_at="2020-01-01T09:00"))
+    harness = await fed(badge("+1", deliver_local_at="2027-01-15T07:00"))
     [sent] = kept(harness)
     assert held_of(sent.headers).badge == "+1"
 

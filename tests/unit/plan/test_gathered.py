@@ -91,6 +91,15 @@ async def test_what_its_digest_let_go_leaves() -> None:
     assert batch.source == Source.DUE
 
 
+async def test_what_its_digest_let_go_for_a_user_without_devices_ends_so_and_is_not_gathered_again() -> None:
+    harness = PlanHarness(classes=classes())
+    await harness.let_go(ANN, note(1, **POSTS), passed="digest")
+    await harness.pass_time(3)
+    await harness.acknowledge()
+    assert kept(harness) == []
+    assert [(each["outcome"], each["reason"]) for each in harness.receipts()] == [("suppressed", "no_devices")]
+
+
 async def test_d1_a_member_ends_as_digested_and_names_the_digest() -> None:
     harness = PlanHarness(classes=classes())
     harness.device(ANN)

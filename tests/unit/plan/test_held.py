@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from pushcast.config.classes import Class
 from pushcast.handover.exact import Inexact
 from pushcast.handover.tail import OwnTail
 from pushcast.model.words import Lane, Platform, Source
@@ -19,6 +20,7 @@ from pushcast.wire.events.notifications import MAX_EVENT_BYTES
 from pushcast.wire.headers import FENCE, first, origin
 from pushcast.wire.waiting.held import Held, event_of, held_of
 from twins.due import DUE, Due
+from twins.holding import World
 from twins.kafka import OPEN, Produced, record
 from twins.plan import T0, PlanHarness, note, users_of
 
@@ -80,6 +82,25 @@ async def test_s2_what_is_due_already_is_planned_at_once() -> None:
     [batch] = harness.batches()
     assert batch.source == Source.NOTIFICATION
     assert batch.messages[0].notes.due_at == [T0 - 3_600_000]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"deliver_at": "2026-12-19T23:00:00Z"},
+        {"deliver_local_at": "2026-12-19T23:00", "time_zone": "UTC"},
+        {"deliver_local_at": "2026-12-19T23:00"},
+        {"deliver_local_at": "2026-12-19T23:45", "time_zone": "UTC", "if_past": "drop"},
+        {"deliver_local_at": "2026-12-19T23:45", "if_past": "drop"},
+    ],
+)
+async def test_s2_s22_what_was_over_when_it_was_created_expires_and_is_not_taken_for_now_or_never(
+    fields: dict[str, str],
+) -> None:
+    world = World(default=Class(window_seconds=0, ttl_seconds=1_800))
+    world.device("phone", "UTC")
+    await world.send(**fields)
+    assert (world.arrived, world.ends) == ({}, [("expired", "expired")])
 
 
 async def test_a_held_notification_that_comes_twice_is_held_once() -> None:

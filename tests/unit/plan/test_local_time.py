@@ -65,6 +65,25 @@ async def test_a_part_lives_from_when_it_is_due() -> None:
     assert due == [[ms("2026-12-24T00:00:00Z")], [ms("2026-12-24T08:00:00Z")]]
 
 
+async def test_s16_a_device_whose_own_time_is_over_does_not_get_it_because_another_one_is_due() -> None:
+    world = World("2026-12-24T08:00:01Z", default=Class(window_seconds=0, ttl_seconds=1_800))
+    world.device("tokyo", "Asia/Tokyo")
+    world.device("berlin", "Europe/Berlin")
+    await world.send_locally()
+    await world.release_all()
+    assert world.arrived == {"berlin": "24T08:00Z"}
+
+
+async def test_s16_parts_that_a_keeper_lets_go_too_late_expire_each_by_itself() -> None:
+    world = World(default=Class(window_seconds=0, ttl_seconds=1_800))
+    for zone in ("Asia/Tokyo", "Europe/Berlin", "America/New_York"):
+        world.device(zone, zone)
+    await world.send_locally()
+    world.move_to("2026-12-24T08:10:00Z")
+    await world.release_all()
+    assert world.arrived == {"Europe/Berlin": "24T08:10Z", "America/New_York": "24T14:00Z"}
+
+
 async def test_s10_a_device_without_a_zone_has_that_of_its_app() -> None:
     world = World()
     world.device("nowhere", None)
@@ -360,3 +379,12 @@ async def test_s23_an_instant_depends_on_no_zone() -> None:
     world.device("berlin", "Europe/Berlin")
     await world.send(deliver_at="2026-12-24T18:00:00Z")
     assert [held_of(each.headers).zoned for each in world.kept] == [False]
+
+
+async def test_an_event_at_the_end_of_the_calendar_is_a_dead_letter_and_the_planner_goes_on() -> None:
+    world = World()
+    world.device("east", "Pacific/Kiritimati")
+    await world.send_locally(created_at="9999-12-31T00:00:00Z", deliver_local_at="09:00")
+    await world.send(2)
+    assert len(world.harness.dead_letters()) == 1
+    assert world.arrived == {"east": "20T00:00Z"}

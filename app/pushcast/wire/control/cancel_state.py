@@ -96,6 +96,11 @@ class CancelState:
         marks = self._marks.get(partition)
         return marks is not None and len(marks) > 0
 
+    def has_threads(self, partition: int) -> bool:
+        """Whether a thread of the partition may be cancelled: mostly none is."""
+        marks = self._marks.get(partition)
+        return marks is not None and marks.has_threads
+
     def cancelled(
         self,
         partition: int,

@@ -11,6 +11,7 @@ import pytest
 from pushcast.model.errors import InvalidInput
 from pushcast.model.notification import Notification
 from pushcast.model.words import Lane
+from pushcast.model.zones import zone_of
 from pushcast.wire.events.class_rules import ClassRule
 from pushcast.wire.events.notifications import NotificationDecoder
 from pushcast.wire.events.timings import FURTHEST_AHEAD_MS, check_spread
@@ -126,6 +127,31 @@ def test_s4_ninety_days_ahead_and_not_a_millisecond_more() -> None:
         "too_far_ahead",
         "deliver_local_at",
     )
+
+
+@pytest.mark.parametrize("local", ["09:00", "9999-12-31T09:00", "last_active"])
+@pytest.mark.parametrize("created_at", ["9999-12-31T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_a_local_time_that_may_lie_beyond_the_last_date_is_refused_before_a_device_is_asked(
+    local: str, created_at: str
+) -> None:
+    assert refused(created_at=created_at, deliver_local_at=local) == ("invalid_field", "created_at")
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Etc/GMT+12"])
+def test_a_local_time_of_the_last_days_that_is_taken_can_be_found_in_every_zone(zone: str) -> None:
+    note = decode(created_at="9999-12-28T23:59:59Z", deliver_local_at="00:00", if_past="next_day")
+    place = zone_of(zone)
+    assert note.timing is not None
+    assert place is not None
+    due = note.timing.due_in(place, note.created_at)
+    assert due is not None
+    assert due > note.created_at
+
+
+def test_a_local_time_before_1970_is_refused_as_an_instant_before_1970_is() -> None:
+    assert refused(deliver_local_at="1970-01-01T23:59")[1] == "deliver_local_at"
+    assert refused(deliver_at=-1)[1] == "deliver_at"
+    assert decode(deliver_local_at="1970-01-02T00:00", time_zone="Pacific/Kiritimati").due_at > 0
 
 
 def test_s2_what_was_due_an_hour_ago_lives_from_then_on() -> None:
