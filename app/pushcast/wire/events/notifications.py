@@ -25,7 +25,7 @@ from pushcast.wire.events.notification_rules import (
     shared_of,
     usual_of,
 )
-from pushcast.wire.events.timings import MAX_AHEAD_MS, check_created, due_and_expiry, spread_by_lane
+from pushcast.wire.events.timings import MAX_AHEAD_MS, due_and_expiry, spread_by_lane
 from pushcast.wire.json_errors import from_msgspec
 from pushcast.wire.keys import check_id
 from pushcast.wire.schemas import SchemaSource, avro_type
@@ -226,7 +226,6 @@ class NotificationDecoder:
             text = trace.decode("ascii", "ignore")[:64]
         due, lives_ms = created_at, 0
         if timing is not None:
-            check_created(timing, created_at)
             own = None if expires is None else expires_at
             if self._local_spread_ms:
                 timing = spread_by_lane(timing, self._local_spread_ms, created_at, own, ttl_ms)

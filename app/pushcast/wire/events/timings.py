@@ -12,7 +12,7 @@ from pushcast.model.timing import LAST_ACTIVE, IfPast, Timing, is_of_people, spr
 from pushcast.model.words import Lane, Reason
 from pushcast.model.zones import WallTime, reading_of, zone_of
 from pushcast.wire.keys import check_id
-from pushcast.wire.times import MAX_MS, to_ms
+from pushcast.wire.times import to_ms
 
 #: How far ahead of its creation an event may be due, unless `keep.max_ahead_seconds` says otherwise.
 MAX_AHEAD_MS: Final = 90 * 86_400_000
@@ -21,15 +21,11 @@ FURTHEST_AHEAD_MS: Final = 366 * 86_400_000
 MAX_SPREAD_SECONDS: Final = 86_400
 #: A wall time comes so much later than in UTC where it comes last.
 _WESTMOST_MS: Final = 12 * 3_600_000
-#: Wherever a device is, a reading of this day or later lies behind 1970, where `deliver_at` begins.
-_FIRST_DAY: Final = date(1970, 1, 2)
-#: What was created later may have a local time on a day that no calendar of ours has.
-_LAST_CREATED_MS: Final = MAX_MS - 3 * 86_400_000
 MAX_UNLESS_READ_SECONDS: Final = 3_600
 MAX_REVISION: Final = 2**31 - 1
-#: No reading of it is before 1970 anywhere, as `deliver_at` cannot be. East of Greenwich RFC 3339 cannot say the first
-#: of all, which programs write for an empty date.
-_FIRST_YEAR: Final = 1971
+#: Wherever a device is, a reading of this day or later lies behind 1970, where `deliver_at` begins. Programs write the
+#: year 1 for an empty date, which RFC 3339 cannot say east of Greenwich.
+_FIRST_DAY: Final = date(1970, 1, 2)
 _IF_PAST: Final = get_args(IfPast)
 
 
@@ -62,13 +58,8 @@ def timing_of(
     reading = reading_of(deliver_local_at)
     if reading is None:
         raise _refusal("deliver_local_at", "is no wall time without offset: 2026-12-24T09:00, 09:00 or last_active")
-<<<<<<< HEAD
-    if reading.day is not None and reading.day.year < _FIRST_YEAR:
-        raise _refusal("deliver_local_at", f"is before {_FIRST_YEAR}: an empty date?")
-=======
     if reading.day is not None and reading.day < _FIRST_DAY:
-        raise _refusal("deliver_local_at", f"is before {_FIRST_DAY}")
->>>>>>> helper-h2
+        raise _refusal("deliver_local_at", f"is before {_FIRST_DAY}: an empty date?")
     if if_past is not None and if_past not in _IF_PAST:
         raise _refusal("if_past", f"is none of {', '.join(_IF_PAST)}")
     past: IfPast = "next_day" if if_past == "next_day" else "drop" if if_past == "drop" else "send"
@@ -103,13 +94,6 @@ def check_spread(timing: Timing | None, lane: Lane) -> None:
     """Raises InvalidInput for an event that asks for a spread where nothing waits."""
     if timing is not None and timing.spread_ms and lane is Lane.URGENT:
         raise _refusal("spread_seconds", "does not go with the lane urgent")
-
-
-def check_created(timing: Timing, created_at: int) -> None:
-    """Raises InvalidInput for an event that may have a local time beyond the last date: a planner would find that out
-    at a user's device, where nobody expects it."""
-    if timing.reading is not None and created_at > _LAST_CREATED_MS:
-        raise _refusal("created_at", "is too close to the year 10000 for deliver_local_at")
 
 
 def spread_by_lane(timing: Timing, spread_ms: int, created_at: int, expires_at: int | None, ttl_ms: int) -> Timing:
