@@ -199,9 +199,9 @@ def _halt(kind: Kind, broadcast_id: str, comment: str, output: Output) -> None:
     if not _control(settings).has_room(subject):
         raise PushcastError(f"too_many: {MAX_NAMES:,} broadcasts are in {kind}/ already")
     now_ms = round(time.time() * 1000)
-    by = f"{getpass.getuser()}@{socket.gethostname()}"
+    by = f"{getpass.getuser()}@{socket.gethostname()}"[:500]
     # It may go when no broadcast of this id can be alive any more.
-    record = Halt(since_ms=now_ms, remove_at=now_ms + 2 * MAX_LIFE_MS, by=by, comment=comment)
+    record = Halt(since_ms=now_ms, remove_at=now_ms + 2 * MAX_LIFE_MS, by=by, comment=comment[:500])
     switchboard.write(settings, subject, record)
     word = "stopped" if kind is Kind.STOP else "held"
     answer(output, {"id": broadcast_id, word: True}, [f"{broadcast_id} is {word}"])

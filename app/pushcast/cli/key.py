@@ -14,7 +14,17 @@ from pushcast.config.settings import Settings
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Lane
 from pushcast.wire import topics
-from pushcast.wire.control.api_keys import ApiKey, Hash, KeyLimits, Scope, app_key, decode_id, encode_record, new_key
+from pushcast.wire.control.api_keys import (
+    ApiKey,
+    Hash,
+    KeyLimits,
+    Scope,
+    app_key,
+    decode_id,
+    decode_record,
+    encode_record,
+    new_key,
+)
 from pushcast.wire.times import rfc3339
 
 app = typer.Typer(name="key", help="Keys of the HTTP API: what each may do. The secret is shown once.")
@@ -32,9 +42,12 @@ def _known(settings: Settings) -> dict[str, ApiKey]:
 
 
 def _write(settings: Settings, key_id: str, record: ApiKey) -> None:
+    """Raises InvalidInput for a key that every gateway would ignore: nobody must be shown one that opens nothing."""
     from pushcast.kafka.switchboard import write_record
 
-    write_record(settings, topics.API_KEY, key_id.encode(), encode_record(record))
+    value = encode_record(record)
+    decode_record(value)
+    write_record(settings, topics.API_KEY, key_id.encode(), value)
 
 
 def _changed(key_id: str) -> tuple[Settings, ApiKey]:

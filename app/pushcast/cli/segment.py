@@ -49,7 +49,7 @@ def put(
     subject = Name(Kind.SEGMENT, name)
     if not switchboard.read_state(settings).has_room(subject):
         raise PushcastError(f"too_many: there are {MAX_NAMES:,} segments already")
-    switchboard.write(settings, subject, SegmentRecord(where, comment))
+    switchboard.write(settings, subject, SegmentRecord(where, comment[:500]))
     _answer(output, {"name": name, "where": where}, [f"{name} is known"])
 
 

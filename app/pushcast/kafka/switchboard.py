@@ -13,6 +13,7 @@ from pushcast.kafka.control import ControlTail, FollowedControl
 from pushcast.stream.errors import KafkaLayerError
 from pushcast.wire import topics
 from pushcast.wire.control.control import Entry, Name, Subject, encode
+from pushcast.wire.control.control_reader import decode, parse_key
 from pushcast.wire.control.control_state import ControlState
 
 READ_SECONDS: Final = 15.0
@@ -45,8 +46,13 @@ def read_whole(settings: Settings, topic: str, state: FollowedControl) -> None:
 
 
 def write(settings: Settings, subject: Subject | Name, entry: Entry | None, topic: str = topics.CONTROL) -> None:
-    """Says what holds, or with None that it is over. Blocks until Kafka has it. Raises ControlNotWritten."""
-    write_record(settings, topic, subject.key(), None if entry is None else encode(entry))
+    """Says what holds, or with None that it is over. Blocks until Kafka has it. Raises InvalidInput and writes nothing
+    where readers would ignore it: a stop that no process obeys must not look like one. Raises ControlNotWritten."""
+    key, value = subject.key(), None if entry is None else encode(entry)
+    parse_key(key)
+    if value is not None:
+        decode(subject, value)
+    write_record(settings, topic, key, value)
 
 
 def write_within_limit(settings: Settings, subject: Subject | Name, entry: Entry | None) -> None:
