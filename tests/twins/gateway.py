@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -103,6 +103,7 @@ class ReportsTwin:
         self.asked: list[dict[str, Any]] = []  # of histories: what they were to be of
         self.wanted: list[ExampleFilter] = []
         self.found: list[dict[str, Any]] = []  # examples
+        self.of_apps: list[Collection[str] | None] = []  # of which a user's report was to tell
         self.standing: dict[str, Any] = {"complete": True, "missing_partitions": []}
 
     async def report(self, note_id: str) -> dict[str, Any] | None:
@@ -126,7 +127,10 @@ class ReportsTwin:
             "missing_partitions": [],
         }
 
-    async def report_of_user(self, note_id: str, user: str) -> dict[str, Any] | None:
+    async def report_of_user(
+        self, note_id: str, user: str, apps: Collection[str] | None = None
+    ) -> dict[str, Any] | None:
+        self.of_apps.append(apps)
         found = self.all.get(note_id)
         return None if found is None else {**found, "user": user}
 

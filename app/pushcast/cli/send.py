@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import uuid
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,6 +56,8 @@ def send(
         lines = iter([(1, orjson.dumps({k: v for k, v in event.items() if v is not None}))])
     else:
         lines = lines_of(sys.stdin.buffer if str(file) == "-" else file)
+        if dry_run:
+            lines = _as_dry_runs(lines)
     started_ms = round(time.time() * 1000)
     checks = NotificationCheck(settings, lambda: _live_rates(settings), lane) if check else None
     with IntakeProducer(settings) as producer:
@@ -91,6 +94,20 @@ def send(
             typer.echo(f"  {letter['id']} for {letter['user']}: dead letter, {letter['reason']}: {letter['message']}")
     if failed:
         raise typer.Exit(1)
+
+
+def _as_dry_runs(lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+    """Each line, whatever it says of dry runs itself. What is no notification is left to the decoder."""
+    for number, line in lines:
+        try:
+            event = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            yield number, line
+            continue
+        if isinstance(event, dict) and isinstance(options := event.get("options") or {}, dict):
+            yield number, orjson.dumps({**event, "options": {**options, "dry_run": True}})
+        else:
+            yield number, line
 
 
 def _live_rates(settings: Settings) -> dict[str, Rate]:

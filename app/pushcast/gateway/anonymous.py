@@ -62,6 +62,10 @@ class AnonymousDevices:
         if len(self._registered) > MAX_REMEMBERED:
             self._registered.popitem(last=False)
 
+    def forget(self, app: str, device: str) -> None:
+        """It is not registered after all."""
+        self._registered.pop((app, device), None)
+
     def remembers(self, app: str, device: str) -> bool:
         """Whether this process has registered it lately."""
         return (app, device) in self._registered

@@ -61,7 +61,11 @@ class Devices:
             raise not_yours()
         self._anonymous.remember(app, device)
         more = {"secret": self._anonymous.secret_of(app, device)}
-        return await self._write(request, caller, body | {"op": Operation.REGISTER}, more)
+        try:
+            return await self._write(request, caller, body | {"op": Operation.REGISTER}, more)
+        except BaseException:
+            self._anonymous.forget(app, device)  # nobody has been told its secret: it may come again
+            raise
 
     async def delete(self, request: Request, caller: Caller) -> Answer:
         """DELETE /v1/users/{user}/devices/{app}/{device}: logs the device out."""

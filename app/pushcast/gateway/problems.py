@@ -97,10 +97,10 @@ class Problem(PushcastError):
         headers: Mapping[str, str] | None = None,
         more: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(detail)
+        super().__init__(unicode_of(detail))
         self.name = name
         self.kind = KINDS[name]
-        self.errors = tuple(errors)
+        self.errors = tuple(FieldError(*map(unicode_of, error)) for error in errors)
         self.headers = dict(headers or {})
         self.more = dict(more or {})
 
@@ -124,6 +124,11 @@ class Problem(PushcastError):
             **({"errors": [error._asdict() for error in self.errors]} if self.errors else {}),
             **self.more,
         }
+
+
+def unicode_of(text: str) -> str:
+    """Half of a surrogate pair as `?`: what a client sent may be quoted, and no answer could be written with it."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def refused(error: InvalidInput) -> Problem:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, Protocol
 from urllib.parse import quote, urlencode
 
@@ -47,7 +47,9 @@ class Reports(Protocol):
         outcome: str | None = None,
         notes: Sequence[str] = (),
     ) -> dict[str, Any] | None: ...
-    async def report_of_user(self, note_id: str, user: str) -> dict[str, Any] | None: ...
+    async def report_of_user(
+        self, note_id: str, user: str, apps: Collection[str] | None = None
+    ) -> dict[str, Any] | None: ...
     async def campaign(self, label: str) -> dict[str, Any]: ...
     async def totals(self, *, from_ms: int) -> dict[str, Any]: ...
     async def caught_up(self, lane: str, partition: int, offset: int) -> bool: ...
@@ -67,7 +69,7 @@ class ReportCalls:
         if user is None:
             found = await self._reports.report(request.path["id"])
         else:
-            found = await self._reports.report_of_user(request.path["id"], checked_user(user))
+            found = await self._reports.report_of_user(request.path["id"], checked_user(user), caller.key.apps)
         if found is None or not _allowed(found, caller):
             raise Problem("not_found", "nothing is known of this id: it is unknown, too old, or not yet planned")
         return answer(200, found)

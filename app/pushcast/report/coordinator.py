@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -209,12 +209,15 @@ class Coordinator:
         except TimeoutError:
             return False
 
-    async def report_of_user(self, note_id: str, user: str) -> dict[str, Any] | None:
-        """Of what a user got of it, from the deliveries of the user: for classes whose sums are not kept.
+    async def report_of_user(
+        self, note_id: str, user: str, apps: Collection[str] | None = None
+    ) -> dict[str, Any] | None:
+        """Of what a user got of it, from the deliveries of the user: for classes whose sums are not kept. `apps`: only
+        in these. One notification may have gone to several.
 
         None: there is none, or the reporter of this user does not answer."""
         found = await self.deliveries(user, limit=USER_DELIVERIES, notes=[note_id])
-        mine = [] if found is None else found["deliveries"]
+        mine = [row for row in ([] if found is None else found["deliveries"]) if apps is None or row["app"] in apps]
         if found is None or not mine:
             return None
         outcomes = dict.fromkeys(map(str, Outcome), 0)

@@ -206,7 +206,7 @@ async def _serve(settings: Settings, make: Callable[[], DoorProcess], listen: Li
     path = whereabouts.write(settings.data_dir, where)
     try:
         await process.open()
-        await process.server.start(listen.host, listen.port, _tls(process.name, listen))
+        await process.server.start(listen.host, listen.port, tls_of(process.name, listen))
         collect_seldom()
         log.info("listening", host=listen.host, port=process.server.port, keys=len(process.keys))
         manager.tell(READY)
@@ -225,7 +225,8 @@ async def _serve(settings: Settings, make: Callable[[], DoorProcess], listen: Li
     return 0
 
 
-def _tls(section: str, listen: Listen) -> ssl.SSLContext | None:
+def tls_of(section: str, listen: Listen) -> ssl.SSLContext | None:
+    """None: it is plain. Raises ConfigurationError."""
     if listen.certificate_file is None or listen.key_file is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

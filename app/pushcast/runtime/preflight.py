@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def problems(settings: Settings) -> list[str]:
         from pushcast.runtime.canaries import canaries_of
 
         steps.append(lambda: canaries_of(settings))
+    steps += _of_doors(settings)
     found: list[str] = []
     for step in steps:
         try:
@@ -49,6 +51,46 @@ def problems(settings: Settings) -> list[str]:
     if (folder := _cannot_be_made(settings.data_dir)) is not None:
         found.append(folder)
     return list(dict.fromkeys(found))  # one deadline is too long for every platform
+
+
+def _of_doors(settings: Settings) -> Iterator[Callable[[], object]]:
+    """Opens what gateway, console and reporter open: one of them that refuses its file ends all of `run all`."""
+    gateway, console, reports = settings.gateway, settings.console, settings.reports
+    if gateway is not None:
+        from pushcast.gateway.anonymous import read_device_key
+        from pushcast.gateway.keyring import read_first_keys
+        from pushcast.gateway.user_tokens import read_keys as read_key_set
+
+        if gateway.keys_file is not None:
+            yield partial(read_first_keys, gateway.keys_file)
+        yield partial(read_device_key, gateway.device_key_file)
+        for app, each in gateway.identity.items():
+            yield partial(read_key_set, {app: each.jwks_file})
+        if gateway.sharing is not None:
+            yield partial(_read_token, "gateway.sharing.token_file", gateway.sharing.token_file)
+    if console is not None and (secret := console.secret_file) is not None:
+        from pushcast.runtime.console import read_secret
+
+        yield partial(read_secret, secret, settings.data_dir)
+    for name, door in (("gateway", gateway), ("console", console)):
+        if door is not None and door.certificate_file is not None:
+            from pushcast.runtime.door import tls_of
+
+            yield partial(tls_of, name, door)
+    if reports is not None:
+        yield partial(_read_token, "reports.token_file", reports.token_file)
+    for webhook in settings.webhooks.values():
+        from pushcast.webhook.signing import read_secrets
+
+        yield partial(read_secrets, webhook.secret_file)
+
+
+def _read_token(name: str, file: Path | None) -> None:
+    try:
+        if file is not None:
+            file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{name}: {file}: {getattr(error, 'strerror', None) or 'no text'}") from None
 
 
 def readable_by_all(settings: Settings) -> list[str]:

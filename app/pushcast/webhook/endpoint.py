@@ -32,6 +32,9 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 0.2
 COMMIT_SECONDS: Final = 5.0
+#: So long requests follow each other without a poll. A member that has not polled for 300 s loses its partitions
+#: (librdkafka, max.poll.interval.ms): what a slow endpoint had taken since the last commit would be posted to it again.
+TURN_SECONDS: Final = 60.0
 #: Before a client that failed is made again.
 AGAIN_SECONDS: Final = 5.0
 
@@ -159,16 +162,20 @@ class WebhookEndpoint:
             spots.drop()
 
     def _post(self, consumer: Consumer, runner: asyncio.Runner, poster: Poster) -> None:
-        """Every cut that is ready, each in its turn, until one is not taken."""
-        if self.disabled or time.monotonic() < self._patience.again_at:
+        """Every cut that is ready, each in its turn, until one is not taken or the time is over."""
+        began = time.monotonic()
+        if self.disabled or began < self._patience.again_at:
             return
         ready = {
             spot: cut for spot, line in self.spots.lines.items() if (cut := line.cut(time.monotonic())) is not None
         }
         # Before the first try: whoever comes after a kill must post the same again.
         self.spots.commit(consumer, ready)
-        for spot, cut in ready.items():
+        # The oldest first, so that those for which there was no time come first in the next turn.
+        for spot, cut in sorted(ready.items(), key=lambda each: self.spots.lines[each[0]].oldest_ms or 0):
             line = self.spots.lines[spot]
+            if time.monotonic() - began >= TURN_SECONDS:
+                return
             if cut.events and not self._stop.is_set():
                 said = runner.run(self._try(poster, spot, cut))
                 self.results[said.result] += 1

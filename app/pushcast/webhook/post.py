@@ -72,5 +72,5 @@ def _retry_after(answer: httpx.Response, now_seconds: float) -> float | None:
         return float(text[:9])
     try:
         return email.utils.parsedate_to_datetime(text).timestamp() - now_seconds
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # the last: a day or year that no clock can tell
         return None

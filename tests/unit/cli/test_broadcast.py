@@ -77,6 +77,12 @@ def test_a_stop_says_who_and_when_it_may_go_and_a_hold_ends(state: ControlState)
     assert state.holds == {}
 
 
+@pytest.mark.parametrize("verb", ["stop", "hold"])
+def test_a_stop_or_hold_with_a_long_comment_holds(state: ControlState, verb: str) -> None:
+    assert run(verb, "b-1", "--comment", "why " * 200).exit_code == 0
+    assert "b-1" in (state.stops if verb == "stop" else state.holds)
+
+
 def test_one_stop_too_many_is_refused(state: ControlState, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pushcast.wire.control.control_state.MAX_NAMES", 1)
     run("stop", "b-1")

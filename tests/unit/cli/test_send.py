@@ -111,6 +111,27 @@ def test_options_that_a_file_would_override_are_refused() -> None:
     assert call("send", "-", "--user", "u2", lines=GOOD).exit_code == 2
 
 
+def test_a_dry_run_of_a_file_makes_a_dry_run_of_each_line() -> None:
+    lines = [
+        {"id": "a", "user": "u1", "title": "x"},
+        {"id": "b", "user": "u1", "title": "x", "options": None},
+        {"id": "c", "user": "u1", "title": "x", "options": {"priority": "high", "dry_run": False}},
+    ]
+    assert call("send", "-", "--dry-run", lines="\n".join(map(json.dumps, lines))).exit_code == 0
+    assert [event["options"] for _, _, event in Producer.written] == [
+        {"dry_run": True},
+        {"dry_run": True},
+        {"priority": "high", "dry_run": True},
+    ]
+
+
+def test_a_dry_run_refuses_lines_that_are_no_notification() -> None:
+    result = call("send", "-", "--dry-run", lines='{\n[1]\n{"id": "n", "user": "u1", "title": "x", "options": "y"}\n')
+    assert result.exit_code == 1
+    assert json.loads(call("send", "-", "--dry-run", "--output", "json", lines="{").stdout)["refused"] == 1
+    assert Producer.written == []
+
+
 def followed(monkeypatch: pytest.MonkeyPatch, fill: Any) -> Any:
     def follow(_: Settings, wanted: set[tuple[str, str]], *__: object) -> FollowedNotes:
         books = FollowedNotes(wanted)

@@ -60,6 +60,20 @@ async def test_g28_a_device_that_another_process_registered_must_show_its_secret
     assert (known.status_code, other.status_code) == (403, 202)
 
 
+async def test_a_device_whose_first_registration_was_refused_or_not_written_comes_again(
+    options: dict[str, Any],
+) -> None:
+    async with gateway(options=options) as rig, rig.client() as client:
+        rig.people = {}
+        refused = await client.put(PATH, json=DEVICE | {"token": "x"}, headers=headers(rig))
+        rig.producer.oldest = 3.0
+        away = await client.put(PATH, json=DEVICE, headers=headers(rig))
+        rig.producer.oldest = 0.0
+        first = await client.put(PATH, json=DEVICE, headers=headers(rig))
+    assert (refused.status_code, away.status_code, first.status_code) == (422, 503, 202)
+    assert "secret" in first.json()
+
+
 async def test_an_anonymous_device_tells_of_its_own_pushes_only(options: dict[str, Any]) -> None:
     body = {"events": [{"event": "opened", "notification": "n"}]}
     async with gateway(options=options) as rig, rig.client() as client:

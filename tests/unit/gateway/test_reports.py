@@ -134,3 +134,12 @@ async def test_what_says_only_that_reporters_are_silent_is_told_to_a_key_of_one_
         rig.reports.all["n"] = {"id": "n", "complete": False, "missing_partitions": [1]}
         found = await client.get("/v1/reports/n")
     assert (found.status_code, found.json()["missing_partitions"]) == (200, [1])
+
+
+async def test_a_key_of_one_app_is_not_told_what_a_user_got_in_other_apps() -> None:
+    async with gateway() as rig:
+        fill(rig)
+        for apps in (("shop",), None):
+            async with rig.client(rig.key(Scope.REPORTS_READ, apps=apps)) as client:
+                assert (await client.get("/v1/reports/n-2", params={"user": "u1"})).status_code == 200
+    assert rig.reports.of_apps == [("shop",), None]

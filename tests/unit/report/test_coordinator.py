@@ -343,6 +343,17 @@ async def test_what_one_user_got_is_told_where_no_sums_are_kept(reporters: Repor
     assert await reporters.coordinator.report_of_user("other", user) is None
 
 
+async def test_what_one_user_got_is_told_of_the_apps_that_are_asked_for_alone(reporters: Reporters) -> None:
+    user = USERS[2]
+    both = (receipt("n", user, "a"), receipt("n", user, "b", "dead", app="shop", delivery_id=b"s" * 16))
+    reporters.store(2).apply(topics.RECEIPT, entries(*both))
+    found = await reporters.coordinator.report_of_user("n", user, ("shop",))
+    assert found is not None
+    assert (found["app"], [row["device"] for row in found["deliveries"]]) == ("shop", ["b"])
+    assert {name: count for name, count in found["outcomes"].items() if count} == {"dead": 1}
+    assert await reporters.coordinator.report_of_user("n", user, ("chat",)) is None
+
+
 async def test_a_standby_is_asked_for_the_partitions_whose_owner_is_silent(
     reporters: Reporters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

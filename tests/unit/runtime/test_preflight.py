@@ -51,6 +51,46 @@ def test_a_keyring_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert said.startswith("sealing.keyring_file: cannot read")
 
 
+def test_files_of_gateway_console_reporter_and_webhooks_are_named_at_once(tmp_path: Path) -> None:
+    def gone(name: str) -> str:
+        return str(tmp_path / name)
+
+    (tmp_path / "short.key").write_bytes(b"short")
+    tls = {"certificate_file": gone("cert.pem"), "key_file": gone("key.pem")}
+    gateway = {
+        "keys_file": gone("keys.json"),
+        "device_key_file": gone("short.key"),
+        "identity": {"news": {"jwks_file": gone("jwks.json")}},
+        "sharing": {"token_file": gone("gateways.token")},
+        **tls,
+    }
+    webhook = {
+        "url": "https://crm.example/push",
+        "secret_file": gone("crm.whsec"),
+        "events": ["tokens.invalid"],
+        "allowed_hosts": ["crm.example"],
+    }
+    chosen = settings(
+        tmp_path,
+        gateway=gateway,
+        console={"secret_file": gone("console.secret"), **tls},
+        reports={"token_file": gone("reports.token")},
+        webhooks={"crm": webhook},
+    )
+    said = "\n".join(problems(chosen))
+    for wanted in (
+        *("gateway.keys_file", "gateway.device_key_file", "gateway.identity.news.jwks_file", "gateways.token"),
+        *("gateway.certificate_file", "console.secret_file", "console.certificate_file", "reports.token_file"),
+        "crm.whsec",
+    ):
+        assert wanted in said
+
+
+def test_doors_without_files_have_no_problem(tmp_path: Path) -> None:
+    assert problems(settings(tmp_path, gateway={}, console={}, reports={})) == []
+    assert not (tmp_path / "data").exists()
+
+
 def test_a_secret_file_that_everybody_may_read_is_a_warning(tmp_path: Path) -> None:
     key, ca = tmp_path / "AuthKey.p8", tmp_path / "ca.pem"
     for file in (key, ca):

@@ -91,6 +91,31 @@ def test_a_request_says_what_it_is_and_holds_at_most_500_events(tmp_path: Path, 
     )
 
 
+def test_w5_a_slow_endpoint_of_many_partitions_polls_before_its_group_takes_it_for_dead(
+    tmp_path: Path, runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1_000.0]
+    monkeypatch.setattr("pushcast.webhook.endpoint.time.monotonic", lambda: clock[0])
+
+    class Slow(Receiver):
+        async def post(self, *request: Any) -> Said:
+            clock[0] += 14.0
+            return await super().post(*request)
+
+    spots = [(topics.RECEIPT, partition) for partition in range(64)]
+    broker = Broker({spot: log(*"abcdefghijklmnopqrstuvwxyz") for spot in spots}, dict.fromkeys(spots, (0, "")))
+    receiver = Slow()
+    rig = Rig(tmp_path, broker, receiver)
+    turns = 0
+    while len({request_id for request_id, _ in receiver.requests}) < len(spots):
+        for spot in spots:
+            rig.read(1, spot)
+        began, turns = clock[0], turns + 1
+        rig.post(runner)
+        assert clock[0] - began < 100, "far below max.poll.interval.ms"
+        assert turns < 20, "those that come last get their turn"
+
+
 def test_an_endpoint_gets_what_it_wants_and_passes_by_the_rest(tmp_path: Path, runner: asyncio.Runner) -> None:
     token = TokenInvalid("u", "news", "d", "fcm", b"h" * 16, "device_unregistered", 404, None, 5, 7, "ab")
     records = [*log("a"), *log("b", outcome="dead"), *log("c", app="shop", outcome="dead"), b"weather"]

@@ -79,6 +79,7 @@ def says(text: str) -> Serve:
             Said("http_503", 30.0),
         ),
         ("HTTP/1.1 503 Busy\nRetry-After: soon\nContent-Length: 0\n\n", Said("http_503")),
+        ("HTTP/1.1 503 Busy\nRetry-After: Mon, 99999999999 Sep 2026 14:13:50 GMT\n\n", Said("http_503")),
         ("nonsense\n\n", Said("connection")),
         ("", Said("connection")),
     ],

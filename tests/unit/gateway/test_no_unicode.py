@@ -1,0 +1,33 @@
+"""G25 of doors.md for what is no Unicode text: bytes of headers that are not UTF-8, and half a surrogate pair in JSON."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+
+from pushcast.gateway.problems import FieldError, Problem, encoded
+from twins.gateway import gateway
+
+NOTE = b'{"user":"u","app":"news","title":"t"}'
+
+
+def test_a_problem_that_quotes_half_a_surrogate_pair_can_be_answered() -> None:
+    problem = Problem("unknown_field", "no field \udcff", errors=[FieldError("#/\ud800", "unknown_field", "\udcff?")])
+    told = orjson.loads(encoded(problem))
+    assert (told["detail"], told["errors"]) == (
+        "no field ?", [{"pointer": "#/?", "code": "unknown_field", "detail": "??"}]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/v1/notifications", {"Content-Type": b"text/\xff"}),
+        ("/v1/notifications/bulk", {"Content-Type": b"text/\xff"}),
+        ("/v1/notifications", {"Content-Type": b"application/json", "Content-Encoding": b"\xff"}),
+    ],
+)
+async def test_a_type_or_coding_that_is_not_utf8_is_refused_as_others_are(path: str, headers: dict[str, bytes]) -> None:
+    async with gateway() as rig, rig.client(rig.key()) as client:
+        answer = await client.post(path, content=NOTE, headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (415, "/problems/unsupported_media_type")
