@@ -81,7 +81,8 @@ class NotificationDecoder:
     def change(self, classes: Mapping[str, ClassRule]) -> None:
         """Records from now on go by these, and by those from before that are not among them."""
         self._classes.update(classes)
-        for known in (self._events, *self._campaigns.values()):  # what is remembered has the class's time to live
+        self._events.clear()  # what is remembered has the class's time to live
+        for known in self._campaigns.values():
             known.clear()
 
     def decode(self, user: str, value: bytes | None, timestamp_ms: int, trace: bytes | None = None) -> Notification:
