@@ -102,6 +102,23 @@ async def test_p4_what_waits_for_a_forgotten_user_ends_and_nothing_of_the_user_s
     assert len(rows_of(keeper, BOB)) == 1
 
 
+async def test_a_digest_that_a_forgotten_users_old_member_opened_stays_for_what_came_after() -> None:
+    """The new members had waited for a digest that was gone: they never left, and their rows stayed for ever."""
+    world = KeepWorld()
+    world.gather("old")
+    keeper = await keeper_of(world)
+    world.clock.advance(2)
+    await keeper.pass_time(2)
+    world.gather("new")
+    world.gather("newer")
+    await told(keeper)
+    world.notice(NoticeKind.FORGOTTEN, at=T0 + 1)
+    await told(keeper)
+    assert ends(world) == [(ANN, "user_forgotten")]
+    await told(keeper, 600)
+    assert ends(world) == [(ANN, ""), (ANN, "digested"), (ANN, "digested"), (ANN, "user_forgotten")]
+
+
 async def forgotten_while_a_digest_leaves() -> list[tuple[str, str]]:
     """The push is there, and its members are not closed yet."""
     world = KeepWorld()
