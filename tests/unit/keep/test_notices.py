@@ -7,6 +7,7 @@ import pytest
 from pushcast.keep.index import FORGOTTEN_REMEMBER_MS
 from pushcast.keep.joining import Joining
 from pushcast.keep.notices import LATE_MS, Notices
+from pushcast.keep.rules import MAX_LOOKS
 from pushcast.model.caps import CapRule
 from pushcast.model.words import Lane
 from pushcast.stream.batch import TP
@@ -77,6 +78,19 @@ async def test_s12_what_a_planner_judged_again_by_the_zone_of_before_goes_back_t
     world.hold("judged", T0 + 8 * HOUR, zoned=True, written_at=T0, part=2)
     await told(keeper, LATE_MS / 1000 + 1)
     assert len(world.due()) == 1, "by then it knew"
+
+
+async def test_s12_a_zone_that_changes_again_and_again_never_uses_up_the_parts_of_a_notification() -> None:
+    """Each change made one part more, and the keeper refuses one beyond the last: a dead letter that never leaves."""
+    world = KeepWorld()
+    world.hold("often", T0 + HOUR, zoned=True, part=MAX_LOOKS - 1)
+    world.hold("too often", T0 + HOUR, zoned=True, part=MAX_LOOKS)
+    keeper = await keeper_of(world)
+    world.notice(NoticeKind.ZONES_CHANGED)
+    await told(keeper)
+    assert len(world.due()) == 1
+    await told(keeper, 3_600)
+    assert len(world.due()) == 2, "at its time"
 
 
 async def test_p4_what_waits_for_a_forgotten_user_ends_and_nothing_of_the_user_stays() -> None:
