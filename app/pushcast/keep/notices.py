@@ -84,7 +84,11 @@ class Notices:
             row = self._forgotten(tenure, timer, at)
             if row != timer:
                 self._rows.put(tenure, barrier, key, row)
+        # What was written since may be a member: without its digest it would never leave.
+        gathering = {timer.digest for timer in self._rows.waiting_of(tenure, user).values() if not timer.closes}
         for key, head in self._rows.heads_of(tenure, user, all_heads_prefix(user)).items():
+            if head.name in gathering:
+                continue
             if not is_leaving(tenure, key) and not _has_left(head) and head.opened_at <= at:
                 self._rows.put(tenure, barrier, key, None)
         others = [*self._rows.badges_of(tenure, user), *self._rows.recallables_of(tenure, user)]

@@ -8,10 +8,14 @@ from typing import Final
 import msgspec
 
 from pushcast.model.words import Lane, Reason
+from pushcast.wire.waiting.held import MAX_PARTS
 from pushcast.wire.waiting.timers import Timer
 
 #: Timers of one user that wait at a time. What comes on top ends at once.
 MAX_TIMERS: Final = 1_000
+#: Parts of a notification from which on other zones send it to its planner no more: what that holds again is one part
+#: more, and one beyond `MAX_PARTS` would be refused and lost. From here on it waits for its time.
+MAX_LOOKS: Final = MAX_PARTS // 2
 #: Due before everything else.
 AT_ONCE: Final = 0
 
@@ -104,6 +108,8 @@ def looked_at_again(timer: Timer | None) -> Timer | None:
 def looked_at_by(timer: Timer | None, at_ms: int) -> Timer | None:
     """As `looked_at_again`, at this time."""
     if timer is None or not timer.waits or not timer.zoned or timer.closes or timer.due_at < at_ms:
+        return None
+    if timer.part >= MAX_LOOKS:
         return None
     return msgspec.structs.replace(timer, due_at=at_ms)
 

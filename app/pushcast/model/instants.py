@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta, timezone, tzinfo
 from functools import cache
 from typing import Final
@@ -37,8 +37,11 @@ def instants_of(note: Notification, default_zone: str) -> list[Instant]:
         if due is not None:
             zones.setdefault(due, []).append(name)
     default = zone_of(default_zone)
-    others = None if default is None else timing.due_in(default, note.created_at)
-    return [Instant(at, _expires_at(note, at), zones[at], at == others) for at in sorted(zones)]
+    due = None if default is None else timing.due_in(default, note.created_at)
+    instants = sorted(zones)
+    # As for a device: no zone in tzdata may have the time of a fixed offset.
+    others = None if due is None else _next(instants, due)
+    return [Instant(at, _expires_at(note, at), zones[at], place == others) for place, at in enumerate(instants, 1)]
 
 
 def first_due(note: Notification) -> int:
@@ -94,4 +97,9 @@ class Zones:
         due = None if timing is None else timing.due_in(zone, self._broadcast.note.created_at)
         if due is None:
             return 0
-        return next((number for number, each in enumerate(instants, 1) if each.at >= due), len(instants))
+        return _next([each.at for each in instants], due)
+
+
+def _next(instants: Sequence[int], due: int) -> int:
+    """Which of the instants that time is, or the next one behind it, from 1 on; behind all of them the last."""
+    return next((number for number, at in enumerate(instants, 1) if at >= due), len(instants))

@@ -69,8 +69,8 @@ class PlanIntake:
         self._exact = exact
         now_or_never_ms = round(settings.send.now_or_never_seconds * 1000)
         self._local = LocalTimes(settings, count)
-        parts = PartIntake(settings, lane, outputs, count, now_or_never_ms, carried, self._local)
-        self._wanted = Wanted(settings)
+        self._wanted = wanted = Wanted(settings)
+        parts = PartIntake(settings, lane, outputs, count, now_or_never_ms, carried, self._local, wanted.asks_reader)
         self._gates = PlanGates(settings, lane, clock, parts, self._local, self._wanted, carried, self._unreadable)
         self._asked = self._wanted.asked | self._gates.kept_classes
         self._quiet_alone = self._wanted.quiet_alone - self._gates.kept_classes

@@ -69,7 +69,10 @@ class PartIntake:
         now_or_never_ms: int,
         carried: Carried,
         local: LocalTimes,
+        asks_reader: Callable[[Notification], bool],
     ) -> None:
+        """`asks_reader`: whether the keeper has to say if it was read before any of it leaves."""
+        self._asks_reader = asks_reader
         self._carried = carried
         self._local = local
         self._silent_channels = {name: app.silent_channel_id for name, app in settings.apps.items()}
@@ -130,6 +133,8 @@ class PartIntake:
             return None
         if is_event and not sent:
             carried = self._carried.waits_for(note) if leaving else None
+            if carried is None and leaving and self._asks_reader(note):
+                carried = Reason.READ_GATE
             if found.later_at is not None or carried is not None:  # its parts are planned as the keeper lets them go
                 at = found.due_at if leaving else found.later_at or 0
                 reason = found.waits_for if found.later_at is not None else carried or Reason.SCHEDULED

@@ -7,6 +7,7 @@ import pytest
 from pushcast.keep.index import FORGOTTEN_REMEMBER_MS
 from pushcast.keep.joining import Joining
 from pushcast.keep.notices import LATE_MS, Notices
+from pushcast.keep.rules import MAX_LOOKS
 from pushcast.model.caps import CapRule
 from pushcast.model.words import Lane
 from pushcast.stream.batch import TP
@@ -79,6 +80,19 @@ async def test_s12_what_a_planner_judged_again_by_the_zone_of_before_goes_back_t
     assert len(world.due()) == 1, "by then it knew"
 
 
+async def test_s12_a_zone_that_changes_again_and_again_never_uses_up_the_parts_of_a_notification() -> None:
+    """Each change made one part more, and the keeper refuses one beyond the last: a dead letter that never leaves."""
+    world = KeepWorld()
+    world.hold("often", T0 + HOUR, zoned=True, part=MAX_LOOKS - 1)
+    world.hold("too often", T0 + HOUR, zoned=True, part=MAX_LOOKS)
+    keeper = await keeper_of(world)
+    world.notice(NoticeKind.ZONES_CHANGED)
+    await told(keeper)
+    assert len(world.due()) == 1
+    await told(keeper, 3_600)
+    assert len(world.due()) == 2, "at its time"
+
+
 async def test_p4_what_waits_for_a_forgotten_user_ends_and_nothing_of_the_user_stays() -> None:
     world = KeepWorld()
     world.caps = [CapRule("day", 3, window_ms=24 * HOUR)]
@@ -100,6 +114,23 @@ async def test_p4_what_waits_for_a_forgotten_user_ends_and_nothing_of_the_user_s
     await told(keeper, FORGOTTEN_REMEMBER_MS / 1000 + 1)
     assert rows_of(keeper, ANN) == set()
     assert len(rows_of(keeper, BOB)) == 1
+
+
+async def test_a_digest_that_a_forgotten_users_old_member_opened_stays_for_what_came_after() -> None:
+    """The new members had waited for a digest that was gone: they never left, and their rows stayed for ever."""
+    world = KeepWorld()
+    world.gather("old")
+    keeper = await keeper_of(world)
+    world.clock.advance(2)
+    await keeper.pass_time(2)
+    world.gather("new")
+    world.gather("newer")
+    await told(keeper)
+    world.notice(NoticeKind.FORGOTTEN, at=T0 + 1)
+    await told(keeper)
+    assert ends(world) == [(ANN, "user_forgotten")]
+    await told(keeper, 600)
+    assert ends(world) == [(ANN, ""), (ANN, "digested"), (ANN, "digested"), (ANN, "user_forgotten")]
 
 
 async def forgotten_while_a_digest_leaves() -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from pushcast.wire.control.control import Rate
 from pushcast.wire.headers import first
 from pushcast.wire.waiting.held import TIMER
 from pushcast.wire.waiting.timers import Timer
-from twins.keep import PARTITIONS, T0, Keeper, KeepWorld, keeper_of
+from twins.keep import PARTITIONS, T0, Keeper, KeepWorld, keeper_of, told
 
 
 def paced(world: KeepWorld, count: int, campaign: str = "xmas") -> None:
@@ -100,3 +100,19 @@ def test_a_rate_has_a_queue_of_its_own_in_the_order_of_time() -> None:
     assert [entry for entry in entries if queue <= entry < until(queue, T0 + 1)] == entries[:1]
     assert all(entry < behind(queue) for entry in entries)
     assert place_of(entries[0]).key == b"u\0t\0a"
+
+
+async def test_s23_other_zones_send_also_what_keeps_to_a_rate_to_its_planner() -> None:
+    """It lies in a queue of its rate, and had stayed there with the instant that the zones of before gave it."""
+    world = KeepWorld()
+    world.live["xmas"] = Rate(PARTITIONS * 60)
+    local = world.hold("local", T0 + 3_600_000, zoned=True, pace="campaign/xmas", lane=Lane.BULK)
+    world.hold("instant", T0 + 3_600_000, pace="campaign/xmas", lane=Lane.BULK)
+    before = await world.take_over(tzdata="2026.5")
+    await told(before)
+    before.die()
+    after = await world.take_over(tzdata="2026.6")
+    await told(after, 5)
+    [sent] = world.due()
+    assert (first(sent.headers(), TIMER) or b"").startswith(f"{local}|".encode())
+    assert after.counters["zones_changed", ""] == 1

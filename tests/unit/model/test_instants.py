@@ -79,6 +79,20 @@ def test_a_fixed_offset_has_its_own_instant_or_the_next_one() -> None:
     assert takers(made, "UTC-14:00") == [at("2026-12-24T21:00:00Z")]  # behind the last of them
 
 
+@pytest.mark.parametrize(
+    ("default", "due"),
+    [
+        ("UTC+03:15", "2026-12-24T06:00:00Z"),
+        ("UTC-02:30", "2026-12-24T12:00:00Z"),
+        ("UTC-14:00", "2026-12-24T21:00:00Z"),
+    ],
+)
+def test_a_device_without_a_zone_has_a_fixed_offset_of_its_app_as_a_device_that_has_it(default: str, due: str) -> None:
+    """No zone has that offset, so no instant was theirs: the broadcast passed by all devices without a zone."""
+    made = orders(default, **CHRISTMAS)
+    assert takers(made, None) == takers(made, default) == [at(due)]
+
+
 def test_rulings_5_a_device_keeps_the_zone_of_the_first_instant() -> None:
     made = orders(**CHRISTMAS)
     first_at = made[0].instants[0].at

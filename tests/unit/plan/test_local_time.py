@@ -84,6 +84,17 @@ async def test_s16_parts_that_a_keeper_lets_go_too_late_expire_each_by_itself() 
     assert world.arrived == {"Europe/Berlin": "24T08:10Z", "America/New_York": "24T14:00Z"}
 
 
+async def test_s22_a_local_time_that_is_over_asks_the_keeper_whether_it_was_read_before_it_leaves() -> None:
+    """It left at once, read or not; what is due later passes the keeper in any case."""
+    world = World("2026-12-24T09:00:00Z", promo=Class(window_seconds=0, read_gate=True))
+    world.device("berlin", "Europe/Berlin")
+    await world.send_locally(klass="promo")
+    assert (world.arrived, world.reasons) == ({}, ["read_gate"])
+    await world.release_all()
+    assert world.arrived == {"berlin": "24T09:00Z"}
+    assert set(world.twice.values()) == {1}
+
+
 async def test_s10_a_device_without_a_zone_has_that_of_its_app() -> None:
     world = World()
     world.device("nowhere", None)
