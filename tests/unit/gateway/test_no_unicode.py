@@ -5,6 +5,7 @@ from __future__ import annotations
 import orjson
 import pytest
 
+from pushcast.gateway.anonymous import AnonymousDevices
 from pushcast.gateway.problems import FieldError, Problem, encoded
 from twins.gateway import gateway
 
@@ -31,3 +32,20 @@ async def test_a_type_or_coding_that_is_not_utf8_is_refused_as_others_are(path: 
     async with gateway() as rig, rig.client(rig.key()) as client:
         answer = await client.post(path, content=NOTE, headers=headers)
     assert (answer.status_code, answer.json()["type"]) == (415, "/problems/unsupported_media_type")
+
+
+@pytest.mark.parametrize("path", ["/v1/notifications", "/v1/notifications/bulk", "/v1/broadcasts"])
+async def test_an_idempotency_key_that_is_not_utf8_is_refused_by_name(path: str) -> None:
+    note = {"user": "u", "app": "news", "title": "t"}
+    cast = {"app": "news", "title": "t", "audience": {"all": True}}
+    bodies = {"/v1/notifications": note, "/v1/notifications/bulk": {"notifications": [note]}, "/v1/broadcasts": cast}
+    async with gateway() as rig, rig.client(rig.key()) as client:
+        answer = await client.post(path, json=bodies[path], headers={"Idempotency-Key": b"order \xff"})
+    assert (answer.status_code, answer.json()["detail"]) == (400, "Idempotency-Key is not UTF-8")
+    assert rig.producer.puts == []
+
+
+def test_a_devices_secret_that_is_not_utf8_is_a_wrong_one() -> None:
+    with pytest.raises(Problem) as refused:
+        AnonymousDevices(b"k" * 32).identify("news", "d-1", "\udcff")
+    assert refused.value.name == "not_your_device"
