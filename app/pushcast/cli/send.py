@@ -6,6 +6,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -99,15 +100,12 @@ def send(
 def _as_dry_runs(lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
     """Each line, whatever it says of dry runs itself. What is no notification is left to the decoder."""
     for number, line in lines:
-        try:
+        told = line
+        with suppress(orjson.JSONDecodeError, orjson.JSONEncodeError):  # the second: nested deeper than it writes
             event = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            yield number, line
-            continue
-        if isinstance(event, dict) and isinstance(options := event.get("options") or {}, dict):
-            yield number, orjson.dumps({**event, "options": {**options, "dry_run": True}})
-        else:
-            yield number, line
+            if isinstance(event, dict) and isinstance(options := event.get("options") or {}, dict):
+                told = orjson.dumps({**event, "options": {**options, "dry_run": True}})
+        yield number, told
 
 
 def _live_rates(settings: Settings) -> dict[str, Rate]:
