@@ -54,7 +54,10 @@ def send(
     if file is None:
         event: dict[str, Any] = {"id": str(uuid.uuid4()), "user": user, "app": app, "title": title, "body": body}
         event |= {"class": klass, "options": {"dry_run": True} if dry_run else None}
-        lines = iter([(1, orjson.dumps({k: v for k, v in event.items() if v is not None}))])
+        try:
+            lines = iter([(1, orjson.dumps({k: v for k, v in event.items() if v is not None}))])
+        except TypeError:  # such bytes come as half surrogates
+            raise typer.BadParameter("an option is not UTF-8") from None
     else:
         lines = lines_of(sys.stdin.buffer if str(file) == "-" else file)
         if dry_run:

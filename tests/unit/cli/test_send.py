@@ -73,6 +73,12 @@ def test_a_notification_that_would_be_a_dead_letter_is_refused_with_its_field(li
     assert [user for _, user, _ in Producer.written] == ["u1", "u1"], "the others are written"
 
 
+def test_an_option_that_is_not_utf8_is_told() -> None:
+    result = call("send", "--user", "u1", "--title", "\udcff")
+    assert "an option is not UTF-8" in result.stderr
+    assert result.exit_code == 2
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
