@@ -129,7 +129,8 @@ class Client:
 
 
 def _with_id(fields: Mapping[str, Any]) -> Json:
-    return {"id": str(uuid4()), **fields}
+    # `id=None` is as none: the gateway would make another id at each attempt, and a repeat would be another push.
+    return {**fields, "id": str(uuid4())} if fields.get("id") is None else dict(fields)
 
 
 def _device(user: str, app: str, device: str) -> str:

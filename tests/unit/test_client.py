@@ -54,6 +54,22 @@ def test_every_attempt_is_the_same_notification() -> None:
     assert pauses == [1, 2, 4]
 
 
+@pytest.mark.parametrize("method", ["send", "send_many", "broadcast"])
+def test_an_id_of_none_is_as_no_id(method: str) -> None:
+    answers = Answers(busy(), WRITTEN)
+    push, _ = client(answers)
+    match method:
+        case "send":
+            push.send("u", id=None, title="t")
+        case "send_many":
+            push.send_many([{"user": "u", "id": None, "title": "t"}])
+        case _:
+            push.broadcast(id=None, app="news", title="t")
+    first, second = (json.loads(request.content) for request in answers.asked)
+    assert first == second
+    assert first.get("notifications", [first])[0]["id"]
+
+
 def test_it_waits_as_long_as_the_gateway_says_but_not_for_ever() -> None:
     push, pauses = client(Answers(busy(429, "7"), busy(after="86400"), busy(after="x"), WRITTEN))
     push.send("u", title="t")

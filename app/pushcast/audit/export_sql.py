@@ -27,7 +27,8 @@ _KINDS: Final = {"int": "INTEGER", "long": "INTEGER", "boolean": "INTEGER"}
 
 
 def files_of(place: ExportPlace, first_day: str | None = None, last_day: str | None = None) -> list[str]:
-    """Exported files of these days (like 2026-11-28; None: from the first, to the last), in the order of their names.
+    """Exported files of these days (like 2026-11-28; None: from the first, to the last), in the order of their names,
+    each part in one form.
     Raises ConfigurationError where there is none, and for forms that nobody reads together."""
     found = []
     for name in place.named("receipts/date=*/p=*/part-*"):
@@ -39,6 +40,9 @@ def files_of(place: ExportPlace, first_day: str | None = None, last_day: str | N
     forms = {Path(name).suffix for name in found}
     if other := forms - _READERS.keys() - {_PARQUET}:
         raise ConfigurationError(f"{place.shown('receipts')}: no export is written as {min(other)}")
+    # A day that was exported in two forms has each part twice, with the same receipts.
+    found = list({name.rpartition(".")[0]: name for name in found}.values())
+    forms = {Path(name).suffix for name in found}
     if _PARQUET in forms and len(forms) > 1:
         raise ConfigurationError(
             f"{place.shown('receipts')}: some days are Parquet and some are not: ask them apart (--from, --to)"
@@ -77,7 +81,7 @@ def loaded(place: ExportPlace, files: Iterable[str], columns: dict[str, str]) ->
         for name in files:
             try:
                 with place.reading(name) as file:
-                    rows = _READERS[Path(name).suffix](file, names)
+                    rows = _READERS[Path(name).suffix](file, columns)
                     while group := list(islice(rows, _INSERTED_AT_ONCE)):
                         database.executemany(insert, group)
             except (KeyError, ValueError, TypeError, AttributeError, sqlite3.Error) as error:
@@ -95,20 +99,23 @@ def ask(database: sqlite3.Connection, query: str) -> tuple[list[str], Iterator[t
     return [name for name, *_ in cursor.description or ()], iter(cursor)
 
 
-def _json_lines(file: BinaryIO, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+def _json_lines(file: BinaryIO, columns: dict[str, str]) -> Iterator[tuple[Any, ...]]:
     for line in file:
         row = orjson.loads(line)
-        yield tuple(row.get(name) for name in names)
+        yield tuple(row.get(name) for name in columns)
 
 
-def _csv_rows(file: BinaryIO, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+def _csv_rows(file: BinaryIO, columns: dict[str, str]) -> Iterator[tuple[Any, ...]]:
     text = io.TextIOWrapper(file, "utf-8", newline="")
+    # A text may be the word True: it is no truth value there.
+    words = {name: _TRUTHS if kind == "boolean" else _TEXTS for name, kind in columns.items()}
     try:
         for row in csv.DictReader(text):
-            yield tuple(_VALUES.get(row[name], row[name]) for name in names)
+            yield tuple(values.get(row[name], row[name]) for name, values in words.items())
     finally:
         text.detach()  # whoever opened the file closes it
 
 
-_VALUES: Final[dict[str, int | None]] = {"True": 1, "False": 0, "": None}
+_TEXTS: Final[dict[str, int | None]] = {"": None}
+_TRUTHS: Final[dict[str, int | None]] = {**_TEXTS, "True": 1, "False": 0}
 _READERS: Final = {".jsonl": _json_lines, ".csv": _csv_rows}

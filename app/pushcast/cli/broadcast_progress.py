@@ -13,7 +13,7 @@ import orjson
 import typer
 
 from pushcast.cli.output import Output, print_json, say
-from pushcast.cli.session import connect_by_user
+from pushcast.cli.session import connect_by_user, content_of
 from pushcast.config.settings import Settings
 from pushcast.model.errors import InvalidInput, PushcastError
 from pushcast.model.words import Lane
@@ -33,7 +33,7 @@ RATE_SECONDS: Final = 10.0
 def checked(file: Path, lane: Lane | None) -> tuple[Settings, dict[str, Any], Lane]:
     """The event of a file (- is stdin), held against the configuration as the settler will. Exit 1 for a bad one."""
     settings = connect_by_user()
-    text = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    text = content_of(file)
     rules = class_rules(settings.classes)
     try:
         event = BroadcastDecoder(settings.apps, rules).decode(None, text, round(time.time() * 1000))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +9,7 @@ import orjson
 import typer
 
 from pushcast.cli.output import Output, OutputOption, print_json, say
-from pushcast.cli.session import connect
+from pushcast.cli.session import connect, content_of
 from pushcast.model.errors import InvalidInput, PushcastError
 from pushcast.wire.control.control import Kind, Name, SegmentRecord
 from pushcast.wire.events.audience_leaves import check_segment_name
@@ -34,7 +33,7 @@ def put(
     from pushcast.kafka import switchboard
     from pushcast.wire.control.control_state import MAX_NAMES
 
-    text = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    text = content_of(file)
     try:
         check_segment_name(name, "name")
         where: Any = orjson.loads(text)

@@ -6,6 +6,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,7 +54,10 @@ def send(
     if file is None:
         event: dict[str, Any] = {"id": str(uuid.uuid4()), "user": user, "app": app, "title": title, "body": body}
         event |= {"class": klass, "options": {"dry_run": True} if dry_run else None}
-        lines = iter([(1, orjson.dumps({k: v for k, v in event.items() if v is not None}))])
+        try:
+            lines = iter([(1, orjson.dumps({k: v for k, v in event.items() if v is not None}))])
+        except TypeError:  # such bytes come as half surrogates
+            raise typer.BadParameter("an option is not UTF-8") from None
     else:
         lines = lines_of(sys.stdin.buffer if str(file) == "-" else file)
         if dry_run:
@@ -99,15 +103,12 @@ def send(
 def _as_dry_runs(lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
     """Each line, whatever it says of dry runs itself. What is no notification is left to the decoder."""
     for number, line in lines:
-        try:
+        told = line
+        with suppress(orjson.JSONDecodeError, orjson.JSONEncodeError):  # the second: nested deeper than it writes
             event = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            yield number, line
-            continue
-        if isinstance(event, dict) and isinstance(options := event.get("options") or {}, dict):
-            yield number, orjson.dumps({**event, "options": {**options, "dry_run": True}})
-        else:
-            yield number, line
+            if isinstance(event, dict) and isinstance(options := event.get("options") or {}, dict):
+                told = orjson.dumps({**event, "options": {**options, "dry_run": True}})
+        yield number, told
 
 
 def _live_rates(settings: Settings) -> dict[str, Rate]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from pushcast.config.settings import Settings, load
 from pushcast.kafka.reach import require_broker
 from pushcast.kafka.topics.facts import check_cluster
@@ -34,3 +37,13 @@ def require_app(settings: Settings, app: str) -> None:
     if app not in settings.apps:
         known = ", ".join(sorted(settings.apps)) or "none"
         raise ConfigurationError(f"there is no app {app!r} in the configuration; apps are: {known}")
+
+
+def content_of(file: Path) -> bytes:
+    """A whole file; - is stdin. Raises ConfigurationError for one that cannot be read."""
+    if str(file) == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{file}: {error.strerror}") from error

@@ -173,7 +173,12 @@ class Webhook(Strict):
 
     @model_validator(mode="after")
     def _a_public_name_by_https(self) -> Self:
+        # What httpx could not ask for is refused here: no event would ever arrive.
+        if not self.url.isprintable() or self.url != self.url.strip():
+            raise ValueError("url holds a control character, or white space at an end")
         parts = urlsplit(self.url)
+        if parts.port == 0:  # of another that is none it raises ValueError
+            raise ValueError("url has port 0; 1 to 65535")
         host = parts.hostname or ""
         if parts.scheme != "https" or not _HOST.fullmatch(host) or parts.username is not None or parts.fragment:
             raise ValueError("url must be https:// and the name of a host, without user, password, fragment or address")

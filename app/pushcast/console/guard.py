@@ -42,4 +42,7 @@ def same_origin(headers: Mapping[str, str]) -> bool:
     if site is not None:
         return site == "same-origin"
     origin, host = headers.get("origin"), headers.get("host")
-    return origin is not None and bool(host) and urlsplit(origin).netloc == host
+    try:
+        return origin is not None and bool(host) and urlsplit(origin).netloc == host
+    except ValueError:  # a bracket without its other one
+        return False

@@ -52,7 +52,8 @@ class AnonymousDevices:
         who = {"app": app, "user": PREFIX + device, "device": device}
         if secret is None:
             return {**who, ANONYMOUS: UNPROVEN}
-        if not hmac.compare_digest(secret.encode(), self.secret_of(app, device).encode()):
+        # Bytes that are no UTF-8 come as half surrogates: they are a wrong secret, and no fault of ours.
+        if not hmac.compare_digest(secret.encode(errors="surrogateescape"), self.secret_of(app, device).encode()):
             raise not_yours()
         return {**who, ANONYMOUS: PROVEN}
 

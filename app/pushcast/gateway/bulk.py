@@ -161,12 +161,7 @@ class Bulk:
     def _results(self) -> list[dict[str, Any]]:
         refused, self._refused = self._refused, []
         return [
-            {"index": each.index, "id": _shown(each.id), "status": problem.status, "problem": problem.members()}
+            {"index": each.index, "id": each.id, "status": problem.status, "problem": problem.members()}
             for each in refused
             if (problem := each.problem) is not None
         ]
-
-
-def _shown(found: str | None) -> str | None:
-    """An id that was refused may be no Unicode text, and no answer could be written with it."""
-    return None if found is None else found.encode(errors="replace").decode()

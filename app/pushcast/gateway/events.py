@@ -15,6 +15,7 @@ from pushcast.gateway.problems import FieldError, Problem, refused
 from pushcast.model.errors import InvalidInput
 from pushcast.model.own import RESERVED_ID_PREFIXES
 from pushcast.model.words import Reason
+from pushcast.wire.json_errors import no_unicode
 from pushcast.wire.keys import check_id, user_of
 
 #: Users of ours: devices without a user, canaries, broadcasts by a provider's topic.
@@ -67,6 +68,9 @@ def _read_slowly(body: bytes) -> dict[str, Any]:
         raise Problem("invalid_json", f"the body is refused: {error}") from None
     if not isinstance(found, dict):
         raise Problem("invalid_json", "the body is JSON but no object")
+    # Only an escape can be half of a surrogate pair now.
+    if b"\\u" in body and (wrong := no_unicode(body)) is not None:
+        raise refused(wrong)
     return found
 
 

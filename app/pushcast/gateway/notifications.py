@@ -256,12 +256,16 @@ def _warned(too_slow: Sequence[TooSlow]) -> dict[str, Any]:
 
 
 def idempotency_key(request: Request) -> str | None:
-    """The header Idempotency-Key. Raises Problem for one that is empty or too long."""
+    """The header Idempotency-Key. Raises Problem for one that is empty, too long or not UTF-8."""
     key = request.headers.get(IDEMPOTENCY_KEY)
     if key is None:
         return None
     if not 0 < len(key) <= MAX_IDEMPOTENCY_KEY_CHARS:
         raise Problem("bad_request", f"Idempotency-Key has {len(key)} characters; 1 to {MAX_IDEMPOTENCY_KEY_CHARS}")
+    try:
+        key.encode()
+    except UnicodeEncodeError:  # such bytes come as half surrogates, of which no id can be made
+        raise Problem("bad_request", "Idempotency-Key is not UTF-8") from None
     return key
 
 

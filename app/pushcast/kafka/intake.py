@@ -109,7 +109,10 @@ def event_of(line: bytes) -> tuple[str, dict[str, Any], bytes]:
     if not isinstance(event, dict) or not isinstance(event.get("user"), str):
         raise InvalidInput(Reason.INVALID_FIELD, "a line is an object with the field user", "user")
     user = event.pop("user")
-    return user, event, orjson.dumps(event)
+    try:
+        return user, event, orjson.dumps(event)
+    except TypeError:  # it reads what is nested 1,024 deep, and writes 254
+        raise InvalidInput(Reason.INVALID_FIELD, "objects or arrays are nested too deep") from None
 
 
 def lines_of(source: Path | BinaryIO) -> Iterator[tuple[int, bytes]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import email.utils
+import logging
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,6 +15,8 @@ from pushcast import __version__
 from pushcast.webhook.guard import Blocked
 from pushcast.webhook.patience import TAKEN, Said
 from pushcast.webhook.signing import headers_of
+
+logger = logging.getLogger(__name__)
 
 #: Of an answer; its content means nothing and is never shown.
 MAX_ANSWER_BYTES: Final = 1024
@@ -42,6 +45,10 @@ class Poster:
         except (TimeoutError, httpx.TimeoutException):
             return Said("timeout")
         except (OSError, httpx.HTTPError):
+            return Said("connection")
+        except Exception as error:
+            # It must not end the reporter. Its text may name the URL, which may hold a secret.
+            logger.warning("a request of a webhook could not be made: %s", type(error).__name__)
             return Said("connection")
         if answer.is_success:
             return Said(TAKEN)

@@ -44,11 +44,17 @@ def from_msgspec(error: Exception, value: bytes | None = None) -> InvalidInput:
         return InvalidInput(Reason.INVALID_FIELD, problem, field)
     if isinstance(error, RecursionError):
         return InvalidInput(Reason.INVALID_FIELD, f"objects are nested more than {MAX_DEPTH} deep")
-    if value is not None and (place := _no_unicode_at(value)) is not None:
-        return InvalidInput(
-            Reason.NOT_JSON, f"{place} is no Unicode text: half of a surrogate pair, or not UTF-8", place
-        )
+    if value is not None and (found := no_unicode(value)) is not None:
+        return found
     return InvalidInput(Reason.NOT_JSON, f"the value is not JSON: {type(error).__name__}")
+
+
+def no_unicode(value: bytes) -> InvalidInput | None:
+    """What is wrong with JSON of which a text is no Unicode, with its field; None: every text is."""
+    place = _no_unicode_at(value)
+    if place is None:
+        return None
+    return InvalidInput(Reason.NOT_JSON, f"{place} is no Unicode text: half of a surrogate pair, or not UTF-8", place)
 
 
 def _no_unicode_at(value: bytes) -> str | None:

@@ -20,7 +20,7 @@ QUERY = "SELECT outcome, count(*) AS n, max(attempts), min(reason), sum(dry_run)
 
 def export(folder: Path, form: str, day: str, *values: bytes) -> Path:
     path = folder / "receipts" / f"date={day}" / "p=00" / f"part-{len(values)}.{form}"
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         WRITERS[form]([decode_receipt(value) for value in values], file)
     return path
@@ -43,6 +43,21 @@ def test_a_query_is_answered_over_the_days_that_are_asked_for(form: str, tmp_pat
     assert answer(tmp_path, "SELECT count(*) FROM receipts", None, "2026-11-27")[1] == [(1,)]
     assert answer(tmp_path, "SELECT user FROM receipts WHERE outcome = 'accepted'")[1] == [('ü, "x"',)]
     assert answer(tmp_path, "SELECT created_at FROM receipts LIMIT 1")[1][0][0].endswith("Z")
+
+
+def test_a_day_that_was_exported_in_two_forms_counts_once(tmp_path: Path) -> None:
+    for form in ("csv", "jsonl", "parquet"):
+        export(tmp_path, form, "2026-11-28", receipt("n", "u", "a"))
+    assert files_of(LocalPlace(tmp_path)) == ["receipts/date=2026-11-28/p=00/part-1.parquet"]
+    (tmp_path / "receipts/date=2026-11-28/p=00/part-1.parquet").unlink()
+    export(tmp_path, "csv", "2026-11-29", receipt("n", "u", "a"))
+    assert answer(tmp_path, "SELECT count(*) FROM receipts")[1] == [(2,)]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_a_text_that_says_true_stays_a_text(form: str, tmp_path: Path) -> None:
+    export(tmp_path, form, "2026-11-28", receipt("n", "True", "False", dry_run=True))
+    assert answer(tmp_path, "SELECT user, device, dry_run FROM receipts")[1] == [("True", "False", 1)]
 
 
 def test_no_days_another_form_and_a_query_that_sqlite_refuses_are_told(tmp_path: Path) -> None:

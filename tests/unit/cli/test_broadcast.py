@@ -13,6 +13,7 @@ from pushcast.audit.progress import Progress
 from pushcast.cli import build
 from pushcast.cli.broadcast_progress import Speed, account_line, live_line
 from pushcast.config.settings import Settings
+from pushcast.model.errors import ConfigurationError
 from pushcast.wire.answers.legs import Leg
 from pushcast.wire.control.control_state import ControlState
 from twins.control import control_in_memory
@@ -62,6 +63,13 @@ def test_what_the_settler_would_refuse_is_refused_and_not_written(written: list[
     result = run("send", "-", given=json.dumps({**EVENT, "audience": {"topics": []}}))
     assert result.exit_code == 1
     assert "audience.topics has 0 entries; 1 to 20" in result.output
+    assert written == []
+
+
+@pytest.mark.parametrize("verb", ["send", "count"])
+def test_a_file_that_is_not_there_is_told_in_one_line(verb: str, written: list[Any], tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"none\.json: No such file"):
+        run(verb, str(tmp_path / "none.json"))
     assert written == []
 
 

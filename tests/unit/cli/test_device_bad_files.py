@@ -64,6 +64,7 @@ BAD = {
     "surplus cells": b"a" + b",b" * 100 + b"\n",
     "numbers": b'{"user": 1, "device": 2, "app": [3], "at": {}, "tk": 5, "Attributes": [], "EndpointArn": 7}\n',
     "deep": b"[" * 100_000 + b"\n",
+    "deep in its middle": b'{"user": "u", "device": ' + b"[" * 300 + b"]" * 300 + b"}\n",
     "deep XML": b"<a>" * 10_000 + b"\n",
     "half of a surrogate pair": b'{"user": "\\ud800", "device": "d"}\n',
     "a lone carriage return": b'a\rb,"c\r\n',

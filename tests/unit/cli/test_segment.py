@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from pushcast.cli import build
 from pushcast.model.audience import Locale
-from pushcast.model.errors import PushcastError
+from pushcast.model.errors import ConfigurationError, PushcastError
 from pushcast.wire.control.control_state import ControlState
 from twins.control import control_in_memory
 
@@ -46,6 +46,13 @@ def test_what_no_broadcast_could_use_is_refused(state: ControlState, name: str, 
     result = run("put", name, "-", given=text)
     assert (result.exit_code, state.segments) == (1, {})
     assert says in result.output
+
+
+def test_a_file_that_is_not_there_is_told_in_one_line(state: ControlState, tmp_path: Path) -> None:
+    for file in (tmp_path / "none.json", tmp_path):
+        with pytest.raises(ConfigurationError, match=f"^{file}: "):
+            run("put", "de", str(file))
+    assert state.segments == {}
 
 
 def test_a_name_that_stands_for_nothing_is_an_error(state: ControlState) -> None:

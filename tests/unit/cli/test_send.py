@@ -62,13 +62,21 @@ def call(*arguments: str, lines: str = "") -> Any:
         ('{"id": "n", "title": "x"}', "line 2: invalid_field: a line is an object with the field user"),
         ('{"id": "n", "user": "", "title": "x"}', "line 2: key_missing"),
         ("{", "line 2: not_json"),
+        ('{"id": "n", "user": "u1", "data": ' + "[" * 300 + "]" * 300 + "}", "line 2: invalid_field: objects or arrays"),
     ],
 )
 def test_a_notification_that_would_be_a_dead_letter_is_refused_with_its_field(line: str, said: str) -> None:
-    result = call("send", "-", lines=f"{GOOD}\n{line}\n{GOOD}\n")
-    assert said in result.stderr
-    assert result.exit_code == 1
+    for options in ((), ("--dry-run",)):
+        result = call("send", "-", *options, lines=f"{GOOD}\n{line}\n{GOOD}\n")
+        assert said in result.stderr
+        assert (result.exit_code, len(Producer.written)) == (1, 2)
     assert [user for _, user, _ in Producer.written] == ["u1", "u1"], "the others are written"
+
+
+def test_an_option_that_is_not_utf8_is_told() -> None:
+    result = call("send", "--user", "u1", "--title", "\udcff")
+    assert "an option is not UTF-8" in result.stderr
+    assert result.exit_code == 2
 
 
 @pytest.mark.parametrize(

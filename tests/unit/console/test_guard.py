@@ -19,6 +19,7 @@ from pushcast.console.guard import CONTENT_SECURITY_POLICY, same_origin
         ({"origin": "https://evil.example", "host": "console.example"}, False),
         ({"origin": "null", "host": "console.example"}, False),
         ({"origin": "null", "host": ""}, False),
+        ({"origin": "https://[console.example", "host": "[console.example"}, False),
         ({}, False),
     ],
 )

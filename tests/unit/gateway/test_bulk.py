@@ -97,8 +97,9 @@ async def test_an_id_that_is_no_text_is_refused_alone_and_the_answer_is_whole() 
         answer = await post(rig, lines, LINES)
         devices = await post(rig, b'{"device":"\\ud800","user":"u","op":"register"}', LINES, "/v1/devices/bulk")
     (refused,) = answer.json()["results"]
-    assert (answer.status_code, answer.json()["accepted"], refused["id"], refused["status"]) == (207, 1, "?", 400)
-    assert (devices.status_code, devices.json()["results"][0]["id"]) == (207, "?")
+    assert (answer.status_code, answer.json()["accepted"], refused["id"], refused["status"]) == (207, 1, None, 400)
+    assert refused["problem"]["errors"][0]["pointer"] == "#/id"
+    assert (devices.status_code, devices.json()["results"][0]["id"]) == (207, None)
 
 
 async def test_what_kafka_does_not_confirm_makes_the_whole_answer_a_503() -> None:
