@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from pushcast.http2.dial import Address, Endpoint, HttpProxy
+from pushcast.http2.dial import Address, Endpoint, HttpProxy, resolve
 from pushcast.http2.errors import ConnectionFault
 from pushcast.http2.options import PoolOptions
 from pushcast.http2.pool import Pool
@@ -140,6 +140,14 @@ async def test_a_name_that_does_not_resolve_is_a_connect_failure() -> None:
         raise OSError("no such host")
 
     assert (await send(Endpoint(host="push.example", port=443, resolver=resolver)))[1] == ["connect_failed"]
+
+
+@pytest.mark.parametrize("host", ["push..example", "x" * 64 + ".example", ".example"])
+async def test_a_host_that_can_be_no_name_does_not_resolve(host: str) -> None:
+    with pytest.raises(socket.gaierror) as raised:
+        await resolve(host, 443)
+    assert raised.value.errno == socket.EAI_NONAME
+    assert (await send(Endpoint(host=host, port=443)))[1] == ["connect_failed"]
 
 
 async def test_a_proxy_is_asked_to_connect(ca_file: Path) -> None:
