@@ -83,7 +83,10 @@ async def _dial_address(
     endpoint: Endpoint, family: int, address: Address, make: Callable[[], Connection]
 ) -> Connection:
     loop = asyncio.get_running_loop()
-    connection_socket = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connection_socket = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:  # a kernel without IPv6 for an IPv6 address, or no file descriptor is left
+        raise ConnectFailed(f"{endpoint.host}:{endpoint.port}: {error}") from error
     try:
         connection_socket.setblocking(False)
         connection_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -135,6 +135,22 @@ async def test_names_are_resolved_for_each_connection_and_other_addresses_are_tr
     assert asked == ["push.example"] * 2
 
 
+async def test_an_address_of_a_family_that_this_kernel_has_not_is_passed_over_for_others() -> None:
+    absent = 12_345  # as AF_INET6 is where the kernel has no IPv6
+
+    async with serving() as server:
+
+        async def resolver(host: str, port: int) -> list[tuple[int, Address]]:
+            return [(absent, ("::1", port)), (int(socket.AF_INET), ("127.0.0.1", port)), (absent, ("::1", port))]
+
+        assert await send(Endpoint(host="push.example", port=server.port, resolver=resolver)) == ({"answered": 3}, [])
+
+    async def nowhere(host: str, port: int) -> list[tuple[int, Address]]:
+        return [(absent, ("::1", port))]
+
+    assert (await send(Endpoint(host="push.example", port=443, resolver=nowhere)))[1] == ["connect_failed"]
+
+
 async def test_a_name_that_does_not_resolve_is_a_connect_failure() -> None:
     async def resolver(host: str, port: int) -> list[tuple[int, Address]]:
         raise OSError("no such host")
