@@ -50,8 +50,12 @@ class Endpoint:
 
 
 async def resolve(host: str, port: int) -> Sequence[tuple[int, Address]]:
-    """Asks the system resolver, every time."""
-    answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    """Asks the system resolver, every time. Raises OSError."""
+    try:
+        answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        # Python's codec for names refuses an empty label, and one of more than 63 characters, before anybody is asked.
+        raise socket.gaierror(socket.EAI_NONAME, "not a name of a host") from error
     return [(family, address) for family, _, _, _, address in answers]
 
 
@@ -79,7 +83,10 @@ async def _dial_address(
     endpoint: Endpoint, family: int, address: Address, make: Callable[[], Connection]
 ) -> Connection:
     loop = asyncio.get_running_loop()
-    connection_socket = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connection_socket = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:  # a kernel without IPv6 for an IPv6 address, or no file descriptor is left
+        raise ConnectFailed(f"{endpoint.host}:{endpoint.port}: {error}") from error
     try:
         connection_socket.setblocking(False)
         connection_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -55,17 +55,19 @@ class Expiring(Protocol):
 
 
 class Stamp(NamedTuple):
-    """Tells whether a file was replaced or rewritten."""
+    """Tells whether a file was replaced or rewritten, or has another owner or other permissions: one that could not be
+    read may be readable now."""
 
     modified_ns: int
     size_bytes: int
     inode: int
+    changed_ns: int
 
     @classmethod
     def of(cls, path: Path) -> Stamp:
         """Raises OSError."""
         status = path.stat()
-        return cls(status.st_mtime_ns, status.st_size, status.st_ino)
+        return cls(status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns)
 
 
 class WatchedFile:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from pushcast.http2.dial import Address, Endpoint, HttpProxy
+from pushcast.http2.dial import Address, Endpoint, HttpProxy, resolve
 from pushcast.http2.errors import ConnectionFault
 from pushcast.http2.options import PoolOptions
 from pushcast.http2.pool import Pool
@@ -135,11 +135,35 @@ async def test_names_are_resolved_for_each_connection_and_other_addresses_are_tr
     assert asked == ["push.example"] * 2
 
 
+async def test_an_address_of_a_family_that_this_kernel_has_not_is_passed_over_for_others() -> None:
+    absent = 12_345  # as AF_INET6 is where the kernel has no IPv6
+
+    async with serving() as server:
+
+        async def resolver(host: str, port: int) -> list[tuple[int, Address]]:
+            return [(absent, ("::1", port)), (int(socket.AF_INET), ("127.0.0.1", port)), (absent, ("::1", port))]
+
+        assert await send(Endpoint(host="push.example", port=server.port, resolver=resolver)) == ({"answered": 3}, [])
+
+    async def nowhere(host: str, port: int) -> list[tuple[int, Address]]:
+        return [(absent, ("::1", port))]
+
+    assert (await send(Endpoint(host="push.example", port=443, resolver=nowhere)))[1] == ["connect_failed"]
+
+
 async def test_a_name_that_does_not_resolve_is_a_connect_failure() -> None:
     async def resolver(host: str, port: int) -> list[tuple[int, Address]]:
         raise OSError("no such host")
 
     assert (await send(Endpoint(host="push.example", port=443, resolver=resolver)))[1] == ["connect_failed"]
+
+
+@pytest.mark.parametrize("host", ["push..example", "x" * 64 + ".example", ".example"])
+async def test_a_host_that_can_be_no_name_does_not_resolve(host: str) -> None:
+    with pytest.raises(socket.gaierror) as raised:
+        await resolve(host, 443)
+    assert raised.value.errno == socket.EAI_NONAME
+    assert (await send(Endpoint(host=host, port=443)))[1] == ["connect_failed"]
 
 
 async def test_a_proxy_is_asked_to_connect(ca_file: Path) -> None:

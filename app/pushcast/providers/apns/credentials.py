@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64encode
 from pathlib import Path
-from ssl import SSLContext
+from ssl import PROTOCOL_TLS_CLIENT, SSLContext
 from typing import Final
 
 import orjson
@@ -152,8 +152,11 @@ class ClientCertificate:
         if self._file.changed(self._clock.monotonic_seconds()):
             try:
                 content = self._file.read()
-                # An empty password: an encrypted key is refused instead of asked for on the terminal.
-                self._tls.load_cert_chain(self._file.path, password="")
+                # Elsewhere first: a context forgets its old key as soon as it has read another certificate, and keeps
+                # that without a key when the file has none of it. No server takes its connections then.
+                for tls in (SSLContext(PROTOCOL_TLS_CLIENT), self._tls):
+                    # An empty password: an encrypted key is refused instead of asked for on the terminal.
+                    tls.load_cert_chain(self._file.path, password="")
                 self.expires_at_seconds = end_of(content)
             except OSError as error:  # SSLError is one
                 log.warning("apns_certificate_not_reloaded", problem=str(error), file=str(self._file.path))

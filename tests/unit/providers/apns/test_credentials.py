@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import os
 import ssl
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
+import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -170,8 +172,6 @@ class Tls(ssl.SSLContext):
 
     def load_cert_chain(self, certfile, keyfile=None, password=None) -> None:
         assert password == ""
-        if b"broken" in Path(certfile).read_bytes():
-            raise ssl.SSLError("no certificate")
         self.loaded.append(certfile)
 
 
@@ -180,21 +180,58 @@ async def test_a_certificate_sends_no_header_and_is_loaded_again_when_it_changes
     tls = Tls(ssl.PROTOCOL_TLS_CLIENT)
     tls.loaded = []
     path = tmp_path / "push.pem"
-    path.write_bytes(b"first")
-    certificate = ClientCertificate(path, tls, clock)
-    assert (certificate.current(), await certificate.header(), tls.loaded) == (b"", b"", [])
-    for content, loads in ((b"broken", 0), (b"second", 1)):
+    path.write_bytes(certificate(datetime(2027, 1, 1, tzinfo=UTC)))
+    credential = ClientCertificate(path, tls, clock)
+    assert (credential.current(), await credential.header(), tls.loaded) == (b"", b"", [])
+    for content, loads in ((b"broken", 0), (certificate(datetime(2028, 1, 1, tzinfo=UTC)), 1)):
         path.write_bytes(content)
         clock.advance(6)
-        assert certificate.current() == b""
+        assert credential.current() == b""
         assert len(tls.loaded) == loads
+
+
+def test_a_half_written_certificate_leaves_the_old_one_in_force(tmp_path: Path) -> None:
+    """One in which the new key, or its certificate, is still missing."""
+    authority, clock, path = trustme.CA(), ManualClock(), tmp_path / "push.pem"
+    old, new = authority.issue_cert("old.example"), authority.issue_cert("new.example")
+    path.write_bytes(old.private_key_and_cert_chain_pem.bytes())
+    tls = ssl.create_default_context()
+    authority.configure_trust(tls)
+    tls.load_cert_chain(path)
+    credential = ClientCertificate(path, tls, clock)
+    [chain] = new.cert_chain_pems
+    for content in (chain.bytes(), chain.bytes() + old.private_key_pem.bytes(), new.private_key_pem.bytes()):
+        path.write_bytes(content)
+        clock.advance(6)
+        assert credential.current() == b""
+        assert shown(tls, authority) == "old.example"
+    path.write_bytes(new.private_key_and_cert_chain_pem.bytes())
+    clock.advance(6)
+    assert credential.current() == b""
+    assert shown(tls, authority) == "new.example"
+
+
+def shown(client: ssl.SSLContext, authority: trustme.CA) -> str:
+    """The name in the certificate that a server gets to see."""
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.verify_mode = ssl.CERT_REQUIRED
+    authority.issue_cert("server.example").configure_cert(server)
+    authority.configure_trust(server)
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    mine = client.wrap_bio(down, up, server_hostname="server.example")
+    theirs = server.wrap_bio(up, down, server_side=True)
+    for side in (mine, theirs, mine, theirs):
+        with suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    found: Any = theirs.getpeercert()
+    return str(found["subjectAltName"][0][1])
 
 
 def certificate(ends: datetime) -> bytes:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Apple Push Services: com.example.news")])
     made = x509.CertificateBuilder(name, name, key.public_key(), 1, ends - timedelta(days=365), ends)
-    return made.sign(key, SHA256()).public_bytes(Encoding.PEM)
+    return pem(key) + made.sign(key, SHA256()).public_bytes(Encoding.PEM)
 
 
 def test_a_certificate_says_when_it_ends_also_after_it_was_replaced(tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ class Lab:
         encryption_seconds: float = 0.0,
         hosts: Sequence[str] = ("listed.example",),
         replaces: bool = False,
+        resolver: Resolver | None = None,
     ) -> None:
         self.clock = ManualClock(NOW_MS)
         self.engines: dict[str, FakeEngine] = {}
@@ -114,7 +115,7 @@ class Lab:
             make_engine,
             0.2,
             self.clock,
-            resolver=resolve,
+            resolver=resolver or resolve,
             encryptor=SlowEncryptor(self.clock, encryption_seconds),
             replaces=replaces,
         )
