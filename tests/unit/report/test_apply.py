@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from pushcast.model.ids import broadcast_delivery_id, delivery_id, device_row_key
@@ -63,6 +64,20 @@ def test_r3_copies_of_receipts_are_told_and_not_counted() -> None:
     store.apply(topics.RECEIPT, entries(*both, *reversed(both)))
     note = store.note("n")
     assert (note.ended_count, note.copies) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "headers", [by("plan-urgent/0", 10**30, fence=True), by("x", -(10**30)), [("push-origin", b"x")]]
+)
+def test_what_an_app_writes_into_the_headers_of_its_events_voids_nothing_and_ends_no_reporter(
+    headers: list[tuple[str, bytes]],
+) -> None:
+    store = Rows()
+    store.apply(topics.RECEIPT, entries(receipt("n", "u", "a"), receipt("n", "u", "b")))
+    told = [engagement("opened", "n", "u", device, CREATED_MS, offset) for offset, device in enumerate("ab")]
+    store.apply(topics.ENGAGEMENT, [msgspec.structs.replace(told[0], headers=tuple(headers)), told[1]])
+    meta = store.meta(topics.ENGAGEMENT)
+    assert (store.note("n").opened, meta.offset, meta.epochs, meta.void) == (2, 2, {}, 0)
 
 
 def test_r4_a_redrive_moves_the_deliveries_and_their_latency() -> None:
