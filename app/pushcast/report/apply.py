@@ -201,7 +201,7 @@ _BOOKS: Final[Mapping[str, _Book]] = {
         _take_engagements,
     ),
     topics.DEVICE_CHANGED: _Book(
-        _each(lambda value, entry: forgotten.read_forgetting(value, entry.key, entry.timestamp_ms)),
+        _each(lambda value, entry: forgotten.read_forgetting(value, entry.key, entry.timestamp_ms, entry.headers)),
         forgotten.take_forgettings,
     ),
 }
