@@ -278,6 +278,19 @@ def test_a_record_of_a_later_release_is_waited_for_and_nothing_is_changed() -> N
     assert store == {}
 
 
+@pytest.mark.parametrize("frame", [b"\xc3\x01" + b"12345678", b"\0\0\0\0\x07"], ids=["single object", "Confluent"])
+def test_an_app_with_a_schema_that_nobody_knows_holds_up_no_reporter(frame: bytes) -> None:
+    """It was waited for until Kafka had removed it, and every report of the partition with it."""
+    store = Rows()
+    store.apply(topics.RECEIPT, entries(receipt("n", "u", "a")))
+    odd = [BookEntry(0, frame + b"forget_user", (), b"u", CREATED_MS)]
+    store.apply(topics.ENGAGEMENT, [*odd, engagement("opened", "n", "u", "a", CREATED_MS, 1)])
+    store.apply(topics.DEVICE_CHANGED, odd)
+    assert store.note("n").opened == 1
+    for topic in (topics.ENGAGEMENT, topics.DEVICE_CHANGED):
+        assert store.meta(topic).unreadable == {"unknown_schema": 1}
+
+
 def test_a_record_that_was_applied_is_left_out_when_it_is_read_again() -> None:
     store = Rows()
     log = entries(receipt("n", "u", "a"), receipt("n", "u", "b"))
