@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pushcast.audit.case import Case
 from pushcast.model.words import Outcome, Source
-from pushcast.wire.answers.receipts import Planned
+from pushcast.wire.answers.receipts import Planned, takes_place
 
 #: Outcomes that only a provider's answer, or the lack of one, can give.
 _OF_PROVIDERS: Final = frozenset({Outcome.ACCEPTED, Outcome.INVALID, Outcome.DEAD})
@@ -22,7 +22,8 @@ class CancelReport:
 
     def __init__(self) -> None:
         self._planned: dict[_Account, tuple[int, int, int, bool]] = {}  # run, deliveries, held, from the keeper
-        self._ends: dict[str, tuple[int, str]] = {}  # by delivery: run, which of the three
+        self._ends: dict[str, tuple[int, str]] = {}  # by delivery: run, outcome
+        self._words: dict[str, str] = {}  # by delivery: which of the three
 
     def row(self, account: _Account, run: int, deliveries: int, held: int) -> None:
         """A row of a planned record; of an account the last run counts."""
@@ -41,8 +42,7 @@ class CancelReport:
 
     def receipt(self, receipt: dict[str, Any]) -> None:
         """A receipt of what was cancelled; of a delivery the last run counts."""
-        run, _ = self._ends.get(receipt["delivery_id"], (-1, ""))
-        if receipt["run"] < run:
+        if not takes_place(receipt["run"], self._ends.get(receipt["delivery_id"])):
             return
         if receipt["outcome"] == Outcome.CANCELLED:
             word = "cancelled"
@@ -50,7 +50,8 @@ class CancelReport:
             word = "already_left"
         else:
             word = "ended_before"
-        self._ends[receipt["delivery_id"]] = receipt["run"], word
+        self._ends[receipt["delivery_id"]] = receipt["run"], receipt["outcome"]
+        self._words[receipt["delivery_id"]] = word
 
     def case(self, case: Case) -> None:
         """One notification of one user."""
@@ -63,7 +64,7 @@ class CancelReport:
         """For JSON; planned = cancelled + already_left + ended_before + open."""
         rows = self._planned.values()
         planned = sum(deliveries for _, deliveries, _, _ in rows)
-        words = Counter(word for _, word in self._ends.values())
+        words = Counter(self._words.values())
         return {
             "planned": planned,
             "cancelled": words["cancelled"],

@@ -16,7 +16,7 @@ from pushcast.model.words import Lane, Outcome, Platform, Source
 from pushcast.observe.tracing import sampled
 from pushcast.wire import groups, topics
 from pushcast.wire.answers.dead_letters import PUSH, STREAMS, PlainRecord
-from pushcast.wire.answers.receipts import decode_planned, decode_receipt
+from pushcast.wire.answers.receipts import decode_planned, decode_receipt, takes_place
 from pushcast.wire.devices.devices import decode_row
 from pushcast.wire.events.notification_reader import split
 from pushcast.wire.events.threads import ThreadReader
@@ -192,7 +192,7 @@ class Case:
         ):
             return
         known = self.receipts.get(receipt["delivery_id"])
-        if known is None or receipt["run"] >= known["run"]:
+        if takes_place(receipt["run"], None if known is None else (known["run"], known["outcome"])):
             self.receipts[receipt["delivery_id"]] = receipt
             self._note(record, receipt["delivery_id"], f"receipt{_device(receipt)}: {outcome(receipt)}")
 

@@ -11,7 +11,7 @@ from pushcast.model.broadcast import size_class
 from pushcast.model.words import Outcome, Platform, Reason, Source
 from pushcast.wire.answers.legs import Leg
 from pushcast.wire.answers.receipt_reader import ReadReceipt
-from pushcast.wire.answers.receipts import Planned, is_of_broadcast
+from pushcast.wire.answers.receipts import Planned, is_of_broadcast, takes_place
 from pushcast.wire.times import rfc3339
 
 #: What `pushcast broadcast` calls the state when a partition's walk ended for this reason.
@@ -92,7 +92,7 @@ class Progress:
             return
         known = self._ends.get(receipt.delivery)
         end = receipt.run, receipt.section.outcome
-        if known is None or end[0] >= known[0]:
+        if takes_place(receipt.run, known):
             if known is not None:
                 self._counts[known[1]] -= 1
             self._counts[end[1]] += 1

@@ -84,6 +84,9 @@ def upsert(
     if row is None:
         return new
     kept = _kept(change, at, row, new)
+    if row.platform != platform and (moved := kept.get("content_key")) is not None:
+        moved = tokens.content_key_moved(moved, place._replace(platform=row.platform), place)
+        kept |= {"content_key": moved, "content_key_id": None if moved is None else row.content_key_id}
     kept |= _zones(row, kept.get("time_zone", new.time_zone), recorded_at)
     merged = msgspec.structs.replace(new, **kept)
     return Kept.UNCHANGED if merged == row else merged

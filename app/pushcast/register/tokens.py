@@ -50,6 +50,10 @@ class Tokens(Protocol):
         """The same key as it would be kept now. Raises KeyUnknown, SealBroken, ContentKeyInvalid."""
         ...
 
+    def content_key_moved(self, kept: bytes, before: Place, place: Place) -> bytes | None:
+        """A row's key for contents at the device's new place; None: it cannot be opened at the place before."""
+        ...
+
     def names(self, address: bytes) -> tuple[bytes, ...]:
         """The hashes that a row with this address may have."""
         ...
@@ -72,6 +76,9 @@ class PlainTokens:
         return pack(KeptKey(key.id, key.cipher, "", key.key))
 
     def content_key_anew(self, kept: bytes, place: Place) -> bytes:
+        return kept
+
+    def content_key_moved(self, kept: bytes, before: Place, place: Place) -> bytes | None:
         return kept
 
     def names(self, address: bytes) -> tuple[bytes, ...]:
@@ -99,7 +106,8 @@ class SealedTokens:
         if row is not None:
             if row.token_hash == digest:
                 before = row.token_hash_before
-                if row.key_id == keys.sealing:
+                # Another platform or kind is another place: the row's bytes would never open there.
+                if (row.key_id, row.platform, row.kind) == (keys.sealing, place.platform, place.kind):
                     return Stored(row.address, row.key_id, digest, before)
             elif row.token_hash == token_hash(address):
                 before = row.token_hash
@@ -127,6 +135,12 @@ class SealedTokens:
         if sealed_under(kept) == keys.sealing:
             return kept
         return self.content_key(opened(kept, place, keys.open), place, None)
+
+    def content_key_moved(self, kept: bytes, before: Place, place: Place) -> bytes | None:
+        try:
+            return self.content_key(opened(kept, before, self._keys().open), place, None)
+        except (KeyUnknown, SealBroken, ContentKeyInvalid):
+            return None  # nobody could open it at its new place either: the device says it anew
 
     def names(self, address: bytes) -> tuple[bytes, ...]:
         return self._keys().hash(address), token_hash(address)

@@ -102,7 +102,8 @@ def _counting(
             if writer != (of_writer := [each for each in headers if each[0] != LEDGER]) or not counts:
                 last, writer, counts = (), (), True
                 try:
-                    counts = _counts(meta, of_writer)
+                    # Apps fence nobody off: what they write there is no claim of a stage.
+                    counts = topic in OF_USERS or _counts(meta, of_writer)
                 except InvalidInput as error:
                     _leave_out(meta, topic, entry, error)
                     continue
@@ -117,8 +118,9 @@ def _counting(
 
 
 def _leave_out(meta: Meta, topic: str, entry: BookEntry, error: InvalidInput) -> None:
-    """It cannot be read. Raises NewerSchema for one that a newer release can."""
-    waited_for(error, f"{topic}@{entry.offset}")
+    """It cannot be read. Raises NewerSchema for one that a newer release can: what apps write, no upgrade mends."""
+    if topic not in OF_USERS:
+        waited_for(error, f"{topic}@{entry.offset}")
     add(meta.unreadable, error.reason, 1)
 
 
@@ -200,7 +202,7 @@ _BOOKS: Final[Mapping[str, _Book]] = {
         _take_engagements,
     ),
     topics.DEVICE_CHANGED: _Book(
-        _each(lambda value, entry: forgotten.read_forgetting(value, entry.key, entry.timestamp_ms)),
+        _each(lambda value, entry: forgotten.read_forgetting(value, entry.key, entry.timestamp_ms, entry.headers)),
         forgotten.take_forgettings,
     ),
 }

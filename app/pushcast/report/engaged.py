@@ -61,8 +61,8 @@ def first_of(told: Told) -> int:
 
 
 def bucket_of(at_ms: int) -> bytes:
-    """Two bytes that rise with time."""
-    return (at_ms // BUCKET_MS).to_bytes(2)
+    """Two bytes that rise with time, as far as they reach: whoever writes a notification says when it was created."""
+    return min(max(0, at_ms // BUCKET_MS), 0xFFFF).to_bytes(2)
 
 
 def first_bucket_of(created_at: int) -> bytes:

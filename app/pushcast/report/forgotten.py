@@ -15,7 +15,10 @@ import msgspec
 from pushcast.model.device import DeviceChange, Operation
 from pushcast.report import engaged, rows
 from pushcast.report.pending import PendingRows, StoredRows
+from pushcast.wire import topics
+from pushcast.wire.answers.dead_letters import PlainRecord
 from pushcast.wire.devices.devices import DeviceChangeDecoder
+from pushcast.wire.headers import Headers, appended_at
 from pushcast.wire.keys import user_of
 
 #: Owner of rows whose user is forgotten. No user has this name.
@@ -23,12 +26,19 @@ NOBODY: Final = b""
 _device_changes: Final = DeviceChangeDecoder(())
 
 
-def read_forgetting(value: bytes, key: bytes | None, timestamp_ms: int) -> DeviceChange | None:
-    """None: another change, which means nothing here. Raises InvalidInput."""
+def read_forgetting(value: bytes, key: bytes | None, timestamp_ms: int, headers: Headers = ()) -> DeviceChange | None:
+    """None: another change, which means nothing here. Raises InvalidInput.
+
+    Its `at` is believed as far as REGISTER believes it, up to when it came to Kafka: a clock that is ahead would take
+    the user's later deliveries from their history, too.
+    """
     if Operation.FORGET_USER.encode() not in value:
         return None
-    change = _device_changes.decode(user_of(key), value, timestamp_ms)
-    return change if change.op is Operation.FORGET_USER else None
+    came_at = appended_at(PlainRecord(topics.DEVICE_CHANGED, 0, 0, timestamp_ms, key, value, headers))
+    change = _device_changes.decode(user_of(key), value, timestamp_ms if came_at is None else came_at)
+    if change.op is not Operation.FORGET_USER:
+        return None
+    return change if came_at is None else msgspec.structs.replace(change, at=min(change.at, came_at))
 
 
 def until_of(changes: PendingRows, user: bytes) -> int:

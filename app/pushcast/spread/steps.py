@@ -9,6 +9,7 @@ from typing import Any, Final
 from pushcast.model.broadcast import Step
 from pushcast.model.words import Outcome, Reason, Source
 from pushcast.wire.answers.legs import Leg
+from pushcast.wire.answers.receipts import takes_place
 from pushcast.wire.events.orders import Order, steps_of
 
 #: Deliveries that are remembered; of more a sample is, which is even because delivery ids are hashes.
@@ -59,8 +60,7 @@ class StepTally:
         delivery = receipt["delivery_id"]
         if not self._sampled(delivery):
             return
-        run, _ = self._outcomes.get(delivery, (-1, ""))
-        if receipt["run"] >= run:
+        if takes_place(receipt["run"], self._outcomes.get(delivery)):
             self._outcomes[delivery] = receipt["run"], receipt["outcome"]
         while len(self._outcomes) > MAX_DELIVERIES:
             self._halved += 1

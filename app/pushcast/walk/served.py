@@ -10,7 +10,7 @@ from pushcast.handover.reading import SpanReader
 from pushcast.model.broadcast import UNFINISHED, NotTo
 from pushcast.model.words import Lane, Platform
 from pushcast.wire import topics
-from pushcast.wire.answers.receipts import decode_receipt, is_part_of_broadcast
+from pushcast.wire.answers.receipts import decode_receipt, is_part_of_broadcast, takes_place
 from pushcast.wire.sending.batches import decode_batch
 from pushcast.wire.waiting.held_broadcasts import decode_held, is_held_broadcast
 
@@ -51,7 +51,7 @@ class Deliveries:
         if not mine or not is_part_of_broadcast(found):
             return
         delivery = bytes.fromhex(found["delivery_id"])
-        if found["run"] >= self._ended.get(delivery, (-1, ""))[0]:
+        if takes_place(found["run"], self._ended.get(delivery)):
             self._ended[delivery] = found["run"], found["outcome"]
 
     def that_stand(self, outcomes: frozenset[str]) -> frozenset[bytes]:

@@ -29,7 +29,7 @@ PROBE = "push-probe"  # present, with a null value: a marker by which a process 
 LEDGER = "push-ledger"  # receipts: group, send offset, delivery id, so that readers skip others' without decoding
 #: When the record was first appended, milliseconds: kept where it is moved or redriven. Its new time says nothing.
 APPENDED = "push-appended"
-_MAX_TIME_DIGITS = 14  # of milliseconds: until the year 5138
+MAX_APPENDED_DIGITS = 15  # of milliseconds until the year 9999; a row holds no more than 64 bits
 FORWARDED = "push-forwarded"  # present: moved once to the partition of its key
 RUN = "push-run"  # redrive count, decimal
 
@@ -76,14 +76,14 @@ class Stamped(Protocol):
 def appended_at(record: Stamped) -> int | None:
     """When a record first came to Kafka, in milliseconds, also after it was moved or redriven; None: nobody knows.
 
-    By the broker's clock on topics that it stamps (`timestamps: broker`). A producer may write the header, too: nothing
-    was first appended later than the record itself, and what is no time counts for nothing.
+    By the broker's clock on topics that it stamps (`timestamps: broker`). Anybody may write the header: it says nothing
+    later than the record's own time, and nothing at all where it is no time.
     """
-    stamped = record.timestamp if record.timestamp > 0 else None
-    first_at = first(record.headers, APPENDED) if record.headers else None
-    if first_at is None or not first_at.isdigit() or len(first_at) > _MAX_TIME_DIGITS:
-        return stamped
-    return int(first_at) if stamped is None else min(int(first_at), stamped)
+    at = record.timestamp if record.timestamp > 0 else None
+    said = (first(record.headers, APPENDED) if record.headers else None) or b""
+    if not said.isdigit() or len(said) > MAX_APPENDED_DIGITS:
+        return at
+    return int(said) if at is None else min(int(said), at)
 
 
 def is_probe(value: bytes | None, headers: Iterable[tuple[str, bytes | None]] | None) -> bool:

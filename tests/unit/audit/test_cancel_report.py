@@ -57,3 +57,12 @@ def test_a_copy_counts_once_and_a_later_run_replaces_what_was_before() -> None:
     report.receipt(receipt("d", "cancelled"))
     found = report.to_dict()
     assert (found["planned"], found["already_left"], found["cancelled"]) == (1, 1, 0)
+
+
+def test_what_was_accepted_had_left_although_a_later_receipt_of_the_run_says_cancelled() -> None:
+    report = CancelReport()
+    report.planned_of("xmas", 3, planned((0, "a", 1, OURS)))
+    report.receipt(receipt("d", "accepted", 1))
+    report.receipt(receipt("d", "cancelled"))
+    found = report.to_dict()
+    assert (found["already_left"], found["cancelled"], found["open"]) == (1, 0, 0)

@@ -178,6 +178,10 @@ DUE = ("push-due-at", str(DUE_MS).encode())
             f"no: pushcast-plan-{LANE} has read its event, but no planned record says so; `pushcast audit` judges that",
         ),
         (
+            (event(), planned(1), receipt("d1", "accepted"), receipt("d1", "dead", "unknown_outcome")),
+            "yes: 1 accepted",
+        ),
+        (
             (event(), planned(1), receipt("d1", "dead", "unknown_outcome"), receipt("d1", "accepted", run=1)),
             "yes: 1 accepted",
         ),

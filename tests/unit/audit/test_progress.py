@@ -57,6 +57,14 @@ def test_of_a_delivery_the_last_run_counts_and_a_notification_of_the_id_is_anoth
     assert stood.to_dict()["receipts"] == {"accepted": 1}
 
 
+def test_within_a_run_an_acceptance_counts_whichever_receipt_comes_first() -> None:
+    stood = progress()
+    for delivery, outcomes in enumerate((("accepted", "dead"), ("expired", "accepted"))):
+        for outcome in outcomes:
+            stood.receipt(*placed(delivery, outcome))
+    assert stood.to_dict()["receipts"] == {"accepted": 2}
+
+
 def test_why_a_walk_ended_is_its_state() -> None:
     for reason, state in (("broadcast_stopped", "stopped"), ("expired", "expired"), ("duplicate", "duplicate")):
         stood = progress()

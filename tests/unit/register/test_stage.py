@@ -227,6 +227,16 @@ async def test_a_moved_record_counts_from_when_it_was_first_appended() -> None:
     assert (row.registered_at, row.first_at) == (T0 - 50, T0 - 50)
 
 
+@pytest.mark.parametrize("said", [b"%d" % (T0 + 10**9), b"9" * 30, b"9" * 5000, b"-1", b"soon"])
+async def test_a_header_that_an_app_made_up_puts_no_registration_after_its_record(said: bytes) -> None:
+    """It would outrank whatever comes later, and a number of more than 64 bits ended the registrar again and again."""
+    harness = Harness()
+    await harness.change(record(DEVICE_CHANGED, HOME, 0, USER, register(at=T0 + 10**9), [(APPENDED, said)], T0))
+    [row] = [decode_row(value) for value in harness.row_values("user-1").values()]
+    assert (row.registered_at, row.first_at) == (T0, T0)
+    assert harness.committable(DEVICE_CHANGED, HOME) == 1
+
+
 async def test_a_device_that_comes_back_after_its_removal_begins_a_new_life() -> None:
     harness = Harness()
     await harness.change((USER, register(at=T0 - 30, topics=["a"])), (USER, unregister(at=T0 - 20)))

@@ -71,6 +71,19 @@ def test_a_refresh_seals_anew_what_is_under_another_key() -> None:
     assert sealing("t1").opened(again, PLACE) == TOKEN
 
 
+@pytest.mark.parametrize(("platform", "kind"), [(Platform.FCM, AddressKind.TOKEN), (Platform.APNS, AddressKind.FID)])
+def test_a_token_that_is_registered_for_another_platform_or_kind_opens_there(
+    platform: Platform, kind: AddressKind
+) -> None:
+    """An app that registered the token of APNs as one of FCM puts it right: the place is what a token is sealed for."""
+    tokens = sealing("t1")
+    first = row(upsert(change(), T, None, tokens))
+    moved = msgspec.structs.replace(change(op=Operation.REGISTER), platform=platform, kind=kind)
+    again = row(upsert(moved, T + 1, first, tokens))
+    assert tokens.opened(again, PLACE._replace(platform=platform.value, kind=kind.value)) == TOKEN
+    assert again.token_hash == first.token_hash
+
+
 CONTENT_KEY = ContentKey(2408, Cipher.SECRETBOX, bytes(range(32)))
 
 
@@ -80,6 +93,24 @@ def keyed(key: ContentKey | None = CONTENT_KEY, op: Operation = Operation.REFRES
 
 def content_key(made: DeviceRow, key_id: str) -> ContentKey:
     return opened(made.content_key or b"", PLACE, TokenKeys(KEYS, key_id, HASH).open)
+
+
+def test_a_refresh_from_another_platform_keeps_the_content_key_and_it_opens_there() -> None:
+    tokens = sealing("t1")
+    first = row(upsert(keyed(), T, None, tokens))
+    moved = msgspec.structs.replace(change(OTHER), platform=Platform.FCM)
+    again = row(upsert(moved, T + 1, first, tokens))
+    keys, place = TokenKeys(KEYS, "t1", HASH), PLACE._replace(platform="fcm")
+    assert (opened(again.content_key or b"", place, keys.open), again.content_key_id) == (CONTENT_KEY, "2408")
+    assert upsert(moved, T + 1, again, tokens) is Kept.UNCHANGED
+
+
+def test_a_content_key_that_cannot_be_opened_does_not_move_to_another_platform() -> None:
+    first = row(upsert(keyed(), T, None, sealing("t1")))
+    lost = TokenKeys({"t2": KEYS["t2"]}, "t2", HASH)
+    tokens = SealedTokens(lambda: lost, lambda size: bytes(size))
+    again = row(upsert(msgspec.structs.replace(change(OTHER), platform=Platform.FCM), T + 1, first, tokens))
+    assert (again.content_key, again.content_key_id) == (None, None)
 
 
 def test_a_content_key_is_sealed_like_the_token_and_known_by_its_id() -> None:

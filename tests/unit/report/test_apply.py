@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from pushcast.model.ids import broadcast_delivery_id, delivery_id, device_row_key
@@ -63,6 +64,20 @@ def test_r3_copies_of_receipts_are_told_and_not_counted() -> None:
     store.apply(topics.RECEIPT, entries(*both, *reversed(both)))
     note = store.note("n")
     assert (note.ended_count, note.copies) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "headers", [by("plan-urgent/0", 10**30, fence=True), by("x", -(10**30)), [("push-origin", b"x")]]
+)
+def test_what_an_app_writes_into_the_headers_of_its_events_voids_nothing_and_ends_no_reporter(
+    headers: list[tuple[str, bytes]],
+) -> None:
+    store = Rows()
+    store.apply(topics.RECEIPT, entries(receipt("n", "u", "a"), receipt("n", "u", "b")))
+    told = [engagement("opened", "n", "u", device, CREATED_MS, offset) for offset, device in enumerate("ab")]
+    store.apply(topics.ENGAGEMENT, [msgspec.structs.replace(told[0], headers=tuple(headers)), told[1]])
+    meta = store.meta(topics.ENGAGEMENT)
+    assert (store.note("n").opened, meta.offset, meta.epochs, meta.void) == (2, 2, {}, 0)
 
 
 def test_r4_a_redrive_moves_the_deliveries_and_their_latency() -> None:
@@ -261,6 +276,19 @@ def test_a_record_of_a_later_release_is_waited_for_and_nothing_is_changed() -> N
     with pytest.raises(NewerSchema):
         store.apply(topics.RECEIPT, entries(receipt("n", "u", "a"), b"\xc3\x01" + b"12345678" + b"x"))
     assert store == {}
+
+
+@pytest.mark.parametrize("frame", [b"\xc3\x01" + b"12345678", b"\0\0\0\0\x07"], ids=["single object", "Confluent"])
+def test_an_app_with_a_schema_that_nobody_knows_holds_up_no_reporter(frame: bytes) -> None:
+    """It was waited for until Kafka had removed it, and every report of the partition with it."""
+    store = Rows()
+    store.apply(topics.RECEIPT, entries(receipt("n", "u", "a")))
+    odd = [BookEntry(0, frame + b"forget_user", (), b"u", CREATED_MS)]
+    store.apply(topics.ENGAGEMENT, [*odd, engagement("opened", "n", "u", "a", CREATED_MS, 1)])
+    store.apply(topics.DEVICE_CHANGED, odd)
+    assert store.note("n").opened == 1
+    for topic in (topics.ENGAGEMENT, topics.DEVICE_CHANGED):
+        assert store.meta(topic).unreadable == {"unknown_schema": 1}
 
 
 def test_a_record_that_was_applied_is_left_out_when_it_is_read_again() -> None:

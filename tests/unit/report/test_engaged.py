@@ -55,6 +55,15 @@ def test_what_nobody_sent_and_what_is_no_push_counts_nowhere() -> None:
     assert store.meta(topics.ENGAGEMENT).unreadable == {"invalid_field": 1, "key_missing": 1}
 
 
+def test_a_notification_that_says_it_is_of_the_year_9999_ends_no_reporter() -> None:
+    """Every reporter of its partition ended on its receipt, again and again, once an app had told of any delivery."""
+    late = 253_402_300_799_999
+    store = Rows()
+    store.apply(topics.ENGAGEMENT, log(engagement("opened", "n", "u", "a", CREATED_MS)))
+    store.apply(topics.RECEIPT, entries(receipt("m", "u", "a", created_at=late, due_at=late, ended_at=CREATED_MS)))
+    assert store.note("m").ended_count == 1
+
+
 def test_a_delivery_keeps_what_was_told_when_a_redrive_or_a_broadcast_takes_its_place() -> None:
     store = Rows()
     store.apply(topics.RECEIPT, entries(receipt("n", "u", "a", "dead")))

@@ -12,6 +12,7 @@ from pushcast.report import rows
 from pushcast.report.apply import BookEntry
 from pushcast.report.store import PartitionStore
 from pushcast.wire import topics
+from pushcast.wire.headers import APPENDED
 from twins.books import CREATED_MS, DAY_MS, Rows, engagement, entries, receipt
 
 USER = "frida-kahlo"
@@ -48,6 +49,22 @@ def test_r12_no_row_names_a_forgotten_user_or_the_device_whichever_record_comes_
         assert (store.note("n").ended_count, store.note("n").opened, store.note("m").ended_count) == (1, 1, 1)
         made.append(dict(store))
     assert all(each == made[0] for each in made)
+
+
+@pytest.mark.parametrize(
+    ("headers", "timestamp"),
+    [((), CREATED_MS), (((APPENDED, b"%d" % CREATED_MS),), CREATED_MS + DAY_MS)],
+    ids=["as it came", "redriven"],
+)
+def test_a_clock_that_is_ahead_forgets_nothing_that_comes_later(
+    headers: tuple[tuple[str, bytes], ...], timestamp: int
+) -> None:
+    """REGISTER takes the user's next registration; the reports left the user out until the year that was said."""
+    store = Rows()
+    value = b'{"op":"forget_user","at":"2099-01-01T00:00:00Z"}'
+    store.apply(topics.DEVICE_CHANGED, [BookEntry(0, value, headers, USER.encode(), timestamp)])
+    store.apply(topics.RECEIPT, entries(receipt("n", USER, PHONE, created_at=CREATED_MS + 1)))
+    assert [key[:1] for key in names_of(store, USER)] == [rows.DELIVERY]
 
 
 def test_what_comes_after_it_is_the_users_again() -> None:

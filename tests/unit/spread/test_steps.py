@@ -66,6 +66,14 @@ def test_a_share_at_its_limit_is_well_and_above_it_is_not(outcome: str, most: in
     assert judged(STEP, found, LATER) is False
 
 
+def test_an_acceptance_is_not_taken_back_within_its_run() -> None:
+    found = tally()
+    for delivery in range(100):
+        found.receipt(receipt(delivery))
+        found.receipt(receipt(delivery, "invalid"))
+    assert judged(STEP, found, LATER) is True
+
+
 def test_a_step_that_reached_nobody_holds_up_nothing() -> None:
     assert judged(STEP, tally(0), LATER) is True
 

@@ -74,6 +74,12 @@ def test_of_a_delivery_the_last_run_counts() -> None:
     assert standing(frozenset({"accepted"}), *redriven) == {delivery("u-2")}
 
 
+def test_whoever_has_it_is_left_out_although_a_later_receipt_of_the_run_says_otherwise() -> None:
+    """A sender that was stopped wakes up behind its successor: the push was on its way, and would come twice."""
+    late = receipt("u-1"), receipt("u-1", "dead"), receipt("u-2", "dead"), receipt("u-2")
+    assert standing(frozenset({"accepted"}), *late) == {delivery("u-1"), delivery("u-2")}
+
+
 def test_receipts_of_a_notification_or_another_lane_are_others() -> None:
     others = receipt("u-1", source=Source.NOTIFICATION), receipt("u-1", lane="urgent")
     assert standing(frozenset({"accepted"}), *others) == set()

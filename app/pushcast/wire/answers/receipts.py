@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import broadcast_delivery_id, device_row_key
-from pushcast.model.words import Platform, Reason, Source
+from pushcast.model.words import Outcome, Platform, Reason, Source
 from pushcast.wire.schemas import NEWEST_GENERATION, avro_type, released_type, written_type
 
 _RECEIPT = avro_type("receipt")
@@ -63,6 +63,13 @@ def encode_receipt(receipt: Receipt, generation: int = NEWEST_GENERATION) -> byt
 def decode_receipt(value: bytes) -> dict[str, Any]:
     """The receipt's fields by their names in the schema. Raises InvalidInput."""
     return _RECEIPT.decode(value)
+
+
+def takes_place(run: int, known: tuple[int, str] | None) -> bool:
+    """Whether a receipt of this run counts in place of what is known of its delivery: run and outcome, in whatever
+    order their records lie. A later run counts, and within a run an acceptance is never taken back: the push is on its
+    way."""
+    return known is None or run > known[0] or (run == known[0] and known[1] != Outcome.ACCEPTED)
 
 
 def is_of_broadcast(
