@@ -30,7 +30,7 @@ MEASURING = $(BESIDE) $(MEASURED) --cov --cov-report=term:skip-covered
 help:
 	@echo "make demo   the main job end to end on a real Kafka; ARGS=\"--devices 2000 --output json\""
 	@echo "make test   all tests, two at a time, WORKERS=1 for one; ARGS=\"-k ledger\" picks some"
-	@echo "make coverage  unit tests and laws with their branch coverage; fails below the threshold"
+	@echo "make coverage  laws, and unit tests with their branch coverage; fails below the threshold"
 	@echo "make lint   ruff, mypy, import-linter, codespell, deptry, yamllint"
 	@echo "make bench  ARGS=\"plan --shape alert\"; see docs/benchmarks.md"
 	@echo "make faults kills, zombies, outages, poison and more under load; ONLY=zombie; see docs/faults.md"
@@ -58,7 +58,7 @@ $(STAMP): pyproject.toml requirements/dev.txt | $(UV)
 demo: $(STAMP)
 	@$(VENV)/bin/pushcast demo $(ARGS)
 
-# Without ARGS in three parts, all of them whatever fails: unit tests and laws are measured, and the stories of
+# Without ARGS in three parts, all of them whatever fails: unit tests are measured, and the stories of
 # tests/faults keep every core busy by themselves. With ARGS one run, one test at a time.
 # What failed can be run again with ARGS=--last-failed, unless a part broke off: then nobody knows what would have failed.
 test: $(STAMP)
@@ -71,7 +71,7 @@ else
 	    if [ $$code -gt 0 ]; then failed="$$failed $$number"; fi; \
 	    if [ $$code -gt $$worst ]; then worst=$$code; fi; \
 	}; \
-	part 1 "unit tests and laws, with the branches that they reach" $(MEASURING); \
+	part 1 "laws, and unit tests with the branches that they reach" $(MEASURING); \
 	part 2 "on a real Kafka, in a browser, against the simulators" --verbose $(BESIDE) $(addprefix --ignore=,$(MEASURED) $(STORIES)) tests; \
 	part 3 "kills, zombies, outages and poison under load" --verbose $(STORIES); \
 	if [ $$worst -gt 1 ]; then rm -f .pytest_cache/v/cache/lastfailed; echo "==> a part of the tests broke off (exit code $$worst)" >&2; fi; \
@@ -79,7 +79,7 @@ else
 	echo "==> all tests passed"
 endif
 
-# The branches that unit tests and laws reach; the threshold is in pyproject.toml.
+# The branches that unit tests reach; the threshold is in pyproject.toml. Laws run beside them, unmeasured.
 coverage: $(STAMP)
 	@$(PYTEST) $(MEASURING) $(ARGS)
 

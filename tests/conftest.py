@@ -22,6 +22,7 @@ settings.load_profile("loaded")
 
 
 _ORDER: Final = "pushcast_order_seed"
+_LAWS: Final = Path(__file__).parent / "laws"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -54,6 +55,10 @@ def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pyte
 @pytest.hookimpl(tryfirst=True)  # pytest itself then brings together what shares a costly fixture
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     items[:] = shuffle.within_files(items, lambda item: item.path, Path(__file__).parent, config.option.order_seed)
+    for item in items:
+        # The same steps thousands of times: tracing them takes longer than they do, and unit tests reach the branches.
+        if _LAWS in item.path.parents:
+            item.add_marker(pytest.mark.no_cover)
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist

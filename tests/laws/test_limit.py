@@ -87,6 +87,9 @@ def adaptive() -> AdaptiveLimit:
 
 @settings(max_examples=25, deadline=None)
 @given(rate=st.integers(20, 5_000), latency_ms=st.integers(1, 300))
+@example(rate=128, latency_ms=156)  # a small cut was taken for one that does not help: answers took 6.7 s
+@example(rate=137, latency_ms=136)
+@example(rate=158, latency_ms=275)
 def test_no_answer_of_a_server_that_queues_is_late(rate: int, latency_ms: int) -> None:
     outcome = run(adaptive(), Server(lambda _: rate, lambda _: latency_ms / 1000), 20.0)
     assert outcome.late == 0

@@ -94,7 +94,11 @@ class AdaptiveLimit:
         self._peak_since = 0.0
         self._heard_at = 0.0
         self._minima: list[tuple[float, float]] = []  # (since, mean) of this stretch of time and the one before
-        self._cut: tuple[int, float] | None = None  # value and mean before the last cut
+        # Before the last cut: the value, the mean, and answers a second that would say it made no queue shorter.
+        self._cut: tuple[int, float, float] | None = None
+        self._settled: tuple[float, int] | None = (
+            None  # when the first answer to what left since came, and answers then
+        )
         self._own = 0.0
         self._restore = 0
 
@@ -130,6 +134,8 @@ class AdaptiveLimit:
                 self._heard_at += _SILENT_SECONDS
             return
         elapsed = now - self._since
+        if self._settled is None:
+            self._settled = now, answers
         if elapsed < _WINDOW_SECONDS:
             return
         enough = _LEAST_ANSWERS if elapsed >= _LONG_WINDOW_SECONDS else max(_LEAST_ANSWERS, self.value // 4)
@@ -138,16 +144,17 @@ class AdaptiveLimit:
         mean = self._seconds / answers
         if mean - self._late > self.tolerated_seconds:
             rate = answers / elapsed
-            self._judge_cut(mean)
+            self._judge_cut(mean, now)
             if mean - self._late > self.tolerated_seconds:
-                self._fall(min(int(rate * self.tolerated_seconds), self.value * 9 // 10), mean, in_flight)
+                self._fall(min(int(rate * self.tolerated_seconds), self.value * 9 // 10), mean, in_flight, rate)
         elif answers < self.value and elapsed < _LONGEST_WINDOW_SECONDS:
             return  # the first answers of a round are the quickest: what is too slow shows early, what is not does not
         else:
-            self._judge_cut(mean)
+            self._judge_cut(mean, now)
             self._grow(mean)
         if self._remember(now, mean) and self.slow:
-            self._fall(self.value // 4, mean, in_flight)  # a round with a short queue shows what the minimum is now
+            # A round with a short queue shows what the minimum is now.
+            self._fall(self.value // 4, mean, in_flight, answers / elapsed)
         self._begin(now)
 
     def _begin(self, now: float) -> None:
@@ -155,6 +162,7 @@ class AdaptiveLimit:
         self._answers, self._seconds = 0, 0.0
         self._late = 0.0
         self._full = False
+        self._settled = None
 
     def _grow(self, mean: float) -> None:
         if self._restore:
@@ -168,8 +176,8 @@ class AdaptiveLimit:
             step = self.value if near else max(1, isqrt(self.value))
             self.value = min(self._most, self.value + step)
 
-    def _fall(self, value: int, mean: float, in_flight: int) -> None:
-        self._cut = (self.value, mean)
+    def _fall(self, value: int, mean: float, in_flight: int, rate: float) -> None:
+        self._cut = (self.value, mean, rate * (1 + value / self.value) / 2)
         self._restore = 0
         self._skip = in_flight
         self._lower(value)
@@ -178,14 +186,20 @@ class AdaptiveLimit:
         self.value = max(min(LEAST, self._most), value)
         self.slow = True
 
-    def _judge_cut(self, mean: float) -> None:
-        """After the first round of answers to what left since the last cut: did it help?"""
+    def _judge_cut(self, mean: float, now: float) -> None:
+        """After the first round of answers to what left since the last cut: did it help? A server that is slow by
+        itself answers as much less as the cut took; one with a queue answers as many as before."""
         cut, self._cut = self._cut, None
         if mean < self._own / 2:
             self._own = 0.0
-        if cut is not None and mean >= 0.9 * cut[1] and mean > self.tolerated_seconds:
+        if cut is not None and mean >= 0.9 * cut[1] and mean > self.tolerated_seconds and self._rate(now) <= cut[2]:
             self._own = mean
             self._restore = cut[0]
+
+    def _rate(self, now: float) -> float:
+        """Answers a second since the first one to what left behind the last cut; 0.0 where all came together."""
+        since, before = self._settled or (now, 0)
+        return (self._answers - before) / (now - since) if now > since else 0.0
 
     def _remember(self, now: float, mean: float) -> bool:
         """True when the older of the two minima is forgotten."""
