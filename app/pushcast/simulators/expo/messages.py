@@ -114,7 +114,7 @@ def receipt_ids(body: bytes) -> list[str]:
 def _json(body: bytes) -> Any:
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadRequest(400, "VALIDATION_ERROR", "The request body is not JSON.") from None
 
 
