@@ -22,6 +22,7 @@ from pushcast.kafka.clients import client_config
 from pushcast.model.errors import ConfigurationError, InvalidInput, PushcastError
 from pushcast.settle.logs import Logs
 from pushcast.wire.answers.receipts import decode_receipt
+from pushcast.wire.json_errors import UNREADABLE
 from pushcast.wire.topics import RECEIPT
 
 MANIFEST: Final = "manifest.json"
@@ -127,7 +128,7 @@ class _Manifest:
         if (stored := place.read(MANIFEST)) is not None:
             try:
                 self._days = msgspec.json.decode(stored, type=dict[str, dict[str, tuple[int, int]]])
-            except msgspec.MsgspecError as error:
+            except UNREADABLE as error:
                 shown = place.shown(MANIFEST)
                 raise ConfigurationError(f"{shown} is no manifest of an export: {error}") from None
 

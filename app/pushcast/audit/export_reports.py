@@ -64,8 +64,10 @@ def _newest(log: ReportLog, partition: int) -> tuple[dict[bytes, dict[str, Any]]
             continue
         try:
             row = orjson.loads(value)
-            version = int(row["version"])
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+            version = row["version"]
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            version = None
+        if not isinstance(version, int):
             unreadable += 1
             continue
         if key not in newest or version >= newest[key]["version"]:

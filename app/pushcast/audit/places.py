@@ -65,5 +65,5 @@ def refused_in(metadata: str) -> Refused:
     try:
         _, end = json.JSONDecoder().raw_decode(metadata)
         return decode(metadata[:end]).refused
-    except (json.JSONDecodeError, UnreadableMetadata):
+    except (json.JSONDecodeError, RecursionError, UnreadableMetadata):
         return NOT_REFUSED

@@ -15,11 +15,12 @@ import msgspec
 import orjson
 import typer
 
-from pushcast.cli.lines import Lines, NumberedLine, device_check
+from pushcast.cli.lines import Lines, NumberedLine, device_check, written_or_refused
 from pushcast.cli.output import Output, OutputOption, print_json, say
 from pushcast.cli.session import connect_by_user, require_app
 from pushcast.config.settings import Settings
 from pushcast.model.errors import ConfigurationError, InvalidInput
+from pushcast.wire.json_errors import UNREADABLE
 from pushcast.wire.migrate.files import System, found_in
 from pushcast.wire.migrate.rows import Import, ImportMap, Skipped
 from pushcast.wire.migrate.tables import CsvTable
@@ -113,7 +114,7 @@ def _how(settings: Settings, source: From, app: str | None, names: Path | None, 
         return Import(app, at)
     try:
         return Import(app, at, msgspec.json.decode(names.read_bytes(), type=ImportMap))
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (OSError, *UNREADABLE) as error:
         raise ConfigurationError(f"--map {names}: {error}") from error
 
 
@@ -138,7 +139,7 @@ def _lines(
                 yield number, found
             else:
                 user, event = found
-                yield number, orjson.dumps({"user": user, **event})
+                yield number, written_or_refused({"user": user, **event})
 
 
 @contextmanager
@@ -158,7 +159,7 @@ def _own_csv(table: CsvTable) -> Iterator[NumberedLine]:
 
     table.need(("user",), "export of `device export` (a table of your own needs --map)")
     for number, row in table:
-        yield number, row if isinstance(row, InvalidInput) else orjson.dumps(from_csv(row))
+        yield number, row if isinstance(row, InvalidInput) else written_or_refused(from_csv(row))
 
 
 def _staged(line: NumberedLine) -> NumberedLine:
@@ -171,7 +172,7 @@ def _staged(line: NumberedLine) -> NumberedLine:
     except orjson.JSONDecodeError:
         return line
     is_registration = isinstance(event, dict) and event.get("op") == "register"
-    return (number, orjson.dumps({**event, "staged": True})) if is_registration else line
+    return (number, written_or_refused({**event, "staged": True})) if is_registration else line
 
 
 def _times(settings: Settings) -> dict[bytes, int]:

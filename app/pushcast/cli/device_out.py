@@ -20,6 +20,7 @@ from pushcast.cli.session import connect_by_user, require_app
 from pushcast.config.settings import Settings
 from pushcast.model.errors import ConfigurationError
 from pushcast.whole_files import write_whole
+from pushcast.wire.json_errors import UNREADABLE
 
 #: Behind the name of an export: how far it has come, until it is whole.
 PROGRESS_SUFFIX: Final = ".progress"
@@ -225,7 +226,7 @@ def _begun(file: Path, wanted: ExportProgress) -> ExportProgress:
         return wanted
     try:
         progress = msgspec.json.decode(progress_file.read_bytes(), type=ExportProgress)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise ConfigurationError(f"{progress_file}: {error}") from error
     asked = wanted.app, wanted.form, wanted.plain
     if (progress.app, progress.form, progress.plain) != asked:

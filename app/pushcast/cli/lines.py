@@ -19,11 +19,20 @@ from pushcast.wire.events.class_rules import class_rules
 from pushcast.wire.events.content_sizes import check_size
 from pushcast.wire.events.notifications import NotificationDecoder
 from pushcast.wire.events.timings import check_spread
+from pushcast.wire.json_errors import written
 
 #: (user, value, milliseconds); raises InvalidInput, as the stage will, for what would become a dead letter.
 Check = Callable[[str, bytes, int], object]
 #: A line of a file, from 1, or what was found wrong with it before it became JSON.
 NumberedLine = tuple[int, bytes | InvalidInput]
+
+
+def written_or_refused(event: dict[str, Any]) -> bytes | InvalidInput:
+    """A line of it, or what is wrong with it."""
+    try:
+        return written(event)
+    except InvalidInput as error:
+        return error
 
 
 class NotificationCheck:

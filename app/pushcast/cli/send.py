@@ -6,14 +6,13 @@ import sys
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
 import typer
 
-from pushcast.cli.lines import Lines, NotificationCheck
+from pushcast.cli.lines import Lines, NotificationCheck, NumberedLine, written_or_refused
 from pushcast.cli.output import Output, OutputOption, print_json, say
 from pushcast.cli.session import connect_by_user, require_app
 from pushcast.config.settings import Settings
@@ -55,13 +54,14 @@ def send(
         event: dict[str, Any] = {"id": str(uuid.uuid4()), "user": user, "app": app, "title": title, "body": body}
         event |= {"class": klass, "options": {"dry_run": True} if dry_run else None}
         try:
-            lines = iter([(1, orjson.dumps({k: v for k, v in event.items() if v is not None}))])
+            lines: Iterator[NumberedLine] = iter(
+                [(1, orjson.dumps({k: v for k, v in event.items() if v is not None}))]
+            )
         except TypeError:  # such bytes come as half surrogates
             raise typer.BadParameter("an option is not UTF-8") from None
     else:
-        lines = lines_of(sys.stdin.buffer if str(file) == "-" else file)
-        if dry_run:
-            lines = _as_dry_runs(lines)
+        given = lines_of(sys.stdin.buffer if str(file) == "-" else file)
+        lines = _as_dry_runs(given) if dry_run else given
     started_ms = round(time.time() * 1000)
     checks = NotificationCheck(settings, lambda: _live_rates(settings), lane) if check else None
     with IntakeProducer(settings) as producer:
@@ -100,15 +100,18 @@ def send(
         raise typer.Exit(1)
 
 
-def _as_dry_runs(lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+def _as_dry_runs(lines: Iterable[tuple[int, bytes]]) -> Iterator[NumberedLine]:
     """Each line, whatever it says of dry runs itself. What is no notification is left to the decoder."""
     for number, line in lines:
-        told = line
-        with suppress(orjson.JSONDecodeError, orjson.JSONEncodeError):  # the second: nested deeper than it writes
+        try:
             event = orjson.loads(line)
-            if isinstance(event, dict) and isinstance(options := event.get("options") or {}, dict):
-                told = orjson.dumps({**event, "options": {**options, "dry_run": True}})
-        yield number, told
+        except orjson.JSONDecodeError:
+            yield number, line
+            continue
+        if isinstance(event, dict) and isinstance(options := event.get("options") or {}, dict):
+            yield number, written_or_refused({**event, "options": {**options, "dry_run": True}})
+        else:
+            yield number, line
 
 
 def _live_rates(settings: Settings) -> dict[str, Rate]:

@@ -18,6 +18,7 @@ from pushcast.gateway.sizes import ALWAYS_FITS_BYTES
 from pushcast.model.ids import MAX_ID_BYTES
 from pushcast.model.notification import Notification
 from pushcast.model.own import RESERVED_ID_PREFIXES
+from pushcast.wire.json_errors import UNREADABLE
 
 #: Of one request: more are checked one by one.
 MAX_KNOWN: Final = 256
@@ -49,7 +50,7 @@ def split(raw: bytes) -> AlikeEvent | None:
     """None: it has no id of its own, or something of it needs a closer look."""
     try:
         head = _read(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return None
     note_id, user = head.id, head.user
     if _PLAIN(note_id) is None or _PLAIN(user) is None or b"\0" in raw:

@@ -17,6 +17,7 @@ from pushcast.gateway.problems import FieldError, Problem
 from pushcast.gateway.reading import MAX_LINES
 from pushcast.gateway.writing import UserRecord, Writer
 from pushcast.model.notification import Notification
+from pushcast.wire.json_errors import UNREADABLE
 
 MAX_ITEMS: Final = 1000
 NO_MORE: Final[Mapping[str, Any]] = {}
@@ -62,7 +63,7 @@ def _array(body: bytes, field: str) -> list[msgspec.Raw]:
         return msgspec.json.decode(members[field], type=list[msgspec.Raw])
     except msgspec.ValidationError:
         raise Problem("bad_request", f'the body is not {{"{field}": […]}}') from None
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         raise Problem("invalid_json", "the body is not JSON") from None
 
 

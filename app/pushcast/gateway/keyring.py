@@ -12,6 +12,7 @@ import msgspec
 
 from pushcast.model.errors import ConfigurationError, InvalidInput
 from pushcast.wire.control.api_keys import ApiKey, Presented, decode_id, decode_record
+from pushcast.wire.json_errors import UNREADABLE
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ def read_first_keys(file: Path) -> dict[str, ApiKey]:
         return {decode_id(key_id.encode()): decode_record(bytes(raw)) for key_id, raw in records.items()}
     except OSError as error:
         raise ConfigurationError(f"gateway.keys_file: {file}: {error.strerror}") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         raise ConfigurationError(f"gateway.keys_file: {file} is not a JSON object of key ids and records") from None
     except InvalidInput as error:
         raise ConfigurationError(f"gateway.keys_file: {file}: {error}") from None

@@ -11,7 +11,7 @@ from pushcast.gateway.http import Answer, Request, answer
 from pushcast.gateway.problems import Problem, refused
 from pushcast.gateway.questions import Questions, Sources
 from pushcast.model.errors import InvalidInput
-from pushcast.wire.json_errors import from_msgspec
+from pushcast.wire.json_errors import UNREADABLE, from_msgspec
 from pushcast.wire.times import to_ms
 
 _Names = Annotated[frozenset[Annotated[str, msgspec.Meta(min_length=1, max_length=256)]], msgspec.Meta(max_length=100)]
@@ -58,7 +58,7 @@ class DeadLetterCalls:
         try:
             wanted = _BODY.decode(request.body or b"{}")
             bounds = _time(wanted.since, "since"), _time(wanted.until, "until")
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise refused(from_msgspec(error, request.body)) from None
         except InvalidInput as error:
             raise refused(error) from None

@@ -21,6 +21,8 @@ ALGORITHMS: Final[Mapping[str, str]] = {"EC": "ES256", "OKP": "EdDSA", "RSA": "R
 MAX_TOKEN_CHARS: Final = 4096
 LIFE_SECONDS: Final = 3600
 LEEWAY_SECONDS: Final = 30
+#: What a token may raise whose head is read before its signature, or whose claims are no texts and numbers.
+_UNUSABLE: Final = (jwt.PyJWTError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 REQUIRED: Final = ["exp", "sub", "aud"]
 
 
@@ -52,7 +54,7 @@ class UserTokens:
                 },
             )
             _check_times(claims, now_seconds)
-        except (jwt.PyJWTError, ValueError, KeyError):
+        except _UNUSABLE:
             raise Problem(
                 "token_refused",
                 f"the token is not valid for this app: {', '.join(ALGORITHMS.values())}, aud the app, sub the user, "
@@ -71,7 +73,7 @@ def read_keys(files: Mapping[str, Path]) -> dict[str, dict[str, jwt.PyJWK]]:
             keys = jwt.PyJWKSet.from_json(file.read_text()).keys
         except OSError as error:
             raise ConfigurationError(f"{where}: {error.strerror}") from None
-        except (jwt.PyJWTError, ValueError, KeyError, AttributeError):
+        except _UNUSABLE:
             raise ConfigurationError(f"{where} is not a JSON Web Key Set with a key that can be used") from None
         if wrong := sorted({str(key.key_type) for key in keys} - ALGORITHMS.keys()):
             raise ConfigurationError(

@@ -10,6 +10,7 @@ import msgspec
 
 from pushcast.stream.batch import METADATA_MAX_BYTES
 from pushcast.stream.errors import KafkaLayerError
+from pushcast.wire.json_errors import UNREADABLE
 
 _VERSION = 1
 
@@ -76,7 +77,7 @@ def decode(metadata: str) -> Standing:
         return Standing()
     try:
         stored = _decoder.decode(metadata)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise UnreadableMetadata(f"commit metadata is not ours: {error}") from None
     if stored.v != _VERSION:
         raise UnreadableMetadata(f"commit metadata of version {stored.v}; this release reads version {_VERSION}")

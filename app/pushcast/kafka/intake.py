@@ -22,6 +22,7 @@ from pushcast.model.plural import counted
 from pushcast.model.words import Reason
 from pushcast.wire import topics
 from pushcast.wire.devices.devices import row_columns
+from pushcast.wire.json_errors import written
 from pushcast.wire.keys import user_of
 
 MAX_INTAKE_BYTES = 1_048_576  # contract: intake topics take records up to 1 MiB
@@ -109,10 +110,7 @@ def event_of(line: bytes) -> tuple[str, dict[str, Any], bytes]:
     if not isinstance(event, dict) or not isinstance(event.get("user"), str):
         raise InvalidInput(Reason.INVALID_FIELD, "a line is an object with the field user", "user")
     user = event.pop("user")
-    try:
-        return user, event, orjson.dumps(event)
-    except TypeError:  # it reads what is nested 1,024 deep, and writes 254
-        raise InvalidInput(Reason.INVALID_FIELD, "objects or arrays are nested too deep") from None
+    return user, event, written(event)
 
 
 def lines_of(source: Path | BinaryIO) -> Iterator[tuple[int, bytes]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Final
 
@@ -12,6 +13,10 @@ from pushcast.model.user import UserRow
 from pushcast.model.words import Platform
 
 MAX_TOKEN_CHARS = 4096
+#: As expo-server-sdk's isExpoPushToken, and nothing that needs an escape in JSON. Registrars and senders ask this one.
+EXPO_TOKEN: Final = re.compile(
+    rb"Expo(?:nent)?PushToken\[[!#-Z^-~]+\]|[0-9A-Za-z]{8}(?:-[0-9A-Za-z]{4}){3}-[0-9A-Za-z]{12}"
+)
 
 
 class Operation(StrEnum):

@@ -28,8 +28,9 @@ OWNED: Final[Mapping[str, frozenset[str]]] = {
 
 
 def owned_key(platform: str, patch: Mapping[str, Any]) -> str | None:
-    """The first key of a patch that Pushcast owns, as a path; None: there is none. Case does not matter."""
-    owned = {path.lower() for path in OWNED[platform]}
+    """The first key of a patch that Pushcast owns, as a path; None: there is none. Case does not matter, and
+    FCM takes collapse_key as collapseKey, too."""
+    owned = {spelling for path in OWNED[platform] for spelling in (path.lower(), path.lower().replace("_", ""))}
     parents = {path[: path.index(".", start)] for path in owned for start in _dots(path)}
     waiting: list[tuple[str, Any]] = list(patch.items())
     while waiting:

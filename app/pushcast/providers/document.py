@@ -126,6 +126,8 @@ is only for simulators (`allow_loopback`). Behind a proxy, which resolves names 
 reached. Anything else is `rejected` with `endpoint_refused`.
 - Encryption runs in `encryption_processes` beside the sender (by default the cores beyond two, at most four).
 - Push services must speak HTTP/2.
+- A badge or a sound alone, and an event with nothing but `platforms` of others, has nothing for a browser: it ends as \
+`suppressed`, `nothing_to_show`.
 - Push types `alert` and `background`. A dry run is answered here.""",
         webpush.ROWS,
     ),

@@ -215,8 +215,8 @@ Web Push for a badge. `data` may not have a key `pc`.
 
 `platforms.<p>` is merged into the platform's message at the end (RFC 7396: objects merge, arrays and scalars replace, \
 null removes): for APNs the payload, for FCM `message`, for Expo the message, for Web Push the options with `title` \
-beside them. The kind of push is decided afterwards. Refused (`invalid_field`, with the key) are \
-{_OWNED}.
+beside them. The kind of push is decided afterwards. \
+Refused (`invalid_field`, with the key; in lowerCamelCase, too) are {_OWNED}.
 """
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from pushcast.stream.batch import Record
 from pushcast.wire.events.event_forms import is_json
+from pushcast.wire.json_errors import UNREADABLE
 
 _FIELDS: Final = frozenset(("token", "fid", "subscription", "content_key"))
 _DECODE: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -22,5 +23,5 @@ def in_clear(topic: str, record: Record) -> bool:
         return True
     try:
         return not _FIELDS.isdisjoint(_DECODE(value))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return True

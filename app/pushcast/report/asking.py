@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol, TypeVar
 
-import msgspec
+from pushcast.wire.json_errors import UNREADABLE
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ class ReporterAsker:
         try:
             async with asyncio.timeout_at(deadline):
                 return decode(await self._fetch(url, path, parameters))
-        except (TimeoutError, OSError, msgspec.DecodeError) as error:
+        except (TimeoutError, OSError, *UNREADABLE) as error:
             logger.warning("the reporter at %s does not answer: %r", url, error)
             return None
 

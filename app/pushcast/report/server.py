@@ -12,6 +12,7 @@ from aiohttp import web
 from pushcast.inner.port import Answering, InnerPort
 from pushcast.report.questions import ReportQuestions
 from pushcast.wire.control.examples import ExampleFilter
+from pushcast.wire.json_errors import UNREADABLE
 
 #: Of a question, by name.
 Parameters = Mapping[str, str]
@@ -71,7 +72,7 @@ def _on_a_thread(answer: Callable[[Parameters], bytes]) -> Answering:
             sent = await request.post() if request.method == "POST" else request.query
             asked = {name: text for name, text in sent.items() if isinstance(text, str)}
             body = await asyncio.to_thread(answer, asked)
-        except (KeyError, ValueError, msgspec.MsgspecError) as error:
+        except (KeyError, ValueError, *UNREADABLE) as error:
             return web.Response(status=400, text=f"a parameter is wrong: {type(error).__name__}")
         return web.Response(body=body, content_type=MSGPACK)
 

@@ -24,6 +24,7 @@ from pushcast.report.follow import Follower
 from pushcast.stream.errors import Full, OutboxFailed
 from pushcast.wire import topics
 from pushcast.wire.control.control import CanaryWord, Kind, Subject, encode
+from pushcast.wire.json_errors import UNREADABLE
 
 log = structlog.get_logger()
 
@@ -53,7 +54,7 @@ def _address(name: str, platform: Platform, wanted: CanarySettings) -> dict[str,
         return {"subscription": msgspec.json.decode(text)} if platform is Platform.WEBPUSH else {"token": text}
     except OSError as error:
         raise ConfigurationError(f"{name}: {wanted.token_file}: {error.strerror}") from None
-    except (UnicodeDecodeError, msgspec.DecodeError):
+    except UNREADABLE:
         raise ConfigurationError(f"{name}: {wanted.token_file}: neither a token nor a subscription as JSON") from None
 
 

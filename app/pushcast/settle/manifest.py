@@ -9,6 +9,7 @@ import msgspec
 
 from pushcast.model.errors import ConfigurationError
 from pushcast.whole_files import write_whole
+from pushcast.wire.json_errors import UNREADABLE
 
 VERSION = 1
 #: Below `data_dir`.
@@ -34,7 +35,7 @@ class Manifest:
             return
         try:
             stored = msgspec.json.decode(path.read_bytes(), type=_Stored)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise ConfigurationError(f"{path} is no manifest of a redrive: {error}") from None
         if stored.version != VERSION:
             raise ConfigurationError(f"{path}: version {stored.version} is not {VERSION}")

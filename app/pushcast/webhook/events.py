@@ -13,7 +13,7 @@ from pushcast.wire import topics
 from pushcast.wire.answers.receipts import decode_receipt, decode_token_invalid
 from pushcast.wire.control.control import BreakerRecord, CanaryWord, Kind, Subject
 from pushcast.wire.control.control_reader import decode, parse_key
-from pushcast.wire.json_errors import from_msgspec
+from pushcast.wire.json_errors import UNREADABLE, from_msgspec
 from pushcast.wire.times import rfc3339
 
 DELIVERIES: Final = "deliveries.ended"
@@ -86,7 +86,7 @@ def _settled(wanted: Webhook, _: bytes | None, value: bytes) -> Event | None:
     try:
         sums = msgspec.json.decode(value, type=dict[str, Any])
         about = msgspec.convert(sums, _Sums)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise from_msgspec(error) from None
     if about.state != "settled" or not (_in(wanted.apps, about.app) and _in(wanted.classes, about.klass)):
         return None

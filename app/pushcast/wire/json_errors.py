@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
+import orjson
 
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
@@ -16,6 +17,8 @@ _UNKNOWN = re.compile(r"unknown field `([^`]{1,100})")
 #: Of objects and arrays within each other; APNs' and Google's own stay far below it.
 MAX_DEPTH = 64
 MAX_PATH_CHARS = 200
+#: What msgspec raises where it cannot read something. Its limit of depth, about 1,000, is none of its own errors.
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PATH = re.compile(r"at `\$\.?([^`]*)`")
 
@@ -24,8 +27,18 @@ def decoded(decoder: msgspec.json.Decoder[_T], value: bytes) -> _T:
     """A record of our own. Raises InvalidInput as `from_msgspec` makes it."""
     try:
         return decoder.decode(value)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise from_msgspec(error) from None
+
+
+def written(event: dict[str, Any]) -> bytes:
+    """An object that was read as JSON, as JSON. Raises InvalidInput: orjson reads four times as deep as it writes."""
+    try:
+        return orjson.dumps(event)
+    except orjson.JSONEncodeError as error:
+        if "Recursion" not in str(error):
+            raise
+        raise from_msgspec(RecursionError()) from None
 
 
 def from_msgspec(error: Exception, value: bytes | None = None) -> InvalidInput:

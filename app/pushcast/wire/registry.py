@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import httpx
 from fastavro import parse_schema
-from fastavro.schema import SchemaParseException
 
 from pushcast.model.errors import ConfigurationError
 from pushcast.wire.schemas import CONFLUENT_FRAME_BYTES, CONFLUENT_MARKER, SchemaSource, without_logical_types
@@ -82,7 +81,13 @@ class RegistrySchemas(SchemaSource):
             return
         if answer.status_code != 200:
             raise OSError(f"schema registry answered {answer.status_code}")
-        self._keep(schema_id, answer.json())
+        try:
+            found = answer.json()
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict) or not isinstance(found.get("schema"), str):
+            raise OSError("schema registry answered 200 without a schema: a proxy's page?")
+        self._keep(schema_id, found)
 
     def _keep(self, schema_id: int, found: dict[str, Any]) -> None:
         """A schema that is not Avro is as good as missing: its records become dead letters."""
@@ -91,7 +96,7 @@ class RegistrySchemas(SchemaSource):
                 raise ValueError("not an Avro schema")
             self.known[schema_id] = parse_schema(without_logical_types(json.loads(found["schema"])))
             self._missing.pop(schema_id, None)
-        except (ValueError, KeyError, SchemaParseException):
+        except Exception:  # on what is no schema fastavro raises many things: TypeError, AttributeError, …
             self._missing[schema_id] = _Missing(math.inf, math.inf)
 
     async def close(self) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Final
 
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MS: Final = timedelta(milliseconds=1)
 # 9999-12-31: what RFC 3339 can say. Larger numbers are microseconds or nanoseconds by mistake.
 MAX_MS = 253_402_300_799_999
 # 2000-01-01. Events did not happen before it: smaller numbers are seconds by mistake.
@@ -29,7 +32,7 @@ def to_ms(value: int | str | None, field: str, default: int) -> int:
             ) from None
         if moment.tzinfo is None:
             raise InvalidInput(Reason.INVALID_FIELD, f"{field} has no time zone (write Z or +00:00)", field)
-        value = int(moment.timestamp() * 1000)
+        value = (moment - _EPOCH) // _MS  # not timestamp(): as a float the last second of 9999 ends in the year 10000
     if not 0 <= value <= MAX_MS:
         raise InvalidInput(
             Reason.INVALID_FIELD, f"{field} is out of range: milliseconds since 1970, at most {MAX_MS}", field

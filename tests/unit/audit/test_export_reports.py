@@ -69,6 +69,12 @@ def test_the_last_word_on_each_report_of_the_day_is_in_the_file_of_its_partition
     assert path.read_bytes() == first
 
 
+def test_a_version_that_is_no_number_is_of_somebody_else(tmp_path: Path) -> None:
+    strange = Said(note("a", 1, 1).key(), b'{"version":"9"}')
+    [found] = exported(Log(strange, note("a", 2, 6), strange), range(3), DAY, LocalPlace(tmp_path))
+    assert (found.unreadable, lines(Path(found.file))) == (2, [("a", 2)])
+
+
 def test_the_command_names_every_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     receipts = Exported("receipts.jsonl", 7, 2, 1)
     monkeypatch.setattr(report, "connect_by_user", lambda: None)

@@ -104,6 +104,14 @@ def test_without_the_check_everything_that_names_a_user_is_written(noun: tuple[s
     assert [event for _, _, event in Producer.written] == [{"titel": "x"}]
 
 
+@pytest.mark.parametrize("more", [(), ("--dry-run",), ("--no-check",)])
+def test_a_line_that_is_nested_too_deep_is_refused_and_the_others_are_written(more: tuple[str, ...]) -> None:
+    deep = '{"id": "n", "user": "u2", "title": "x", "data": {"d": ' + '{"a":' * 300 + "1" + "}" * 302
+    result = call("send", "-", *more, lines=f"{deep}\n{GOOD}\n")
+    assert "line 1: invalid_field: objects are nested more than 64 deep" in result.stderr
+    assert [user for _, user, _ in Producer.written] == ["u1"]
+
+
 def test_the_class_chooses_the_lane() -> None:
     call("send", "-", lines='{"id": "n", "user": "u1", "class": "breaking", "title": "x"}\n')
     call_topic = Producer.written[0][0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,9 @@ def refused_tokens() -> dict[str, str | None]:
         "with the algorithm of another key": token("RSA", kid="EC"),
         "too long": token(x="y" * 5000),
         "nonsense": "a.b.c",
+        "with a head that is nested too deep": base64.urlsafe_b64encode(b"[" * 2_900).decode() + ".b.c",
+        "with an end that is a list": token(exp=[NOW]),
+        "with an end that no clock has": token(exp=10**400),
         "a key's text": public.decode().replace("\n", ""),
     }
 

@@ -118,6 +118,14 @@ def test_the_app_of_an_event_is_found_even_when_its_fields_were_wrong() -> None:
     letter = read_letter(raw(NOTES, b'{"id": "1", "app": "news", "titel": "x"}'))
     assert letter.apps == {"news"}
     assert read_letter(raw(NOTES, b'{"app": ')).apps == frozenset()
+
+
+@pytest.mark.parametrize("space", [b" ", b"\n", b"\r\n\t "])
+def test_an_event_behind_white_space_is_found_by_its_app_and_id(space: bytes) -> None:
+    letter = read_letter(raw(NOTES, space + b'{"id": "1", "app": "news", "titel": "x"}'))
+    assert (letter.apps, letter.notifications) == ({"news"}, {"1"})
+    for empty in (space, space + b"[]", b""):
+        assert read_letter(raw(NOTES, empty)).apps == frozenset()
     assert read_letter(raw(NOTES, b"\xc3\x01junk")).apps == frozenset()
 
 

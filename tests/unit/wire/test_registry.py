@@ -99,6 +99,46 @@ async def test_a_registry_that_is_away_is_nobodys_fault_and_asked_again(schema_i
         await registry([]).prepare([framed(schema_id)])
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"<html>Sign in</html>",
+        b"",
+        b"\xff",
+        b"[" * 5_000,
+        b"5",
+        b'["schema"]',
+        b'{"error": "sign in"}',
+        b'{"schema": 5}',
+    ],
+)
+async def test_a_page_instead_of_a_schema_is_a_registry_that_is_away(page: bytes) -> None:
+    answers = [httpx.Response(200, content=page), httpx.Response(200, json={"schema": json.dumps(KIND.source)})]
+    schemas = RegistrySchemas("http://registry.test", httpx.MockTransport(lambda _: answers.pop(0)))
+    with pytest.raises(OSError, match="schema registry"):
+        await schemas.prepare([framed(2)])
+    await schemas.prepare([framed(2)])
+    assert decode(schemas, 2) == "n-1"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("5", "null", "true", "syntax", "[" * 5_000, "{}", "[5]", '"n"'),
+        *('{"type": "record"}', '{"type": 5}', '{"type": "enum"}'),
+        *('{"type": "record", "name": "n", "fields": 5}', '{"type": "record", "name": 5, "fields": []}'),
+    ],
+)
+async def test_a_schema_that_is_none_is_the_records_fault(text: str) -> None:
+    schemas = RegistrySchemas(
+        "http://registry.test", httpx.MockTransport(lambda _: httpx.Response(200, json={"schema": text}))
+    )
+    await schemas.prepare([framed(2)])
+    with pytest.raises(InvalidInput) as caught:
+        decode(schemas, 2)
+    assert caught.value.reason == "unknown_schema"
+
+
 def test_an_address_that_is_none_refuses_to_start() -> None:
     with pytest.raises(ConfigurationError, match="registry_url"):
         RegistrySchemas("registry:8081")

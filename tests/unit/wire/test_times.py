@@ -19,3 +19,8 @@ def test_a_time_is_written_as_it_is(ms: int) -> None:
 @given(st.integers(1_700_000_000_000, 1_900_000_000_000))
 def test_a_time_of_these_years_is_read_back_as_it_was_written(ms: int) -> None:
     assert to_ms(rfc3339(ms), "at", 0) == ms
+
+
+@given(st.integers(0, MAX_MS), st.sampled_from(("", "9", "0004999", "999999")))
+def test_a_time_is_read_to_the_millisecond_that_has_begun_and_never_rounded_up(ms: int, more: str) -> None:
+    assert to_ms(rfc3339(ms).replace("Z", f"{more}Z"), "at", 0) == ms

@@ -6,13 +6,13 @@ https://docs.expo.dev/push-notifications/sending-notifications/#message-request-
 from __future__ import annotations
 
 import gzip
-import re
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from pushcast.model.batch import Message
+from pushcast.model.device import EXPO_TOKEN
 from pushcast.model.words import Platform
 from pushcast.providers.apple import apple_sound
 from pushcast.providers.extras import data_of, overridden, refuse_background_with_something, too_large
@@ -24,11 +24,6 @@ MAX_RECIPIENTS: Final = 100
 # As Expo's own SDK for Node does.
 GZIP_ABOVE_BYTES: Final = 1024
 PUSH_TYPES: Final = frozenset(("alert", "background"))
-_TOKEN: Final = re.compile(
-    rb'(Expo(nent)?PushToken\[[^\]"\\\x00-\x20\x7f-\xff]+\]|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})'
-)
-
-
 #: And what the producer's own part has: Expo does not say what it leaves out.
 _COUNTED: Final = ("title", "subtitle", "body", "data")
 _ALERTING: Final = ("title", "subtitle", "body", "sound", "badge")
@@ -44,7 +39,7 @@ class Recipient(NamedTuple):
 
 def is_token(address: bytes) -> bool:
     """ExponentPushToken[…], ExpoPushToken[…] or a UUID; what passes needs no escape in JSON."""
-    return _TOKEN.fullmatch(address) is not None
+    return EXPO_TOKEN.fullmatch(address) is not None
 
 
 def render(message: Message) -> bytes:

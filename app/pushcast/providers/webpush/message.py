@@ -44,8 +44,8 @@ def render(message: Message) -> Rendered:
 
     `tag` is the collapse id, or the delivery's own, so that one that is sent twice is shown once by a service worker
     that passes it to showNotification. Raises Unsendable: payload_too_large, push_type_unsupported,
-    background_shows_something, and nothing_to_show for a badge or a sound alone: browsers have neither, and a push that
-    shows nothing costs a site its permission.
+    background_shows_something, and nothing_to_show for a badge or a sound alone and for what only other platforms have
+    in `platforms`: browsers have none of it, and a push that shows nothing costs a site its permission.
     """
     options = message.options
     if options.push_type not in PUSH_TYPES:
@@ -55,8 +55,9 @@ def render(message: Message) -> Rendered:
     refuse_background_with_something(message)
     flat = overridden(_fields(message), message, Platform.WEBPUSH)
     title, shown = flat.pop("title", None), bool(flat.keys() - {"data"})
-    if options.heard and title is None and not flat:
-        raise Unsendable(Reason.NOTHING_TO_SHOW, "Web Push shows no badge or sound alone", "title")
+    if title is None and not flat:
+        what = "shows no badge or sound alone" if options.heard else "has nothing to show, and no data"
+        raise Unsendable(Reason.NOTHING_TO_SHOW, f"Web Push {what}", "title")
     alerts = title is not None or shown or options.heard
     plaintext = orjson.dumps(({} if title is None else {"title": title}) | ({"options": flat} if flat else {}))
     size = filled_size(plaintext, message)

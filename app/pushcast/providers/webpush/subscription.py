@@ -46,7 +46,7 @@ def parse(address: bytes) -> BrowserSubscription:
     try:
         raw = _DECODER.decode(address)
         point, secret = _base64url(raw.p256dh), _base64url(raw.auth)
-    except (msgspec.DecodeError, Base64Error, ValueError):
+    except (msgspec.DecodeError, RecursionError, Base64Error, ValueError):
         raise Malformed from None
     if len(point) != 65 or point[0] != 4 or len(secret) != 16:
         raise Malformed

@@ -63,7 +63,7 @@ class Channels:
         try:
             value = json.loads(body)
             policy, push_type = value["message-storage-policy"], value["push-type"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return Reply(400, "BadRequestPayload")
         if policy not in {0, 1} or str(push_type).replace("-", "").lower() != _PUSH_TYPE.lower():
             return Reply(400, "BadRequestPayload")

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from pushcast.http2.server_hpack import Field
+from pushcast.wire.json_errors import UNREADABLE
 
 DEVICE_PATH: Final = b"/3/device/"
 _PRIORITIES: Final = {b"1", b"5", b"10"}
@@ -155,5 +156,5 @@ def refuse_payload(body: bytes, limit_bytes: int) -> str | None:
         return "PayloadEmpty"
     try:
         return None if _DECODER.decode(body).aps is not None else "PayloadEmpty"
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return "PayloadEmpty"

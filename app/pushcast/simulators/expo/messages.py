@@ -13,7 +13,7 @@ MAX_RECIPIENTS: Final = 100
 MAX_RECEIPT_IDS: Final = 1_000
 MAX_BYTES: Final = 4_096
 _MAX_INFLATED_BYTES: Final = 4 * 1024 * 1024
-_UUID: Final = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_UUID: Final = r"[0-9a-z]{8}(?:-[0-9a-z]{4}){3}-[0-9a-z]{12}"
 _TOKEN: Final = re.compile(rf"Expo(?:nent)?PushToken\[[^\]]+\]|{_UUID}", re.IGNORECASE)
 _FIELDS: Final = frozenset(
     {
@@ -114,7 +114,7 @@ def receipt_ids(body: bytes) -> list[str]:
 def _json(body: bytes) -> Any:
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadRequest(400, "VALIDATION_ERROR", "The request body is not JSON.") from None
 
 

@@ -12,6 +12,7 @@ import msgspec
 from pushcast.simulators.fcm import errors
 from pushcast.simulators.fcm.errors import FcmFault, field_violation
 from pushcast.simulators.fcm.schema import snake, struct_of
+from pushcast.wire.json_errors import UNREADABLE
 
 # Firebase, "About FCM messages": 4096 bytes, 2048 to topics; ttl at most four weeks.
 MAX_BYTES: Final = 4_096
@@ -50,7 +51,7 @@ def parse(body: bytes) -> Parsed:
     """The address also where the body is at fault, so that rules and token prefixes can come first."""
     try:
         request = _DECODER.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return _parse_slowly(body)
     return _judge(request, len(body))
 
@@ -118,7 +119,7 @@ def _counted(part: dict[str, Any]) -> int:
 def _parse_slowly(body: bytes) -> Parsed:
     try:
         value = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return Parsed(b"", fault=FcmFault(400, "INVALID_ARGUMENT", "Invalid JSON payload received. Unexpected token."))
     fields = _snake(value)
     try:

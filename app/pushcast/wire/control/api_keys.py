@@ -21,7 +21,7 @@ import msgspec
 
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Reason
-from pushcast.wire.json_errors import from_msgspec
+from pushcast.wire.json_errors import UNREADABLE, from_msgspec
 
 PREFIX: Final = "pc_"
 APP_PREFIX: Final = "pk_"
@@ -147,7 +147,7 @@ def decode_record(value: bytes) -> ApiKey:
     """Raises InvalidInput (not_json, unknown_field, invalid_field)."""
     try:
         return _RECORDS.decode(value)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise from_msgspec(error, value) from None
 
 

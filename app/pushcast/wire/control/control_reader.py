@@ -27,7 +27,7 @@ from pushcast.wire.control.control import (
     WebhookOrder,
 )
 from pushcast.wire.events.audience_leaves import check_segment_name
-from pushcast.wire.json_errors import from_msgspec
+from pushcast.wire.json_errors import UNREADABLE, from_msgspec
 from pushcast.wire.keys import check_id
 
 _APP = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")  # a key of `apps` in the configuration
@@ -89,7 +89,7 @@ def decode(subject: Subject | Name, value: bytes) -> Entry:
         if subject.kind is Kind.CANARY:
             return _CANARIES.decode(value)
         breaker = _BREAKERS.decode(value)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise from_msgspec(error) from None
     if breaker.is_open is not (breaker.closed_at_ms is None):
         raise InvalidInput(Reason.INVALID_FIELD, "closed_at_ms belongs to a closed breaker, and to no other", "state")

@@ -9,6 +9,8 @@ from typing import Annotated, Final
 
 import msgspec
 
+from pushcast.wire.json_errors import UNREADABLE
+
 PREFIX: Final = b"gateway/"
 #: A gateway that has said nothing for so long counts for nobody.
 LIVE_SECONDS: Final = 10.0
@@ -64,7 +66,7 @@ class GatewayPeers:
                 self._heard.pop(instance, None)
                 return
             peer = _DECODER.decode(value)
-        except (ValueError, msgspec.MsgspecError):
+        except (ValueError, *UNREADABLE):
             self.ignored += 1
             return
         # Clocks differ, but not by a minute: what was written before is of a gateway that was killed.

@@ -7,6 +7,8 @@ from typing import Annotated, Final
 
 import msgspec
 
+from pushcast.wire.json_errors import UNREADABLE
+
 PREFIX: Final = b"report/"
 #: Of a standby: its reports are those of the owner, and it is asked when the owner is silent.
 STANDBY_PREFIX: Final = b"report-standby/"
@@ -53,7 +55,7 @@ class Reporters:
                         known.pop(partition, None)
                     else:
                         known[partition] = _DECODER.decode(value)
-                except (ValueError, msgspec.MsgspecError):
+                except (ValueError, *UNREADABLE):
                     self.ignored += 1
 
     def urls(self) -> dict[int, str]:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 import orjson
 
-from pushcast.model.device import MAX_TOKEN_CHARS, AddressKind
+from pushcast.model.device import EXPO_TOKEN, MAX_TOKEN_CHARS, AddressKind
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Platform, Reason
 from pushcast.wire.devices.content_keys import RawContentKey
@@ -27,8 +27,6 @@ AUTH_BYTES: Final = 16
 _UNCOMPRESSED: Final = 4  # first byte of a point, SEC 1
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _FROM_URL_ALPHABET: Final = str.maketrans("-_", "+/")
-# As expo-server-sdk's isExpoPushToken; what stands in the brackets is Expo's own.
-_EXPO: Final = re.compile(r"Expo(?:nent)?PushToken\[[!-Z\\^-~]+\]|[0-9A-Za-z]{8}(?:-[0-9A-Za-z]{4}){3}-[0-9A-Za-z]{12}")
 _WANTED: Final = {
     Platform.APNS: ("token",),
     Platform.FCM: ("token", "fid"),
@@ -84,7 +82,7 @@ def canonical_address(
     if platform is Platform.APNS:
         text = _apns_hex(text)
     elif platform is Platform.EXPO:
-        if _EXPO.fullmatch(text) is None:
+        if EXPO_TOKEN.fullmatch(text.encode(errors="surrogatepass")) is None:
             raise _refused("token for expo must be ExponentPushToken[…], ExpoPushToken[…] or a UUID", field)
     elif not text.isascii() or not text.isprintable() or " " in text:
         raise _refused(f"{field} for fcm must be printable ASCII without spaces", field)

@@ -25,7 +25,7 @@ from pushcast.wire.events.class_rules import ClassRule
 from pushcast.wire.events.event_forms import is_json
 from pushcast.wire.events.notification_json import folded
 from pushcast.wire.events.notifications import NotificationDecoder
-from pushcast.wire.json_errors import from_msgspec
+from pushcast.wire.json_errors import UNREADABLE, from_msgspec
 from pushcast.wire.keys import check_id
 from pushcast.wire.schemas import SchemaSource, avro_type
 
@@ -140,7 +140,7 @@ class BroadcastDecoder:
         if is_json(value):
             try:
                 return self._json(value)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            except UNREADABLE as error:
                 raise from_msgspec(error, value) from error
         datum = self._avro.decode(value, self._schemas)
         own = {name: datum.pop(f"{name}_json") for name in _OBJECTS}
@@ -150,7 +150,7 @@ class BroadcastDecoder:
     def _text(self, text: str, field: str) -> Any:
         try:
             return msgspec.json.decode(text)
-        except (msgspec.MsgspecError, RecursionError):
+        except UNREADABLE:
             refuse(f"{field}_json", "is no JSON")
 
     def _event(self, fields: dict[str, Any], timestamp_ms: int, audience_of: Any, *, frozen: bool) -> BroadcastEvent:

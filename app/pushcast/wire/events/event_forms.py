@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from pushcast.wire.json_errors import from_msgspec
+from pushcast.wire.json_errors import UNREADABLE, from_msgspec
 from pushcast.wire.schemas import AvroType, SchemaSource
 
 T = TypeVar("T")
@@ -24,5 +24,5 @@ def read_event(
     """The event in its raw form. Raises InvalidInput with reason and field."""
     try:
         return from_json(value) if is_json(value) else msgspec.convert(avro.decode(value, schemas), form)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise from_msgspec(error, value) from error

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from pushcast.model.errors import InvalidInput
+from pushcast.wire.events.event_forms import is_json
 from pushcast.wire.schemas import avro_type
 
 
@@ -15,7 +16,7 @@ def readable_event(kind: str, value: bytes | None) -> dict[str, Any] | None:
     if value is None:
         return None
     try:
-        if value[:1].lstrip() == b"{":
+        if is_json(value):
             event = orjson.loads(value)
             return event if isinstance(event, dict) else None
         return avro_type(kind).decode(value)

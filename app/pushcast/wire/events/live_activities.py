@@ -10,7 +10,7 @@ import msgspec
 from pushcast.model.errors import InvalidInput
 from pushcast.model.notification import LiveActivity, Options
 from pushcast.model.words import Reason
-from pushcast.wire.json_errors import MAX_DEPTH
+from pushcast.wire.json_errors import MAX_DEPTH, UNREADABLE
 from pushcast.wire.times import to_ms
 
 _encode = msgspec.json.Encoder(order="sorted").encode
@@ -46,7 +46,7 @@ def _object(value: dict[str, Any] | str | None, name: str) -> str | None:
     if isinstance(value, str):
         try:
             parsed: dict[str, Any] | None = _decode(value)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise _invalid(f"{name} is not the text of a JSON object", name) from error
     else:
         parsed = value

@@ -13,6 +13,7 @@ import msgspec
 from pushcast.model.errors import InvalidInput
 from pushcast.model.notification import ONE_MORE
 from pushcast.model.words import Reason
+from pushcast.wire.json_errors import UNREADABLE
 
 _object = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -48,7 +49,7 @@ def folded(datum: dict[str, Any]) -> dict[str, Any]:
 def _read(text: str, field: str) -> dict[str, Any]:
     try:
         return _object(text)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise _refusal(field, "is no JSON object") from error
 
 

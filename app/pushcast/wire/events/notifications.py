@@ -26,7 +26,7 @@ from pushcast.wire.events.notification_rules import (
     usual_of,
 )
 from pushcast.wire.events.timings import MAX_AHEAD_MS, due_and_expiry, spread_by_lane
-from pushcast.wire.json_errors import from_msgspec
+from pushcast.wire.json_errors import UNREADABLE, from_msgspec
 from pushcast.wire.keys import check_id
 from pushcast.wire.schemas import SchemaSource, avro_type
 from pushcast.wire.times import MAX_EVENT_MS, MAX_MS, MIN_EVENT_MS, check_event_time, to_ms
@@ -155,14 +155,14 @@ class NotificationDecoder:
             return None
         try:
             return self._usual_json(value)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             self._unusual = _UNUSUAL_EVENTS
             return None  # the long way says what it is, or what is wrong with it
 
     def _raw(self, value: bytes) -> RawNotification:
         try:
             return self._json(value)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise from_msgspec(error, value) from error
 
     def _from_avro(self, datum: dict[str, Any]) -> RawNotification:

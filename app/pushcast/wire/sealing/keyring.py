@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from pushcast.model.errors import ConfigurationError
-from pushcast.wire.json_errors import from_msgspec
+from pushcast.wire.json_errors import UNREADABLE, from_msgspec
 from pushcast.wire.sealing.seals import KEY_BYTES, NONCE_BYTES, OVERHEAD_BYTES, TokenKeys
 
 VERSION: Final = 1
@@ -77,7 +77,7 @@ def decode_keyring(value: bytes) -> Keyring:
     """Raises ConfigurationError that names the field, never a key."""
     try:
         ring = _DECODER.decode(value)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         refusal = from_msgspec(error)
         raise ConfigurationError(f"keyring: {refusal}") from None
     if ring.version != VERSION:

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
 from pushcast.wire.devices.addresses import Given
+from pushcast.wire.json_errors import UNREADABLE
 from pushcast.wire.sealing.seals import Place
 
 OVERHEAD_BYTES: Final = 48
@@ -72,7 +73,7 @@ def open_from_intake(sealed: Sealed, place: Place, keys: Mapping[str, X25519Priv
         ) from None
     try:
         return _GIVEN.decode(text)
-    except (msgspec.MsgspecError, UnicodeDecodeError):  # its text would say what was in the box
+    except UNREADABLE:  # its text would say what was in the box
         raise InvalidInput(
             Reason.INVALID_FIELD, "sealed.box holds no object with token, fid or subscription", "sealed.box"
         ) from None

@@ -12,7 +12,6 @@ from functools import lru_cache
 from io import BytesIO
 from typing import Any, Final
 
-import msgspec
 from fastavro import parse_schema, schemaless_reader
 
 from pushcast.model.batch import Message, SendBatch
@@ -23,6 +22,7 @@ from pushcast.model.sealing import Sealing
 from pushcast.model.words import Source
 from pushcast.wire.avro_bytes import NULL, ONE, SECOND, TRUE, long_at
 from pushcast.wire.events.more import has_replays, joined
+from pushcast.wire.json_errors import UNREADABLE
 from pushcast.wire.schemas import FRAME_BYTES, AvroType, without_logical_types
 from pushcast.wire.sending.batches import (
     MAX_COUNT,
@@ -46,7 +46,7 @@ _MANNERS: Final = {encoded + NULL: manners for manners, encoded in MANNERS.items
 #: Counted, removable.
 _FLAGS: Final = {one + other: (one == TRUE, other == TRUE) for one in FLAGS for other in FLAGS}
 #: What bytes that are no record of ours may raise here; Avro then says what is wrong with them.
-_BROKEN: Final = (IndexError, ValueError, struct.error, msgspec.MsgspecError, InvalidInput)
+_BROKEN: Final = (IndexError, ValueError, struct.error, InvalidInput, *UNREADABLE)
 
 
 def _never(app: str) -> bool:

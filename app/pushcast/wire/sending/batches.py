@@ -14,6 +14,7 @@ from pushcast.model.ids import DELIVERY_ID_BYTES
 from pushcast.model.notification import MAX_BADGE, Content, LiveActivity, LocalText, Options, Sound
 from pushcast.model.words import Reason, Source
 from pushcast.wire.events.more import joined, more_of, replays_of, texts_only, with_replays
+from pushcast.wire.json_errors import UNREADABLE
 from pushcast.wire.schemas import FRAME_BYTES, avro_type, written_type
 
 TYPE: Final = avro_type("send_batch")
@@ -165,7 +166,7 @@ def message_of(datum: dict[str, Any]) -> Message:
         try:
             read, how, quiet, sealing = joined(read, how, more)
             replays = replays_of(more)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise InvalidInput(Reason.UNDECODABLE, "not a send_batch record: more is not what it should be") from error
     message = message_with((datum["app"], datum["class"], read, how, datum["content_hash"]), notes, targets)
     message.counted, message.removable = datum.get("counted", False), datum.get("removable", False)

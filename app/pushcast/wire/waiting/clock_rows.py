@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from pushcast.wire.devices.row_fences import NO_ROW
+from pushcast.wire.json_errors import UNREADABLE
 
 KEY: Final = NO_ROW + b"push-clock"
 
@@ -31,5 +32,5 @@ def tzdata_of(value: bytes | None) -> str | None:
         return None
     try:
         return msgspec.json.decode(value, type=ClockRow).tzdata
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None

@@ -8,6 +8,7 @@ import msgspec
 
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
+from pushcast.wire.json_errors import UNREADABLE
 
 #: Header of a keep record.
 FACTS: Final = "push-facts"
@@ -44,5 +45,5 @@ def decode_facts(value: bytes) -> Facts:
     """Raises InvalidInput: only planners write them, so that means a foreign writer."""
     try:
         return _DECODER.decode(value)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise InvalidInput(Reason.INVALID_FIELD, f"header {FACTS}: {error}", FACTS) from error

@@ -84,7 +84,9 @@ def test_what_expo_cannot_send_is_refused(options: dict[str, str], reason: str) 
     assert refused.value.reason == reason
 
 
-@pytest.mark.parametrize("token", [b"ExponentPushToken[a-b_c/1]", b"ExpoPushToken[x]", UUID, UUID.upper()])
+@pytest.mark.parametrize(
+    "token", [b"ExponentPushToken[a-b_c/1]", b"ExpoPushToken[x]", UUID, UUID.upper(), b"zyxw" + UUID[4:]]
+)
 def test_tokens(token: bytes) -> None:
     assert is_token(token)
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from pushcast.model.notification import Content
 from pushcast.providers.identity import HOLE, filled_size
 from pushcast.providers.unsendable import Unsendable
 from pushcast.providers.webpush.encryption import MAX_PLAINTEXT_BYTES
@@ -49,6 +50,16 @@ def test_a_badge_or_a_sound_alone_is_not_for_browsers(alone: dict[str, object]) 
     assert refused.value.reason == "nothing_to_show"
     with_data = render(message(title=None, body=None, data={"k": "v"}, **alone))  # type: ignore[arg-type]
     assert json.loads(with_data.plaintext)["options"]["data"]["k"] == "v"
+
+
+@pytest.mark.parametrize("push_type", ["alert", "background"])
+def test_what_is_meant_for_other_platforms_alone_is_not_for_browsers(push_type: str) -> None:
+    for platforms in ({"apns": {"aps": {"alert": "Goal!"}}}, {"apns": {"a": 1}, "webpush": {"title": None}}):
+        with pytest.raises(Unsendable) as refused:
+            render(message(content=Content(platforms=platforms), push_type=push_type))
+        assert refused.value.reason == "nothing_to_show"
+    own = Content(platforms={"webpush": {"data": {"k": "v"}}})
+    assert json.loads(render(message(content=own)).plaintext) == {"options": {"data": {"k": "v"}}}
 
 
 def test_apples_push_types_are_refused() -> None:

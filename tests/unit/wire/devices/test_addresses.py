@@ -13,6 +13,7 @@ from pushcast.model.device import AddressKind
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import token_hash
 from pushcast.model.words import Platform
+from pushcast.providers.expo.message import is_token
 from pushcast.wire.devices.addresses import SubscriptionAddress, canonical_address, host_of
 
 RAW = bytes(range(200, 232))
@@ -82,6 +83,19 @@ def test_both_spellings_of_an_expo_token_and_a_uuid_are_taken_as_they_are(text: 
 def test_what_is_no_expo_token_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput, match="expo"):
         canonical_address(Platform.EXPO, text, None, None)
+
+
+def test_what_is_registered_as_an_expo_token_can_be_sent_to_and_nothing_else_is() -> None:
+    for form in ("ExponentPushToken[a{}b]", "F5741A13-BCDA-434B-A316-5DC0E6FFA9{}F"):
+        for char in [*map(chr, range(256)), "\ud800", "🎉"]:
+            text = form.format(char)
+            try:
+                stored = token(Platform.EXPO, text)
+            except InvalidInput:
+                assert not is_token(text.encode(errors="surrogatepass")), text
+            else:
+                assert is_token(stored), text
+                assert json.loads(f'"{text}"') == text, "no escape is needed"
 
 
 def test_fcm_takes_a_token_or_a_fid_and_keeps_them_apart() -> None:

@@ -166,6 +166,16 @@ def test_equal_content_and_options_have_equal_keys_and_others_do_not() -> None:
         (event(actions=[{"id": str(n), "title": "A"} for n in range(11)]), "invalid_field", "actions"),
         (event(platforms={"fcm": {"token": "x"}}), "invalid_field", "platforms.fcm.token"),
         (event(platforms={"fcm": {"android": {"TTL": "1s"}}}), "invalid_field", "platforms.fcm.android.TTL"),
+        (
+            event(platforms={"fcm": {"android": {"collapseKey": "x"}}}),
+            "invalid_field",
+            "platforms.fcm.android.collapseKey",
+        ),
+        (
+            event(platforms={"fcm": {"apns": {"liveActivityToken": "x"}}}),
+            "invalid_field",
+            "platforms.fcm.apns.liveActivityToken",
+        ),
         (event(platforms={"fcm": {"apns": {"headers": None}}}), "invalid_field", "platforms.fcm.apns.headers"),
         (event(platforms={"sms": {}}), "invalid_field", "platforms.sms"),
         (event(options={"badge": -1}), "invalid_field", "options.badge"),

@@ -111,6 +111,15 @@ def test_what_is_reckoned_from_the_last_time_of_an_event_can_be_said() -> None:
     assert rfc3339(note.due_at) < rfc3339(note.expires_at)
 
 
+@pytest.mark.parametrize(
+    "never", ["9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59.9999999+00:00", "9999-12-31T23:59:59.999999Z"]
+)
+def test_the_last_moment_that_other_systems_know_is_taken_for_never(never: str) -> None:
+    assert rfc3339(decode(expires_at=never).expires_at) == "9999-12-31T23:59:59.999Z"
+    assert refused(created_at=never) == ("invalid_field", "created_at")
+    assert refused(expires_at="9999-12-31T23:59:59.9999999-01:00") == ("invalid_field", "expires_at")
+
+
 def test_a_records_time_in_microseconds_does_not_stand_in_for_a_creation() -> None:
     decoder = NotificationDecoder((), {"default": ClassRule(DAY_MS)})
     with pytest.raises(InvalidInput, match="in microseconds") as refusal:
