@@ -140,7 +140,7 @@ class Capping:
             row = msgspec.structs.replace(timer, due_at=capped.free_at)
         else:
             later = msgspec.structs.replace(timer, due_at=capped.free_at)
-            row = self._joining.join(tenure, barrier, user_key(key).decode(), later, facts)
+            row = self._joining.join(tenure, barrier, user_key(key).decode(), note_id_of(key), later, facts)
         self._rows.put(tenure, barrier, key, row)
 
 
