@@ -232,12 +232,22 @@ class KeepWorld(Log):
         user: str = USERS[0],
         lane: Lane = Lane.NORMAL,
         key: str = "",
+        revision: int | None = None,
     ) -> str:
         """A planner gives a notification of the class `posts` to a digest, written now. Returns the timer's name."""
         now_ms = self.clock.now_ms()
         facts = Facts(Reason.DIGEST, "posts", expires_at, "news", key, f"title of {note_id}")
         event = b'{"id": "%s"}' % note_id.encode()
-        return self.hold(note_id, now_ms + window_ms, user=user, lane=lane, event=event, facts=facts, written_at=now_ms)
+        return self.hold(
+            note_id,
+            now_ms + window_ms,
+            user=user,
+            lane=lane,
+            event=event,
+            facts=facts,
+            written_at=now_ms,
+            revision=revision,
+        )
 
     def limit(
         self,

@@ -171,11 +171,19 @@ class PlanHarness:
         return record(self.topic, self.partition, offset, key, value, headers, self.now_ms)
 
     async def let_go(
-        self, user: str, event: Mapping[str, Any] | bytes, *, closes: str = "", left_as: str = "", passed: str = ""
+        self,
+        user: str,
+        event: Mapping[str, Any] | bytes,
+        *,
+        closes: str = "",
+        left_as: str = "",
+        passed: str = "",
+        done: bytes = b"",
     ) -> None:
-        """The keeper lets one go, the first of its due records."""
+        """The keeper lets one go, the first of its due records. `done`: devices of earlier parts, as the keeper names
+        them."""
         tp, tracker = TP(topics.due(Lane.NORMAL), self.partition), Tracker(0, OPEN)
-        released = Released(T0, None, 0, b"", T0 + 1_000, passed, left_as)
+        released = Released(T0, None, 1 if done else 0, done, T0 + 1_000, passed, left_as)
         headers = released_headers(origin("keep", self.partition, 1), "normal|0|k", released, closes, None)
         value = event if isinstance(event, bytes) else json.dumps(event).encode()
         due = record(tp.topic, tp.partition, 0, user.encode(), value, headers, T0)

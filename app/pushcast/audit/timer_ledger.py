@@ -83,7 +83,8 @@ def _wait(totals: TimerTotals, row: Timer, now_ms: int) -> None:
         totals.released += 1
         return
     totals.waiting += 1
-    totals.overdue += row.due_at < now_ms - OVERDUE_MS
+    keeps_to_rate = bool(row.pace) and not row.closes  # it may wait behind others for as long as its rate says
+    totals.overdue += row.due_at < now_ms - OVERDUE_MS and not keeps_to_rate
 
 
 def _list(totals: TimerTotals, named: Named, problem: str) -> None:

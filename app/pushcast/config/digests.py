@@ -65,5 +65,6 @@ class Digest(BaseModel):
 
     def rule(self, ttl_seconds: int) -> DigestRule:
         """As the keeper has it, of a class with this time to live."""
-        sends_first = self.first == "send"
-        return DigestRule(ttl_seconds * 1000, self.max_events, self.list, sends_first, self.title, self.body)
+        sends_first, of_thread = self.first == "send", self.key == "thread_id"
+        texts = self.title, self.body
+        return DigestRule(ttl_seconds * 1000, self.max_events, self.list, sends_first, *texts, of_thread=of_thread)

@@ -36,6 +36,7 @@ from pushcast.model.zones import zone_of
 from pushcast.stream.edge import Count
 from pushcast.stream.ports import Barrier
 from pushcast.wire.waiting.closings import EXPIRED_CAP
+from pushcast.wire.waiting.digests import is_digest
 from pushcast.wire.waiting.facts import Facts, decode_facts
 from pushcast.wire.waiting.held import has_passed, passing
 from pushcast.wire.waiting.timers import Timer, note_id_of, user_key
@@ -135,11 +136,11 @@ class Capping:
             row = closed_as(timer, Reason.FREQUENCY_CAP)
         elif capped.free_at >= facts.expires_at:
             row = closed_as(timer, EXPIRED_CAP)
-        elif capped.on_exceed == "hold":
+        elif capped.on_exceed == "hold" or is_digest(note_id_of(key)):  # apps know no digest in a digest
             row = msgspec.structs.replace(timer, due_at=capped.free_at)
         else:
             later = msgspec.structs.replace(timer, due_at=capped.free_at)
-            row = self._joining.join(tenure, barrier, user_key(key).decode(), later, facts)
+            row = self._joining.join(tenure, barrier, user_key(key).decode(), note_id_of(key), later, facts)
         self._rows.put(tenure, barrier, key, row)
 
 

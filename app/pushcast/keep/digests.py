@@ -54,10 +54,11 @@ def is_open(head: Head, written_at: int) -> bool:
     return head.flushed_at is None and written_at < head.due_at
 
 
-def joined(head: Head, timer: Timer, rule: DigestRule) -> tuple[Head, Timer]:
-    """The head and the new member. A head that is full is due at once."""
+def joined(head: Head, timer: Timer, rule: DigestRule, gone: int = 0) -> tuple[Head, Timer]:
+    """The head and the new member. A head that is full is due at once. `gone`: how many joined and are members no
+    more."""
     number = head.count + 1
-    due_at = AT_ONCE if number >= rule.max_events else head.due_at
+    due_at = AT_ONCE if number - gone >= rule.max_events else head.due_at
     member = msgspec.structs.replace(timer, digest=head.name, number=number, due_at=head.due_at)
     return msgspec.structs.replace(head, count=number, due_at=due_at), member
 

@@ -115,7 +115,7 @@ class KeepIntake:
         if (tenure.forgotten or tenure.moved) and not row.closes:
             row = self._notices.opened(tenure, user, row)
         if facts is not None and facts.gate == Reason.DIGEST and not row.closes:
-            row = self._joining.join(tenure, barrier, user, row, facts)
+            row = self._joining.join(tenure, barrier, user, held.note_id, row, facts)
         key = key if known is None else other
         self._rows.put(tenure, barrier, key, row)
         if lane is Lane.URGENT and row.due_at <= self._clock.now_ms():

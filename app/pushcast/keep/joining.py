@@ -25,7 +25,7 @@ class Joining:
         self._rows = rows
         self._rules = rules
 
-    def join(self, tenure: KeepTenure, barrier: Barrier, user: str, timer: Timer, facts: Facts) -> Timer:
+    def join(self, tenure: KeepTenure, barrier: Barrier, user: str, note_id: str, timer: Timer, facts: Facts) -> Timer:
         """The timer as a member, whose row is for the caller to write. `timer.due_at`: when a digest leaves that it
         opens. The head goes first: a member without one would never leave."""
         rule = self._rules.get(facts.klass, NO_RULE)
@@ -40,9 +40,15 @@ class Joining:
                 self._rows.put(tenure, barrier, key, head)
                 passed = passing(timer.passed, Reason.DIGEST)
                 return msgspec.structs.replace(timer, due_at=timer.written_at, passed=passed)
-        head, member = digests.joined(head, timer, rule)
+        gone = self._gone(tenure, user, note_id, head) if head.count + 1 >= rule.max_events else 0
+        head, member = digests.joined(head, timer, rule, gone)
         self._rows.put(tenure, barrier, key, head)
         return member
+
+    def _gone(self, tenure: KeepTenure, user: str, note_id: str, head: Head) -> int:
+        """How many have left this digest before it, a revision that gives way to `note_id` among them."""
+        members = digests.members_of(head, self._rows.waiting_of(tenure, user))
+        return head.count - sum(member.note_id != note_id for member in members)
 
     def leaves(self, tenure: KeepTenure, user: str, timer: Timer) -> bool:
         """Whether a push counts this timer that left, or may have."""

@@ -10,7 +10,7 @@ PLACES: Final = ("count", "first_title", "last_title", "app")
 
 class DigestRule(NamedTuple):
     """A class's setting. `max_events`: with so many it leaves at once. `listed`: ids that the push names at most.
-    `first_leaves`: the first is not held, and opens a digest for the rest."""
+    `first_leaves`: the first is not held, and opens a digest for the rest. `of_thread`: its members share a thread."""
 
     ttl_ms: int
     max_events: int = 100
@@ -18,6 +18,7 @@ class DigestRule(NamedTuple):
     first_leaves: bool = False
     title: str = "{last_title}"
     body: str = "{count} new"
+    of_thread: bool = False
 
 
 #: Of a class that the configuration has no longer: the planner says so when its digest is due.

@@ -18,12 +18,14 @@ _ONE = {name: tuple(int(other == name) for other in PLATFORMS) for name in PLATF
 
 
 class PlannedSlot(NamedTuple):
-    """Whose slot of the frequency caps, or whose badge, a planned row is told for."""
+    """Whose slot of the frequency caps, or whose badge, a planned row is told for. `earlier`: deliveries of parts that
+    left before, of which the keeper is told with the last one: until then none can know whether all of it failed."""
 
     user: str
     notification_id: str
     app: str
     klass: str
+    earlier: int = 0
 
 
 class Entry:

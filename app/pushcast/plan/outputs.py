@@ -204,7 +204,8 @@ class PlanOutputs:
     def _tell(self, tenure: PlanTenure, barrier: Barrier, entry: Entry, slot: PlannedSlot, now_ms: int) -> None:
         """How many deliveries there are of a notification with a slot: when all of them failed, it comes back."""
         account = account_of(self._lane, tenure.number, tenure.source, entry.offset)
-        counted = Counted(slot.notification_id, slot.app, slot.klass, account, now_ms, planned=sum(entry.counts))
+        planned = slot.earlier + sum(entry.counts)
+        counted = Counted(slot.notification_id, slot.app, slot.klass, account, now_ms, planned=planned)
         self._outbox.put(barrier, topics.COUNTED, tenure.number, encode_counted(counted), slot.user.encode())
 
     def _planned(self, tenure: PlanTenure, entries: Sequence[Entry]) -> None:

@@ -45,6 +45,13 @@ def test_every_timer_has_one_place() -> None:
     assert totals.balanced
 
 
+def test_what_waits_behind_others_for_its_rate_is_not_overdue_until_it_ends() -> None:
+    slow = Timer("bulk", 1, NOW - 3_600_000, NOW, pace="campaign/xmas")
+    ending = Timer("bulk", 2, 0, NOW, pace="campaign/xmas", closes="cancelled")
+    totals = settle({}, {}, {named(1, "bulk"): slow, named(2, "bulk"): ending}, {}, NOW)
+    assert (totals.waiting, totals.overdue) == (2, 1)
+
+
 def test_one_that_is_nowhere_is_lost_and_named() -> None:
     totals = settle({named(7): 7}, {}, {}, {("normal", 3): 8}, NOW)
     assert not totals.balanced

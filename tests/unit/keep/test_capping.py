@@ -147,6 +147,16 @@ async def test_on_exceed_digest_gathers_what_is_too_much_until_a_slot_is_free() 
     assert world.let_go() == ["n1", digest, digest]
 
 
+async def test_a_digest_that_is_one_too_many_waits_for_itself_and_joins_no_other() -> None:
+    """The other one named it in its `digest_ids`, which no app knows, and counted all of its members as one."""
+    world = Capped(CapRule("one", 1, window_ms=DAY_MS, on_exceed="digest"))
+    await world.start()
+    await world.ask("n1", "n2", "digest:1", "n3", expires_at=T0 + 4 * DAY_MS)
+    await world.wait(24)
+    assert world.ended() == {"n2": "digested", "n3": "digested"}
+    assert "digest:1" in world.let_go()
+
+
 async def test_one_too_many_alone_leaves_as_itself_when_a_slot_is_free() -> None:
     world = Capped(CapRule("one", 1, window_ms=DAY_MS, on_exceed="digest"))
     await world.start()

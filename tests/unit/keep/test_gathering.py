@@ -112,6 +112,18 @@ async def test_d2_the_third_of_three_at_most_lets_it_go() -> None:
     assert [push["id"] for push in world.pushes()][1:] == ["n3"]
 
 
+async def test_d4_what_was_called_off_or_replaced_fills_no_digest() -> None:
+    world = Gathering(max_events=3)
+    await world.start()
+    await world.come("n0", "n1")
+    await world.call_off("n0")
+    await world.come("n1", revision=1)
+    await world.come("n2")
+    assert world.pushes() == []
+    await world.come("n3")
+    assert [push["data"]["digest_ids"] for push in world.pushes()] == [["n1", "n2", "n3"]]
+
+
 async def test_the_first_may_leave_at_once_and_the_rest_together() -> None:
     world = Gathering(first_leaves=True)
     await world.start()

@@ -11,7 +11,7 @@ from pushcast.config.caps import Cap
 from pushcast.config.classes import Class
 from pushcast.config.settings import Settings
 from pushcast.model.caps import CapRule
-from pushcast.model.ids import user_row_key
+from pushcast.model.ids import device_name, device_row_key, user_row_key
 from pushcast.model.quiet import DAYS
 from pushcast.model.user import QuietHours, UserRow
 from pushcast.model.words import Lane, Reason, Source
@@ -144,6 +144,20 @@ async def test_k3_the_keeper_is_told_how_many_deliveries_there_are_of_what_has_a
     assert told(harness) == [("n-1", 2)]
     [batch] = harness.batches()
     assert batch.messages[0].counted
+
+
+@pytest.mark.parametrize(("closes", "deliveries"), [("", 2), ("cancelled", 1), ("expired/frequency_cap", 1)])
+async def test_k3_the_keeper_is_told_with_the_last_part_how_many_deliveries_all_parts_have(
+    closes: str, deliveries: int
+) -> None:
+    """It counted the last part alone: a token of the first part that was dead gave the slot back, and took the number
+    from the badge, while the last part was under way."""
+    harness = harness_of()
+    harness.device(ANN, "tablet")
+    event = note(1, **{"class": "promo", "deliver_local_at": "2027-01-15T09:00"})  # T0 in Berlin
+    tablet = device_name(device_row_key(ANN, "news", "tablet"))
+    await harness.let_go(ANN, event, passed="frequency_cap", done=tablet, closes=closes)
+    assert told(harness) == [("n-1", deliveries)]
 
 
 async def test_k3_what_ends_at_the_planner_gives_its_slot_back() -> None:

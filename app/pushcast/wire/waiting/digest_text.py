@@ -15,6 +15,7 @@ from pushcast.wire.waiting.digests import Head
 MAX_TITLE_BYTES: Final = 256
 MAX_BODY_BYTES: Final = 1_024
 MAX_LISTED_BYTES: Final = 1_024  # of ids
+MAX_THREAD_BYTES: Final = 256  # a longer one is left out
 
 
 class DigestPart(NamedTuple):
@@ -27,7 +28,8 @@ class DigestPart(NamedTuple):
 
 def digest_event(head: Head, members: Sequence[DigestPart], at_ms: int, rule: DigestRule) -> bytes:
     """JSON of the notification; `members` as they joined, at least one. It expires with the class's time to live, and
-    with the last of its members at the latest."""
+    with the last of its members at the latest. It belongs to their thread, if they share one: who has switched that off
+    meanwhile is not sent to, and who cancels it means the digest, too."""
     texts = {
         "count": str(len(members)),
         "first_title": members[0].title,
@@ -49,8 +51,11 @@ def digest_event(head: Head, members: Sequence[DigestPart], at_ms: int, rule: Di
     }
     if head.app is not None:
         event["app"] = head.app
-    if head.dry_run:
-        event["options"] = {"dry_run": True}
+    options: dict[str, object] = {"dry_run": True} if head.dry_run else {}
+    if rule.of_thread and head.key and len(head.key.encode()) <= MAX_THREAD_BYTES:
+        options["thread_id"] = head.key
+    if options:
+        event["options"] = options
     return msgspec.json.encode(event)
 
 

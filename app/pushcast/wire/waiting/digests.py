@@ -14,6 +14,7 @@ from pushcast.wire.waiting.facts import Facts
 
 _KIND: Final = b"\0d\0"
 _PUSH: Final = "digest/"
+_ID: Final = "digest:"
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -35,7 +36,7 @@ class Head(msgspec.Struct, frozen=True):
     @property
     def id(self) -> str:
         """Notification id of the push: the same after any crash."""
-        return "digest:" + _hashed(self.app, self.klass, self.key, self.dry_run, self.name)
+        return _ID + _hashed(self.app, self.klass, self.key, self.dry_run, self.name)
 
 
 _HEAD: Final = FlatType("digest_head", Head, usual=12)
@@ -78,6 +79,11 @@ def closed_by(name: str) -> tuple[bytes, int, int] | None:
     numbers, _, key = name.removeprefix(_PUSH).split("|", 2)
     upto, at = numbers.split("/")
     return key.encode(), int(upto), int(at)
+
+
+def is_digest(note_id: str) -> bool:
+    """Whether the push of a digest has this id: producers may give none like it."""
+    return note_id.startswith(_ID)
 
 
 def encode_head(head: Head) -> bytes:

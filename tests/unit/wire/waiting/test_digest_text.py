@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -76,3 +77,17 @@ def test_a_dry_run_stays_one() -> None:
 def test_a_digest_that_cannot_be_is_refused(tree: dict[str, object], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         Digest.model_validate(tree)
+
+
+@pytest.mark.parametrize(
+    ("key", "shared", "thread"),
+    [("thread_id", "t1", "t1"), ("thread_id", "", None), ("thread_id", "t" * 257, None), ("digest_key", "t1", None)],
+)
+def test_a_digest_by_thread_belongs_to_it_so_that_it_is_judged_as_its_members_are(
+    key: Any, shared: str, thread: str | None
+) -> None:
+    """Who had switched the thread off while they waited got the digest all the same."""
+    head = Head("normal|7", "normal", "news", "posts", shared, True, T0, T0)
+    event = json.loads(digest_event(head, PARTS, T0, Digest(window_seconds=600, key=key).rule(3_600)))
+    assert event["options"].get("thread_id") == thread
+    assert event["options"]["dry_run"]
