@@ -52,7 +52,8 @@ class UserTokens:
                 },
             )
             _check_times(claims, now_seconds)
-        except (jwt.PyJWTError, ValueError, KeyError):
+        except (jwt.PyJWTError, ValueError, KeyError, TypeError, OverflowError):
+            # The last two: a time that is a list, or beyond what a float holds.
             raise Problem(
                 "token_refused",
                 f"the token is not valid for this app: {', '.join(ALGORITHMS.values())}, aud the app, sub the user, "

@@ -95,6 +95,10 @@ def refused_tokens() -> dict[str, str | None]:
         "with the algorithm of another key": token("RSA", kid="EC"),
         "too long": token(x="y" * 5000),
         "nonsense": "a.b.c",
+        "until a list": token(exp=[NOW + 600]),
+        "until a word": token(exp="later"),
+        "until no float": token(exp=10**400),
+        "from a list on": token(nbf=[NOW]),
         "a key's text": public.decode().replace("\n", ""),
     }
 
