@@ -112,6 +112,17 @@ async def test_g27_a_token_that_proves_nothing_is_refused(fault: str, keys: Any)
     assert rig.producer.puts == []
 
 
+async def test_an_address_that_tries_tokens_is_refused_and_valid_tokens_are_not(
+    keys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A1 of doors.md: 401s are limited by address."""
+    monkeypatch.setattr("pushcast.gateway.access.WRONG_KEYS_PER_MINUTE", 2)
+    async with gateway(user_keys=keys) as rig:
+        app = public_key(rig)
+        answers = [await put(rig, app, each) for each in ("a.b.c", token(exp=NOW - 60), "a.b.c", token())]
+    assert [answer.status_code for answer in answers] == [401, 401, 429, 202]
+
+
 async def test_g27_a_reserved_user_is_refused_in_a_token_too(keys: Any) -> None:
     async with gateway(user_keys=keys) as rig:
         answer = await put(rig, public_key(rig), token(sub="device:d-1"))
