@@ -214,7 +214,9 @@ async def test_a_list_takes_only_what_is_wanted_and_ends(reporters: Reporters) -
     assert found["next_cursor"] is None
 
 
-@pytest.mark.parametrize("cursor", ["nonsense", "é", cursor_of(-1, b"x"), cursor_of(2**63, b"x"), cursor_of(10**400, b"")])
+@pytest.mark.parametrize(
+    "cursor", ["nonsense", "é", cursor_of(-1, b"x"), cursor_of(2**63, b"x"), cursor_of(10**400, b"")]
+)
 async def test_a_cursor_that_was_not_given_out_is_refused_by_name(cursor: str, reporters: Reporters) -> None:
     for asked in (reporters.coordinator.listed(cursor=cursor), reporters.coordinator.deliveries("u-1", cursor=cursor)):
         with pytest.raises(InvalidInput, match="cursor") as refused:
