@@ -168,10 +168,10 @@ def _staged(line: NumberedLine) -> NumberedLine:
         return line
     try:
         event = orjson.loads(value)
-    except orjson.JSONDecodeError:
+        is_registration = isinstance(event, dict) and event.get("op") == "register"
+        return (number, orjson.dumps({**event, "staged": True})) if is_registration else line
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):  # the second: nested deeper than it writes
         return line
-    is_registration = isinstance(event, dict) and event.get("op") == "register"
-    return (number, orjson.dumps({**event, "staged": True})) if is_registration else line
 
 
 def _times(settings: Settings) -> dict[bytes, int]:
