@@ -20,7 +20,7 @@ from pushcast.wire.control.quota_leases import NOTIFICATIONS, REQUESTS, LeaseAsk
 #: RFC 6750 section 3
 CHALLENGE: Final = 'Bearer realm="pushcast"'
 APP_HEADER: Final = "Pushcast-App"
-#: Wrong keys of one address within a minute; more are refused without a look at them.
+#: Wrong keys and refused tokens of one address within a minute; more are refused without a look at them.
 WRONG_KEYS_PER_MINUTE: Final = 60
 MAX_RIGHT_KEYS: Final = 10_000
 PolicyName = Literal["requests", "notifications"]
@@ -67,7 +67,7 @@ class Door:
     def identify(self, authorization: str | None, address: str, now_ms: int, now_seconds: float) -> Caller:
         """Raises Problem: no_key, key_refused, or quota_exceeded for an address that tries wrong keys."""
         if authorization is None:
-            self._count_wrong(address, now_seconds)
+            self.count_wrong(address, now_seconds)
             raise Problem("no_key", "the header Authorization is missing", headers={"WWW-Authenticate": CHALLENGE})
         scheme, _, token = authorization.partition(" ")
         return self.enter(token.strip() if scheme.lower() == "bearer" else "", address, now_ms, now_seconds)[0]
@@ -82,7 +82,7 @@ class Door:
                 self._right.clear()
             self._right[name] = presented
             return caller, presented
-        self._count_wrong(address, now_seconds)
+        self.count_wrong(address, now_seconds)
         detail = "the key is unknown, disabled or expired"
         raise Problem("key_refused", detail, headers={"WWW-Authenticate": CHALLENGE})
 
@@ -104,12 +104,13 @@ class Door:
         record = None if parsed is None else self._keyring.app_of(*parsed)
         if parsed is not None and record is not None:
             return Caller(parsed[1], record), parsed[0]
-        self._count_wrong(address, now_seconds)
+        self.count_wrong(address, now_seconds)
         if header is None:
             raise Problem("no_key", f"the header {APP_HEADER} is missing", headers={"WWW-Authenticate": CHALLENGE})
         raise Problem("key_refused", "the key is unknown or disabled", headers={"WWW-Authenticate": CHALLENGE})
 
-    def _count_wrong(self, address: str, now_seconds: float) -> None:
+    def count_wrong(self, address: str, now_seconds: float) -> None:
+        """It is about to be answered 401. Raises Problem (quota_exceeded) where that happened too often."""
         wrong = self._wrong.of(address, WRONG_KEYS_PER_MINUTE)
         standing = wrong.standing(now_seconds)
         if not standing.remaining:

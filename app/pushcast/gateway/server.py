@@ -157,7 +157,11 @@ class GatewayServer:
             device = path.get("device") or headers.get(DEVICE_HEADER)
             return caller, self._anonymous.identify(app, device, headers.get(SECRET_HEADER))
         token = (authorization or "").removeprefix("Bearer ")
-        return caller, {"app": app, "user": self._tokens.user_of(token, app, now_ms / 1000)}
+        try:
+            return caller, {"app": app, "user": self._tokens.user_of(token, app, now_ms / 1000)}
+        except Problem:
+            self._door.count_wrong(address, now)
+            raise
 
     def refused(self, problem: Problem) -> Answer:
         """Equal bodies for every refused key: what is wrong with it is nobody's business."""

@@ -15,7 +15,7 @@ from pushcast.report.goal import USUAL, Goal, slo_of
 from pushcast.report.notes import OPENED, RECEIVED, WITHIN_SECONDS, Note, outcomes, split_ended, split_variant
 from pushcast.report.rows import Delivery
 from pushcast.report.sketch import RELATIVE_ERROR, histogram, percentiles
-from pushcast.wire.times import rfc3339
+from pushcast.wire.times import MAX_MS, rfc3339
 
 #: Retries and tickets may end a delivery a little after its expiry.
 OVERDUE_AFTER_MS: Final = 300_000
@@ -107,8 +107,11 @@ def read_cursor(cursor: str) -> tuple[int, bytes]:
     """(number, name) of `cursor_of`. Raises InvalidInput."""
     try:
         text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        number, name = text.split(".")
-        return int(number), bytes.fromhex(name)
+        digits, name = text.split(".")
+        number, found = int(digits), bytes.fromhex(name)
+        if not 0 <= number <= MAX_MS:  # a minute, or milliseconds: no key of a store has another one
+            raise ValueError
+        return number, found
     except (ValueError, binascii.Error):
         raise InvalidInput(Reason.INVALID_FIELD, "cursor is none that was given out", "cursor") from None
 

@@ -98,8 +98,20 @@ def readable_by_all(settings: Settings) -> list[str]:
     return [
         f"{name}: {path} is readable by every user of this machine; chmod 600 it"
         for name, path in _files(settings)
-        if path.is_file() and path.stat().st_mode & stat.S_IROTH and not name.endswith("ca_file")
+        if path.is_file() and path.stat().st_mode & stat.S_IROTH and _is_secret(name, path)
     ]
+
+
+def _is_secret(name: str, path: Path) -> bool:
+    """Whether a file may hold what nobody else should read. A certificate is for everybody, unless its key is in it."""
+    if name.endswith(("ca_file", "jwks_file")):
+        return False
+    if not name.endswith("certificate_file"):
+        return True
+    try:
+        return b"PRIVATE KEY" in path.read_bytes()
+    except OSError:
+        return True
 
 
 def _files(section: Any, name: str = "") -> Iterator[tuple[str, Path]]:

@@ -90,6 +90,17 @@ def test_a_broken_file_is_told_and_never_a_traceback(
     assert place == "alone" or written, "what stands before it is taken"
 
 
+def test_a_line_that_is_nested_too_deep_is_refused_where_devices_are_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: list[tuple[str, bytes, bytes]]
+) -> None:
+    there(monkeypatch)
+    file, deep = tmp_path / "file", b'{"user": "u", "op": "register", "tags": ' + b"[" * 300 + b"]" * 300 + b"}\n"
+    file.write_bytes(deep + orjson.dumps(OURS) + b"\n")
+    found = CliRunner().invoke(app, ["import", str(file), "--held"], catch_exceptions=False)
+    assert (found.exit_code, len(written)) == (1, 1)
+    assert "line 1: invalid_field: objects or arrays are nested too deep" in found.stderr
+
+
 @pytest.mark.parametrize("source", FORMATS)
 def test_a_byte_that_is_no_utf8_is_told_with_its_line(
     source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: list[tuple[str, bytes, bytes]]

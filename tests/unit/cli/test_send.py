@@ -62,7 +62,10 @@ def call(*arguments: str, lines: str = "") -> Any:
         ('{"id": "n", "title": "x"}', "line 2: invalid_field: a line is an object with the field user"),
         ('{"id": "n", "user": "", "title": "x"}', "line 2: key_missing"),
         ("{", "line 2: not_json"),
-        ('{"id": "n", "user": "u1", "data": ' + "[" * 300 + "]" * 300 + "}", "line 2: invalid_field: objects or arrays"),
+        (
+            '{"id": "n", "user": "u1", "data": ' + "[" * 300 + "]" * 300 + "}",
+            "line 2: invalid_field: objects or arrays",
+        ),
     ],
 )
 def test_a_notification_that_would_be_a_dead_letter_is_refused_with_its_field(line: str, said: str) -> None:

@@ -1,4 +1,4 @@
-"""G25 of doors.md for what is no Unicode text: bytes of headers that are not UTF-8, and half a surrogate pair in JSON."""
+"""G25 of doors.md for what is no Unicode: bytes of headers that are not UTF-8, half a surrogate pair in JSON."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ def test_a_problem_that_quotes_half_a_surrogate_pair_can_be_answered() -> None:
 @pytest.mark.parametrize(
     ("path", "headers"),
     [
-        ("/v1/notifications", {"Content-Type": b"text/\xff"}),
-        ("/v1/notifications/bulk", {"Content-Type": b"text/\xff"}),
-        ("/v1/notifications", {"Content-Type": b"application/json", "Content-Encoding": b"\xff"}),
+        ("/v1/notifications", {b"Content-Type": b"text/\xff"}),
+        ("/v1/notifications/bulk", {b"Content-Type": b"text/\xff"}),
+        ("/v1/notifications", {b"Content-Type": b"application/json", b"Content-Encoding": b"\xff"}),
     ],
 )
-async def test_a_type_or_coding_that_is_not_utf8_is_refused_as_others_are(path: str, headers: dict[str, bytes]) -> None:
+async def test_a_type_or_coding_that_is_not_utf8_is_refused_as_others_are(
+    path: str, headers: dict[bytes, bytes]
+) -> None:
     async with gateway() as rig, rig.client(rig.key()) as client:
         answer = await client.post(path, content=NOTE, headers=headers)
     assert (answer.status_code, answer.json()["type"]) == (415, "/problems/unsupported_media_type")
@@ -41,7 +43,7 @@ async def test_an_idempotency_key_that_is_not_utf8_is_refused_by_name(path: str)
     cast = {"app": "news", "title": "t", "audience": {"all": True}}
     bodies = {"/v1/notifications": note, "/v1/notifications/bulk": {"notifications": [note]}, "/v1/broadcasts": cast}
     async with gateway() as rig, rig.client(rig.key()) as client:
-        answer = await client.post(path, json=bodies[path], headers={"Idempotency-Key": b"order \xff"})
+        answer = await client.post(path, json=bodies[path], headers={b"Idempotency-Key": b"order \xff"})
     assert (answer.status_code, answer.json()["detail"]) == (400, "Idempotency-Key is not UTF-8")
     assert rig.producer.puts == []
 

@@ -97,8 +97,10 @@ def refused_tokens() -> dict[str, str | None]:
         "too long": token(x="y" * 5000),
         "nonsense": "a.b.c",
         "with a head that is nested too deep": base64.urlsafe_b64encode(b"[" * 2_900).decode() + ".b.c",
-        "with an end that is a list": token(exp=[NOW]),
-        "with an end that no clock has": token(exp=10**400),
+        "until a list": token(exp=[NOW + 600]),
+        "until a word": token(exp="later"),
+        "until no float": token(exp=10**400),
+        "from a list on": token(nbf=[NOW]),
         "a key's text": public.decode().replace("\n", ""),
     }
 
@@ -110,6 +112,17 @@ async def test_g27_a_token_that_proves_nothing_is_refused(fault: str, keys: Any)
     assert (answer.status_code, answer.json()["type"]) == (401, "/problems/token_refused")
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
     assert rig.producer.puts == []
+
+
+async def test_an_address_that_tries_tokens_is_refused_and_valid_tokens_are_not(
+    keys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A1 of doors.md: 401s are limited by address."""
+    monkeypatch.setattr("pushcast.gateway.access.WRONG_KEYS_PER_MINUTE", 2)
+    async with gateway(user_keys=keys) as rig:
+        app = public_key(rig)
+        answers = [await put(rig, app, each) for each in ("a.b.c", token(exp=NOW - 60), "a.b.c", token())]
+    assert [answer.status_code for answer in answers] == [401, 401, 429, 202]
 
 
 async def test_g27_a_reserved_user_is_refused_in_a_token_too(keys: Any) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of
+from pushcast.report.answers import cursor_of
 from pushcast.report.apply import BOOKS
 from pushcast.report.coordinator import Coordinator
 from pushcast.report.questions import ReportQuestions
@@ -211,8 +212,16 @@ async def test_a_list_takes_only_what_is_wanted_and_ends(reporters: Reporters) -
     found = await reporters.coordinator.listed(limit=50, wanted=lambda report: report["planned"] == 1)
     assert [row["id"] for row in found["reports"]] == [f"n{number}" for number in range(30) if number % 2]
     assert found["next_cursor"] is None
-    with pytest.raises(InvalidInput, match="cursor"):
-        await reporters.coordinator.listed(cursor="nonsense")
+
+
+@pytest.mark.parametrize(
+    "cursor", ["nonsense", "é", cursor_of(-1, b"x"), cursor_of(2**63, b"x"), cursor_of(10**400, b"")]
+)
+async def test_a_cursor_that_was_not_given_out_is_refused_by_name(cursor: str, reporters: Reporters) -> None:
+    for asked in (reporters.coordinator.listed(cursor=cursor), reporters.coordinator.deliveries("u-1", cursor=cursor)):
+        with pytest.raises(InvalidInput, match="cursor") as refused:
+            await asked
+        assert refused.value.field == "cursor"
 
 
 async def test_a_users_history_comes_newest_first_page_by_page_over_days(reporters: Reporters) -> None:

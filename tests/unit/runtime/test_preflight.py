@@ -101,3 +101,19 @@ def test_a_secret_file_that_everybody_may_read_is_a_warning(tmp_path: Path) -> N
     assert said.startswith(f"apps.news.apns.key_file: {key}")
     key.chmod(0o600)
     assert readable_by_all(chosen) == []
+
+
+def test_a_public_file_that_everybody_may_read_is_no_warning_and_a_certificate_with_its_key_is_one(
+    tmp_path: Path,
+) -> None:
+    public, both = tmp_path / "public.pem", tmp_path / "both.pem"
+    public.write_text("-----BEGIN CERTIFICATE-----\n")
+    both.write_text("-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n")
+    key = tmp_path / "key.pem"
+    key.write_text("-----BEGIN PRIVATE KEY-----\n")
+    for file, mode in ((public, 0o644), (both, 0o644), (key, 0o600)):
+        file.chmod(mode)
+    gateway = {"certificate_file": str(public), "key_file": str(key), "identity": {"news": {"jwks_file": str(public)}}}
+    of_both = {"topic": "com.example", "certificate_file": str(both)}
+    [said] = readable_by_all(settings(tmp_path, gateway=gateway, apps={"news": {"apns": of_both}}))
+    assert said.startswith(f"apps.news.apns.certificate_file: {both}")

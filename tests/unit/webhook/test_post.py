@@ -147,7 +147,8 @@ async def test_w5_a_status_counts_though_the_connection_is_reset_behind_it(statu
 
 
 @pytest.mark.parametrize(
-    "url", ["https://crm.example/\t", "https://crm.example:99999/", f"https://{'a' * 64}.example/", "https://a..example/"]
+    "url",
+    ["https://crm.example/\t", "https://crm.example:99999/", f"https://{'a' * 64}.example/", "https://a..example/"],
 )
 async def test_a_url_that_nobody_can_ask_for_is_no_connection_and_ends_nothing(url: str) -> None:
     poster = Poster(url, GuardedTransport(httpx.AsyncHTTPTransport(trust_env=False)), 5.0)

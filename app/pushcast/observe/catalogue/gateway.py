@@ -41,7 +41,7 @@ METRICS: Final = (
         "counter",
         "requests",
         (L.POLICY,),
-        "Requests refused because a key's quota is used up, or an address sent too many wrong keys (`address`).",
+        "Requests refused as a key's quota is used up, or an address sent too many wrong keys or tokens (`address`).",
         "A key that needs more: make one with a larger `--requests-per-minute`. `address`: look who tries keys.",
     ),
     Metric(
