@@ -4,8 +4,8 @@ A record is done only when every target has an outcome that Kafka has acknowledg
 parked one. Nothing here waits per target: targets travel in messages, small messages together, results in lists.
 
 Order: messages of one app are handed over in the order of their records, and so are the targets of one device, as
-long as no try fails, nothing is parked and the budget does not split a message. Answers, receipts and retries come in
-any order.
+long as no try fails, nothing is parked, none is now or never and the budget does not split a message. Answers, receipts
+and retries come in any order.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class Departures:
         self._gate = gate
         self._guarded = guarded
         self._timers = later
-        self._flights = Flights(group, fatal, self._flush_soon, gate.may_leave)
+        self._flights = Flights(group, fatal, self._flush_soon, gate.may_leave, clock.now_ms)
         self._later: dict[Job, TimerHandle] = {}  # to be tried again; they keep their budget
         self._flush_due = False
         self._pumping = False

@@ -13,30 +13,49 @@ from pushcast.stream.ports import Fatal
 
 class _Flight:
     """Jobs that leave in one turn. Recalled, nothing of them leaves any more: what is out is answered, the rest comes
-    back unsent. Providers gather small messages of calls that ask the same `may_leave`, so one turn has one flight."""
+    back unsent. Providers gather small messages of calls that ask the same `may_leave`, so one turn has one flight, and
+    one more for what is now or never: that comes back when the first of it would leave too late."""
 
-    __slots__ = ("_may_leave", "jobs", "recalled")
+    __slots__ = ("_may_leave", "_now_ms", "jobs", "recalled", "until_ms")
 
-    def __init__(self, may_leave: Callable[[], bool]) -> None:
+    def __init__(self, may_leave: Callable[[], bool], now_ms: Callable[[], int]) -> None:
         self.jobs: set[Job] = set()  # at a provider
         self.recalled = False
+        self.until_ms: int | None = None
         self._may_leave = may_leave
+        self._now_ms = now_ms
 
     def may_leave(self) -> bool:
         """Asked before each write."""
+        if self.until_ms is not None and not self.recalled and self._now_ms() >= self.until_ms:
+            self.recall()
         return not self.recalled and self._may_leave()
+
+    def recall(self) -> None:
+        """Nothing of these jobs leaves any more."""
+        self.recalled = True
+        for job in self.jobs:
+            job.recalled = True
 
 
 class Flights:
     """`changed` is called when something came back. Providers ask `may_leave` before each write. Nothing here waits per
     target: small messages leave together."""
 
-    def __init__(self, group: str, fatal: Fatal, changed: Callable[[], None], may_leave: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        group: str,
+        fatal: Fatal,
+        changed: Callable[[], None],
+        may_leave: Callable[[], bool],
+        now_ms: Callable[[], int],
+    ) -> None:
         self._group = group
         self._fatal = fatal
         self._changed = changed
         self._may_leave = may_leave
-        self._leaving: dict[tuple[Hashable, int], list[Job]] = {}  # within one call: to be started at its end
+        self._now_ms = now_ms
+        self._leaving: dict[tuple[Hashable, int, bool], list[Job]] = {}  # within one call: to be started at its end
         self._running: dict[Job, asyncio.Task[None]] = {}
         self._flights: set[_Flight] = set()
         self._arrived: list[tuple[Job, Sequence[Result]]] = []
@@ -46,20 +65,27 @@ class Flights:
         """Leaves with the next `start`, which must come before anything else may happen to the job."""
         job.open.update(job.indices)
         job.handed_at = now_ms
+        parcel = job.parcel
         # Of one partition only: what is dropped together is cancelled together.
-        self._leaving.setdefault((job.parcel.key, job.parcel.record.batch.partition), []).append(job)
+        self._leaving.setdefault((parcel.key, parcel.record.batch.partition, parcel.may_be_late), []).append(job)
 
     def start(self) -> None:
         """Hands over what was added."""
         leaving, self._leaving = self._leaving, {}
         if not leaving:
             return
-        flight = _Flight(self._may_leave)
-        self._flights.add(flight)
-        for jobs in leaving.values():
+        flights: dict[bool, _Flight] = {}
+        for (_, _, may_be_late), jobs in leaving.items():
             provider = jobs[0].parcel.provider
             assert provider is not None, "what has no provider was ended"
+            flight = flights.get(may_be_late)
+            if flight is None:
+                flight = flights[may_be_late] = _Flight(self._may_leave, self._now_ms)
+                self._flights.add(flight)
             flight.jobs.update(jobs)
+            if may_be_late:
+                ends = [at for job in jobs if (at := job.last_moment()) is not None]
+                flight.until_ms = min(ends if flight.until_ms is None else [*ends, flight.until_ms], default=None)
             for some in [jobs] if isinstance(provider, ManyAtOnce) else [[job] for job in jobs]:
                 task = asyncio.create_task(self._run(flight, some, provider))
                 self._running.update(dict.fromkeys(some, task))
@@ -78,9 +104,7 @@ class Flights:
         """Brings back what has not left of the turns that hold a job which `concerns` says yes to."""
         for flight in self._flights:
             if not flight.recalled and any(concerns(job) for job in flight.jobs):
-                flight.recalled = True
-                for job in flight.jobs:
-                    job.recalled = True
+                flight.recall()
 
     def cancel(self, gone: Set[OpenRecord]) -> list[Job]:
         """Cancels jobs of these records. Returns them; their open targets are the caller's to account for."""

@@ -154,6 +154,11 @@ class Parcel:
         self.last_moments = last_moments(message, now_or_never_ms)
         self.earliest_end = min(self.last_moments)
 
+    @property
+    def may_be_late(self) -> bool:
+        """Whether a target may be now or never, so that it must not wait at its provider; False is certain."""
+        return self.last_moments is not self.message.targets.expires_at
+
 
 class Piece(NamedTuple):
     """Some targets of a message, with what the provider may see of its content."""
@@ -183,6 +188,11 @@ class Job:
     def message(self) -> Message:
         """With the addresses that the provider gets."""
         return self.parcel.message if self.opened is None else self.opened
+
+    def last_moment(self) -> int | None:
+        """Until when all of it that is now or never may leave, in milliseconds since the epoch; None: nothing is."""
+        message, ends_at = self.parcel.message, self.parcel.last_moments
+        return min((ends_at[target] for target in self.indices if message.is_now_or_never(target)), default=None)
 
     def handed(self) -> Sequence[Piece]:
         """What the provider gets."""

@@ -10,7 +10,8 @@ from pushcast.send.decide import DOUBTFUL, EXPIRED, Again, End, Later, Park
 from pushcast.send.once import ended_now, last_moments
 from pushcast.wire.sending.retries import Rung
 from unit.send.test_isolation import isolated, live, pause
-from unit.send.twin import T0, Harness, TwinProvider, failed, message, send_batch
+from unit.send.test_many_at_once import TwinOfMany
+from unit.send.twin import T0, Harness, TwinProvider, failed, message, ok, send_batch
 
 CREATED = T0 - 50  # of the twin's messages
 RUNG = Rung("10s", 10.0)
@@ -60,6 +61,31 @@ async def test_ten_seconds_after_its_creation_it_is_expired() -> None:
     await harness.feed(send_batch(message(1, expires_at=CREATED, first_user=5)))
     assert provider.seen == ["u0"]
     assert harness.outbox.outcomes()["u5"] == ("expired", "expired")
+
+
+async def test_what_waits_at_its_provider_leaves_within_ten_seconds_or_ends_as_expired() -> None:
+    provider = TwinOfMany()
+    harness = Harness(provider)
+    late = message(2, expires_at=CREATED, first_user=5)
+    await harness.feed(send_batch(message(1), late))
+    asks = {call.message.targets.user[0]: call for call in provider.calls}
+    harness.clock.advance(9.94)
+    assert all(may_leave() for may_leave in provider.askers)
+    asks["u5"].answer(ok(0))
+    harness.clock.advance(0.01)
+    assert sorted(may_leave() for may_leave in provider.askers) == [False, True]  # the other one may wait
+    asks["u5"].answer(failed(Disposition.UNSENT, "not_sent_in_time", target=1))
+    asks["u0"].answer(ok(0))
+    await harness.settle()
+    harness.fire()
+    await harness.settle()
+    assert harness.outbox.outcomes() == {
+        "u0": ("accepted", None),
+        "u5": ("accepted", None),
+        "u6": ("expired", "expired"),
+    }
+    assert len(provider.calls) == 2
+    assert (harness.committable(), harness.budget.held) == (101, 0)
 
 
 async def test_a_failed_hand_over_is_its_end() -> None:
