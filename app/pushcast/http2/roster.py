@@ -45,7 +45,10 @@ class Roster:
         return max((one.opened_at for one in self.serving if one.answered), default=-math.inf)
 
     def retire(self, connection: Connection) -> None:
-        """Takes no more requests, and ends when those it has are answered."""
+        """Takes no more requests, and ends when those it has are answered. Of one that leaves already nothing is asked:
+        whoever retires several may find that the end of the first has sorted out others."""
+        if connection not in self.serving:
+            return
         self.serving.remove(connection)
         self.leaving.append(connection)
         connection.drain()

@@ -23,7 +23,7 @@ def outputs_of(platform: Platform, lane: Lane) -> tuple[str, ...]:
         topics.TOKEN_INVALID,
         topics.COUNTED,
         topics.PARKED,
-        *([topics.RECALLABLE] if platform is Platform.WEBPUSH else []),
+        topics.RECALLABLE,
         *map(topics.retry, topics.RETRY_DELAY_SECONDS),
         *([topics.ticket(platform)] if platform in topics.TICKET_PLATFORMS else []),
         topics.dead_letter(topics.send(platform, lane)),

@@ -18,7 +18,7 @@ from pushcast.http2.errors import ConnectionFault
 from pushcast.http2.frames import ENHANCE_YOUR_CALM
 from pushcast.http2.options import ConnectionOptions
 from pushcast.http2.pool import Pool
-from pushcast.http2.request import UNHEARD, Kind
+from pushcast.http2.request import UNHEARD, Kind, Outcomes
 from unit.http2.pools import QUICK, Clock, finished, pooling, submit
 from unit.http2.scripted import Peer, Server, serving, until, within
 
@@ -159,6 +159,40 @@ async def test_rotation_moves_to_a_new_connection_and_finishes_the_old() -> None
             peer.answer(stream_id)
         await finished(old, new)
         assert old.kinds() == new.kinds() == {"answered": 3}
+
+
+async def test_rotation_by_an_answer_that_came_with_a_goaway_passes_over_what_leaves_already() -> None:
+    held: list[tuple[Peer, int]] = []
+    problems: list[Exception] = []
+    async with (
+        serving(lambda peer, stream_id, *_: held.append((peer, stream_id)), streams=2) as server,
+        pooling(server) as pool,
+    ):
+        sent = submit(pool, 4)
+        hear = sent.job.on_outcomes
+
+        def rotating(outcomes: Outcomes) -> None:
+            hear(outcomes)
+            try:
+                pool.rotate()
+            except Exception as problem:
+                problems.append(problem)
+
+        await until(lambda: len(held) == 4)
+        first, second = server.peers
+        for peer, stream_id in held:
+            if peer is first:
+                peer.answer(stream_id)
+        await until(lambda: sent.job.unfinished == 2)
+        sent.job.on_outcomes = rotating
+        mine = [stream_id for peer, stream_id in held if peer is second]
+        second.answer(mine[0], 503)
+        second.go_away()
+        await until(lambda: sent.job.unfinished == 1)
+        second.answer(mine[1])
+        await finished(sent)
+        assert problems == []
+        assert sent.kinds() == {"answered": 4}
 
 
 async def test_a_lost_connection_makes_its_requests_unknown_and_the_rest_go_on() -> None:

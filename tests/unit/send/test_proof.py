@@ -9,9 +9,12 @@ import pytest
 from pushcast.handover.standing import Standing, decode, encode
 from pushcast.kafka.refusals import OutputPlace
 from pushcast.model.words import Lane, Platform
+from pushcast.providers.port import Disposition, Result
+from pushcast.send.decide import Policy
 from pushcast.send.proof import Proof, outputs_of
 from pushcast.stream.batch import TP, Committed
 from pushcast.wire import topics
+from pushcast.wire.sending.retries import DEFAULT_RUNGS, Ladder
 from unit.send.twin import TOPIC, Harness, TwinOutbox, TwinProvider, message, send_batch
 
 OUTPUTS = outputs_of(Platform.APNS, Lane.URGENT)
@@ -122,6 +125,18 @@ async def test_what_may_have_left_before_a_refusal_is_told_until_the_output_is_t
     assert decode(heir.metadata()).refused == {}
     heir.outbox.doubt(topics.RECEIPT, 3, "forbidden")
     assert decode(heir.metadata()).refused == {topics.RECEIPT: 0}, "what the first one sent has ended by now"
+
+
+@pytest.mark.parametrize("platform", Platform)
+async def test_what_the_keeper_hears_of_removable_pushes_is_an_output_of_every_platform(platform: Platform) -> None:
+    harness = Harness(TwinProvider(script={"u0": [Result(0, Disposition.UNKNOWN)]}))
+    harness.stage = harness.made(platform=platform, policy=Policy(1, Ladder(DEFAULT_RUNGS)))
+    part = message(1)
+    part.removable = True
+    await harness.feed(send_batch(part, platform=platform))
+    written = {record.topic for record in harness.outbox.log}
+    assert topics.RECALLABLE in written
+    assert written <= set(outputs_of(platform, Lane.URGENT))
 
 
 def test_senders_of_expo_write_tickets_too() -> None:
