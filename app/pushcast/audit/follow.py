@@ -10,7 +10,7 @@ import orjson
 from confluent_kafka import TopicPartition
 
 from pushcast.config.settings import Settings
-from pushcast.handover.fences import Fences, author_of
+from pushcast.handover.fences import Fences
 from pushcast.kafka.clients import client_config, open_consumer
 from pushcast.kafka.headers import headers_of
 from pushcast.kafka.offsets import since
@@ -168,11 +168,13 @@ def follow(settings: Settings, wanted: set[tuple[str, str]], since_ms: int, time
                     continue
                 seen = fences.setdefault((str(message.topic()), cast(int, message.partition())), Fences())
                 headers = headers_of(message)
-                author = author_of(headers)
-                if not seen.admit(author, cast(int, message.offset())) or value is None:
+                counts = seen.stands(headers, cast(int, message.offset()))
+                if value is None:
                     continue
-                if message.topic() in dead:
+                if message.topic() in dead:  # its headers are the refused record's: nothing voids the letter by them
                     followed.dead_letter(message.key(), value, headers)
+                elif not counts:
+                    continue
                 elif message.topic() == topics.PLANNED:
                     followed.planned(message.partition() or 0, decode_planned(value))
                 else:

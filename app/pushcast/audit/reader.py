@@ -29,7 +29,6 @@ from pushcast.audit.places import PLACES, Search, refused_in
 from pushcast.audit.reckoning import LAG, MOVING, PartitionAccounts, Read
 from pushcast.audit.spans import fences_from, of_partition, offset_of, read_span, starts_from
 from pushcast.config.settings import Settings
-from pushcast.handover.fences import author_of
 from pushcast.handover.writers import Writers
 from pushcast.kafka.clients import client_config, open_consumer
 from pushcast.kafka.headers import headers_of
@@ -106,7 +105,7 @@ class Books:
                 self._consumer, partition, of_partition(partition, read_from), of_partition(partition, ends)
             ):
                 topic, value = str(message.topic()), message.value()
-                if topic in writers and not writers[topic].admit(author_of(headers_of(message)), offset_of(message)):
+                if topic in writers and not writers[topic].stands(headers_of(message), offset_of(message)):
                     continue
                 if offset_of(message) < starts[topic, partition]:
                     continue

@@ -7,7 +7,6 @@ from typing import Any
 
 from pushcast.audit.spans import fences_from, of_partition, offset_of, read_span, starts_from
 from pushcast.config.settings import Settings
-from pushcast.handover.fences import author_of
 from pushcast.handover.writers import Writers
 from pushcast.kafka.clients import client_config, open_consumer
 from pushcast.kafka.headers import headers_of
@@ -38,7 +37,7 @@ def receipts(settings: Settings, since_ms: int | None = None, user: str | None =
             writers = Writers()
             seen: set[tuple[str, int]] = set()
             for message in read_span(consumer, number, of_partition(number, read_from), of_partition(number, ends)):
-                counts = writers.admit(author_of(headers_of(message)), offset_of(message))
+                counts = writers.stands(headers_of(message), offset_of(message))
                 if not counts or not (value := message.value()) or offset_of(message) < starts[RECEIPT, number]:
                     continue
                 receipt = decode_receipt(value)
