@@ -39,7 +39,7 @@ from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane, Platform
 from pushcast.wire import groups, topics
 from pushcast.wire import headers as h
-from pushcast.wire.answers.dead_letters import REASON, STREAMS
+from pushcast.wire.answers.dead_letters import REASON, refused_offset
 from pushcast.wire.answers.legs import decode_leg
 from pushcast.wire.answers.receipts import Planned, decode_planned, decode_receipt
 from pushcast.wire.devices.devices import is_gone
@@ -175,10 +175,10 @@ class Books:
 
     def _dead_letter(self, accounts: PartitionAccounts, message: Message) -> None:
         headers = headers_of(message)
-        offset = h.first(headers, STREAMS + "offset")
+        offset = refused_offset(headers)
         if offset is not None:
             reason = (h.first(headers, REASON) or b"unknown").decode(errors="replace")
-            accounts.dead_letter(DEAD[str(message.topic())], int(offset), str(message.topic()), reason)
+            accounts.dead_letter(DEAD[str(message.topic())], offset, str(message.topic()), reason)
 
     def _places(
         self, partition: int, wanted: set[AccountKey], read_to: int
