@@ -32,6 +32,8 @@ def receipt(user: str, note: str, offset: int, delivery: str, partition: int = 1
         "source_partition": partition,
         "source_offset": offset,
         "delivery_id": delivery,
+        "run": 0,
+        "outcome": "accepted",
     }
 
 
@@ -90,6 +92,16 @@ def test_what_is_planned_to_nothing_has_ended() -> None:
     followed.planned(1, planned((4, "n", 0)))
     assert followed.finished
     assert followed.receipts == []
+
+
+def test_an_acceptance_is_not_taken_back_by_a_later_receipt_of_its_run() -> None:
+    followed = FollowedNotes({("ann", "n")})
+    followed.planned(1, planned((4, "n", 1)))
+    for outcome in ("expired", "accepted", "dead"):
+        followed.receipt({**receipt("ann", "n", 4, "x"), "outcome": outcome})
+    assert followed.all_accepted
+    followed.receipt({**receipt("ann", "n", 4, "x"), "outcome": "dead", "run": 1})
+    assert [each["outcome"] for each in followed.receipts] == ["dead"]
 
 
 def test_receipts_of_others_are_not_shown() -> None:
