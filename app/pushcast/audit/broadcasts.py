@@ -10,7 +10,6 @@ from confluent_kafka import KafkaException, Message, TopicPartition
 
 from pushcast.audit.progress import Progress
 from pushcast.config.settings import Settings
-from pushcast.handover.fences import author_of
 from pushcast.handover.writers import Writers
 from pushcast.kafka.clients import client_config, open_consumer
 from pushcast.kafka.headers import headers_of
@@ -109,7 +108,7 @@ class BroadcastBooks:
                 if message.error():
                     raise KafkaException(message.error())
                 spot = str(message.topic()), cast(int, message.partition())
-                counts = writers[spot].admit(author_of(headers_of(message)), cast(int, message.offset()))
+                counts = writers[spot].stands(headers_of(message), cast(int, message.offset()))
                 if counts and message.value() is not None and cast(int, message.offset()) < ends[spot]:
                     yield message
             for at in self._consumer.position([TopicPartition(*spot) for spot in left]):
@@ -148,7 +147,7 @@ class BroadcastBooks:
                 if message.error():
                     continue  # a broker is away: the next poll goes on
                 spot = str(message.topic()), cast(int, message.partition())
-                if writers[spot].admit(author_of(headers_of(message)), cast(int, message.offset())):
+                if writers[spot].stands(headers_of(message), cast(int, message.offset())):
                     _fold(found, progress, message)
             if time.monotonic() - told >= 1.0:
                 told = time.monotonic()

@@ -11,7 +11,7 @@ from confluent_kafka import Message
 from pushcast.audit.cancel_report import CancelReport
 from pushcast.audit.why import case_of
 from pushcast.config.settings import Settings
-from pushcast.handover.fences import Fences, author_of
+from pushcast.handover.fences import Fences
 from pushcast.handover.reading import SpanReader
 from pushcast.kafka.headers import headers_of
 from pushcast.wire import topics
@@ -36,7 +36,7 @@ def of_campaign(settings: Settings, campaign: str) -> CancelReport:
 
     def take(message: Message) -> None:
         topic, partition = cast(str, message.topic()), cast(int, message.partition())
-        counts = fences[topic, partition].admit(author_of(headers_of(message)), cast(int, message.offset()))
+        counts = fences[topic, partition].stands(headers_of(message), cast(int, message.offset()))
         value = message.value()
         if not counts or value is None or needle not in value:
             return

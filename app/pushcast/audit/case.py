@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from pushcast.audit.hints import Collapsing
-from pushcast.handover.fences import Fences, author_of
+from pushcast.handover.fences import Fences
 from pushcast.model.device import DeviceState
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import is_user_row
@@ -124,7 +124,7 @@ class Case:
     def record(self, record: PlainRecord) -> None:
         """Any record of the user's partition; those that cannot be read say nothing."""
         try:
-            counts = self._fences.setdefault(record.topic, Fences()).admit(author_of(record.headers), record.offset)
+            counts = self._fences.setdefault(record.topic, Fences()).stands(record.headers, record.offset)
             if record.topic == topics.DEVICE:
                 self._row(record)
             elif record.topic in INTAKES:

@@ -10,7 +10,7 @@ import orjson
 from confluent_kafka import TopicPartition
 
 from pushcast.config.settings import Settings
-from pushcast.handover.fences import Fences, author_of
+from pushcast.handover.fences import Fences
 from pushcast.kafka.clients import client_config, open_consumer
 from pushcast.kafka.headers import headers_of
 from pushcast.kafka.offsets import since
@@ -19,7 +19,7 @@ from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane, Outcome, Source
 from pushcast.wire import topics
 from pushcast.wire.answers.dead_letters import PUSH, STREAMS
-from pushcast.wire.answers.receipts import Planned, decode_planned, decode_receipt
+from pushcast.wire.answers.receipts import Planned, decode_planned, decode_receipt, takes_place
 from pushcast.wire.headers import first
 from pushcast.wire.keys import user_of
 from pushcast.wire.times import rfc3339
@@ -75,7 +75,9 @@ class FollowedNotes:
         account = _Account(*(receipt[name] for name in _ACCOUNT))
         self._ended.setdefault(account, set()).add(receipt["delivery_id"])
         if (receipt["user"], receipt["notification_id"]) in self._wanted:
-            self._receipts[receipt["delivery_id"]] = receipt
+            known = self._receipts.get(receipt["delivery_id"])
+            if takes_place(receipt["run"], None if known is None else (known["run"], known["outcome"])):
+                self._receipts[receipt["delivery_id"]] = receipt
 
     def dead_letter(self, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         """A dead letter of an intake topic, of whatever notification. Known when it is JSON, as `send` writes it."""
@@ -168,11 +170,13 @@ def follow(settings: Settings, wanted: set[tuple[str, str]], since_ms: int, time
                     continue
                 seen = fences.setdefault((str(message.topic()), cast(int, message.partition())), Fences())
                 headers = headers_of(message)
-                author = author_of(headers)
-                if not seen.admit(author, cast(int, message.offset())) or value is None:
+                counts = seen.stands(headers, cast(int, message.offset()))
+                if value is None:
                     continue
-                if message.topic() in dead:
+                if message.topic() in dead:  # its headers are the refused record's: nothing voids the letter by them
                     followed.dead_letter(message.key(), value, headers)
+                elif not counts:
+                    continue
                 elif message.topic() == topics.PLANNED:
                     followed.planned(message.partition() or 0, decode_planned(value))
                 else:

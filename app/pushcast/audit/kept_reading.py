@@ -14,7 +14,7 @@ from pushcast.audit.kept import DeviceWait, KeptPush, of_record, of_timer, waits
 from pushcast.audit.spans import positions_of
 from pushcast.audit.timers import timers_of
 from pushcast.config.settings import Settings
-from pushcast.handover.fences import Fences, author_of
+from pushcast.handover.fences import Fences
 from pushcast.handover.reading import SpanReader
 from pushcast.kafka.headers import headers_of
 from pushcast.model.errors import InvalidInput
@@ -55,7 +55,7 @@ async def _unread(settings: Settings, user: str) -> dict[str, KeptPush]:
     def take(message: Message) -> None:
         spot = cast(str, message.topic()), cast(int, message.partition())
         headers, value, offset = headers_of(message), message.value(), cast(int, message.offset())
-        counts = fences[spot].admit(author_of(headers), offset)
+        counts = fences[spot].stands(headers, offset)
         if counts and value is not None and message.key() == user.encode() and not is_notice(headers):
             with contextlib.suppress(InvalidInput):  # a dead letter, or about to be one
                 found[f"{spots[spot]}|{offset}"] = of_record(user, str(spots[spot]), headers, value)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pushcast.audit.accounts import AccountKey
 from pushcast.audit.reckoning import LAG, NOT_WRITTEN, PARKED, RETRY
-from pushcast.handover.fences import Fences, author_of
+from pushcast.handover.fences import Fences
 from pushcast.handover.standing import NOT_REFUSED, Refused, UnreadableMetadata, decode
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
@@ -42,7 +42,7 @@ class Search:
     def record(self, topic: str, offset: int, headers: Sequence[tuple[str, bytes | None]], value: bytes | None) -> None:
         """A record, each topic in offset order. What no stage of ours could read is nobody's."""
         try:
-            counts = self._fences.setdefault(topic, Fences()).admit(author_of(headers), offset)
+            counts = self._fences.setdefault(topic, Fences()).stands(headers, offset)
             if value is None or not counts:
                 return
             batch = decode_batch(value)

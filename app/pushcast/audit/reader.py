@@ -29,7 +29,6 @@ from pushcast.audit.places import PLACES, Search, refused_in
 from pushcast.audit.reckoning import LAG, MOVING, PartitionAccounts, Read
 from pushcast.audit.spans import fences_from, of_partition, offset_of, read_span, starts_from
 from pushcast.config.settings import Settings
-from pushcast.handover.fences import author_of
 from pushcast.handover.writers import Writers
 from pushcast.kafka.clients import client_config, open_consumer
 from pushcast.kafka.headers import headers_of
@@ -40,7 +39,7 @@ from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane, Platform
 from pushcast.wire import groups, topics
 from pushcast.wire import headers as h
-from pushcast.wire.answers.dead_letters import REASON, STREAMS
+from pushcast.wire.answers.dead_letters import REASON, refused_offset
 from pushcast.wire.answers.legs import decode_leg
 from pushcast.wire.answers.receipts import Planned, decode_planned, decode_receipt
 from pushcast.wire.devices.devices import is_gone
@@ -106,7 +105,7 @@ class Books:
                 self._consumer, partition, of_partition(partition, read_from), of_partition(partition, ends)
             ):
                 topic, value = str(message.topic()), message.value()
-                if topic in writers and not writers[topic].admit(author_of(headers_of(message)), offset_of(message)):
+                if topic in writers and not writers[topic].stands(headers_of(message), offset_of(message)):
                     continue
                 if offset_of(message) < starts[topic, partition]:
                     continue
@@ -176,10 +175,10 @@ class Books:
 
     def _dead_letter(self, accounts: PartitionAccounts, message: Message) -> None:
         headers = headers_of(message)
-        offset = h.first(headers, STREAMS + "offset")
+        offset = refused_offset(headers)
         if offset is not None:
             reason = (h.first(headers, REASON) or b"unknown").decode(errors="replace")
-            accounts.dead_letter(DEAD[str(message.topic())], int(offset), str(message.topic()), reason)
+            accounts.dead_letter(DEAD[str(message.topic())], offset, str(message.topic()), reason)
 
     def _places(
         self, partition: int, wanted: set[AccountKey], read_to: int

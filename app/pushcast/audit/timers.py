@@ -15,7 +15,7 @@ from pushcast.audit.timer_forecast import add_timers
 from pushcast.audit.timer_ledger import Named, TimerTotals, settle
 from pushcast.config.rates import rates_of
 from pushcast.config.settings import Settings
-from pushcast.handover.fences import Fences, author_of
+from pushcast.handover.fences import Fences
 from pushcast.handover.guard import RowGuard
 from pushcast.handover.reading import SpanReader
 from pushcast.kafka.headers import headers_of
@@ -181,7 +181,7 @@ async def _read(settings: Settings, spots: Iterable[Spot], take: Callable[[Spot,
     def fold(message: Message) -> None:
         spot = cast(str, message.topic()), cast(int, message.partition())
         headers, offset = headers_of(message), cast(int, message.offset())
-        if fences[spot].admit(author_of(headers), offset):
+        if fences[spot].stands(headers, offset):
             take(spot, offset, headers)
 
     await reader.read({spot: (0, end) for spot, end in ends.items()}, fold)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pushcast.handover.rules import ALL, Rules
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
 from pushcast.wire import headers as h
+
+_MAX_EPOCH: Final = 2**63 - 1
+_MAX_DIGITS: Final = 19
 
 
 class Author(NamedTuple):
@@ -23,7 +26,7 @@ class Author(NamedTuple):
 def author_of(headers: Iterable[tuple[str, bytes | None]] | None) -> Author | None:
     """None for a record without an origin: nothing can void it.
 
-    Raises InvalidInput (invalid_field) for an origin without a decimal epoch or that is not UTF-8.
+    Raises InvalidInput (invalid_field) for an origin without a decimal epoch of 63 bits or that is not UTF-8.
     """
     origin = epoch = None
     fence = False
@@ -47,7 +50,9 @@ def author_of(headers: Iterable[tuple[str, bytes | None]] | None) -> Author | No
 @lru_cache(maxsize=4096)
 def _author(origin: bytes, epoch: bytes, fence: bool) -> Author:
     """Few write into what a reader reads: each is made out once. Raises ValueError."""
-    return Author(origin.decode(), int(epoch), fence)
+    if not epoch.isdigit() or len(epoch) > _MAX_DIGITS or (number := int(epoch)) > _MAX_EPOCH:
+        raise ValueError("no epoch that commit metadata can hold")
+    return Author(origin.decode(), number, fence)
 
 
 class Fences:
@@ -84,6 +89,17 @@ class Fences:
         """Whether `admit` takes what this author writes at whatever offset, until another fence is seen."""
         origin, epoch, fence = author
         return not fence and origin not in self._seen and epoch >= self._base.get(origin, 0)
+
+    def stands(self, headers: Iterable[tuple[str, bytes | None]] | None, offset: int) -> bool:
+        """`admit` by a record's headers, for who only looks on: a record whose writer cannot be made out is void.
+
+        Anybody may write such headers, and no stage acts on such a record: it must not end who reads beside them.
+        """
+        try:
+            return self.admit(author_of(headers), offset)
+        except InvalidInput:
+            self.void += 1
+            return False
 
     def counts(
         self, headers: Iterable[tuple[str, bytes | None]] | None, offset: int, on_void: Callable[[], None]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from pushcast.handover.fences import author_of
 from pushcast.handover.reading import SpanReader, Spot
 from pushcast.handover.writers import Writers
 from pushcast.kafka.headers import headers_of
@@ -37,7 +36,7 @@ class Following:
 
         def fold(message: Any) -> None:
             spot = message.topic(), message.partition()
-            counts = writers[spot].admit(author_of(headers_of(message)), message.offset())
+            counts = writers[spot].stands(headers_of(message), message.offset())
             if counts and message.value() is not None:
                 on_record(message)
             positions[spot] = message.offset() + 1

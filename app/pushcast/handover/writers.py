@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pushcast.handover.fences import Author, Fences
+from collections.abc import Iterable
+
+from pushcast.handover.fences import Author, Fences, author_of
+from pushcast.model.errors import InvalidInput
 
 
 class Writers:
@@ -29,3 +32,11 @@ class Writers:
             if counts:
                 self._fences.admit(author._replace(fence=True), offset)
         return counts
+
+    def stands(self, headers: Iterable[tuple[str, bytes | None]] | None, offset: int) -> bool:
+        """`admit` by a record's headers; one whose writer cannot be made out is void, as in `Fences.stands`."""
+        try:
+            author = author_of(headers)
+        except InvalidInput:
+            return self._fences.stands(headers, offset)
+        return self.admit(author, offset)

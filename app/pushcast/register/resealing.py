@@ -1,4 +1,5 @@
-"""Seals rows of devices that do not come by: one pass over each partition for each key that begins to seal.
+"""Seals rows of devices that do not come by: one pass over each partition for each key that begins to seal, and one
+more when the keyring is read anew after a pass that left rows behind which no key opened.
 
 A registration seals its own row. So after a pass under a key no row is left under another one, but for those that a
 registrar with an older file wrote meanwhile, whose partitions have their pass when that file is read.
@@ -7,7 +8,7 @@ registrar with an older file wrote meanwhile, whose partitions have their pass w
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -32,26 +33,38 @@ _CHUNK_ROWS: Final = 250
 SOURCE: Final = "seal"
 
 
+class _Pass(NamedTuple):
+    """Over one partition. `at`: the row it has come to; None: all are passed."""
+
+    sealing: str
+    ring: object  # as it was when the first row was left, or later
+    at: bytes | None
+
+
 class Resealing:
     """All partitions of one registrar."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._passes: dict[int, tuple[str, bytes | None]] = {}  # by partition: key, and the row it has come to
+        self._passes: dict[int, _Pass] = {}  # by partition
+        self._left: set[int] = set()  # partitions in whose pass something was left that did not open
         self._written = 0
 
     def forget(self, partition: int) -> None:
         """Another process goes on, from the beginning."""
         self._passes.pop(partition, None)
+        self._left.discard(partition)
 
     async def look(self, tenure: RegisterTenure, room: Callable[[], Awaitable[None]], ours: Callable[[], bool]) -> None:
         """Passes the next rows of a partition. `room` waits until more may be written; `ours`: whether it still is."""
         sealing = self._context.tokens.sealing
         if sealing is None:
             return
-        key_id, at = self._passes.get(tenure.number, ("", None))
-        if key_id != sealing:
-            at = b""
+        ring, known = self._context.tokens.ring, self._passes.get(tenure.number)
+        if known is None or known.sealing != sealing or (known.ring is not ring and tenure.number in self._left):
+            known = _Pass(sealing, ring, b"")
+            self._left.discard(tenure.number)
+        at = known.at
         for _ in range(LOOK_ROWS // _CHUNK_ROWS):
             if at is None:
                 break
@@ -59,7 +72,9 @@ class Resealing:
             if not ours():
                 return
             at = self._pass(tenure, at)
-        self._passes[tenure.number] = sealing, at
+        if tenure.number not in self._left:
+            known = known._replace(ring=ring)  # no key that is gone stays in memory for it
+        self._passes[tenure.number] = known._replace(at=at)
 
     def _pass(self, tenure: RegisterTenure, after: bytes) -> bytes | None:
         """Never awaits: reading a row and writing it are one step. Returns the last key; None: there are no more."""
@@ -78,9 +93,9 @@ class Resealing:
                 continue
             try:
                 before, _ = view.device(key.partition(b"\0")[0], key)
-                after_row = None if before is None else self._sealed(key, before)
-            except (NewerSchema, KeyUnknown, SealBroken, ContentKeyInvalid, InvalidInput) as error:
-                context.counters["resealed", type(error).__name__] += 1
+                after_row = None if before is None else self._sealed(tenure, key, before)
+            except (NewerSchema, KeyUnknown, SealBroken, InvalidInput) as error:
+                self._leave(tenure, error)
                 continue
             if before is not None and after_row is not None:
                 self._written += 1
@@ -90,8 +105,14 @@ class Resealing:
                     write.claims(record, registered(key, before, after_row))
                 context.counters["resealed", "written"] += 1
 
-    def _sealed(self, key: bytes, row: DeviceRow) -> DeviceRow | None:
-        """The row under the key that seals; None: it is, or has nothing to seal. Its times stay as they are."""
+    def _leave(self, tenure: RegisterTenure, error: Exception) -> None:
+        self._context.counters["resealed", type(error).__name__] += 1
+        if isinstance(error, KeyUnknown | SealBroken):
+            self._left.add(tenure.number)
+
+    def _sealed(self, tenure: RegisterTenure, key: bytes, row: DeviceRow) -> DeviceRow | None:
+        """The row under the key that seals; None: it is, or has nothing to seal. Its times stay as they are. A content
+        key that does not open stays as it is, and keeps no address under an old key."""
         tokens = self._context.tokens
         if row.is_gone or not row.address:
             return None
@@ -101,7 +122,12 @@ class Resealing:
         user, app, device = split_device_row_key(key)
         place = Place(app, row.platform, row.kind, user, device)
         if of_content and row.content_key is not None:
-            row = msgspec.structs.replace(row, content_key=tokens.content_key_anew(row.content_key, place))
+            try:
+                row = msgspec.structs.replace(row, content_key=tokens.content_key_anew(row.content_key, place))
+            except (KeyUnknown, SealBroken, ContentKeyInvalid) as error:
+                self._leave(tenure, error)
+                if row.key_id == tokens.sealing:
+                    return None
         stored = tokens.stored(tokens.opened(row, place), place, row)
         return msgspec.structs.replace(
             row,

@@ -33,6 +33,11 @@ class Tokens(Protocol):
         """The key that rows are to be under; None: addresses are kept as they came."""
         ...
 
+    @property
+    def ring(self) -> object:
+        """Another one whenever the keyring was read anew."""
+        ...
+
     def stored(self, address: bytes, place: Place, row: DeviceRow | None) -> Stored:
         """How to keep an address. A row's own bytes are kept when they are the same token, as it would be kept now."""
         ...
@@ -63,6 +68,7 @@ class PlainTokens:
     """Without a keyring."""
 
     sealing = None
+    ring = None
 
     def stored(self, address: bytes, place: Place, row: DeviceRow | None) -> Stored:
         digest = token_hash(address)
@@ -99,6 +105,10 @@ class SealedTokens:
     @property
     def sealing(self) -> str | None:
         return self._keys().sealing
+
+    @property
+    def ring(self) -> object:
+        return self._keys()
 
     def stored(self, address: bytes, place: Place, row: DeviceRow | None) -> Stored:
         keys = self._keys()

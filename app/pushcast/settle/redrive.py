@@ -16,7 +16,7 @@ from itertools import islice
 from typing import cast
 
 from pushcast.config.settings import Settings
-from pushcast.handover.fences import Fences, author_of
+from pushcast.handover.fences import Fences
 from pushcast.kafka.clients import client_config, open_producer
 from pushcast.kafka.headers import headers_of
 from pushcast.kafka.producer import MAX_RECORD_BYTES, produce_when_room
@@ -224,7 +224,7 @@ class DeadLetters:
             offset, value = cast(int, message.offset()), message.value()
             if 0 < low == offset:
                 kept_since = int(message.timestamp()[1])
-            if not fences.admit(author_of(headers_of(message)), offset) or value is None:
+            if not fences.stands(headers_of(message), offset) or value is None:
                 continue
             receipt = decode_receipt(value)
             delivery = bytes.fromhex(receipt["delivery_id"])

@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 LOOK_SECONDS: Final = 5.0
 _FILE_SCHEME: Final = "file:"
+_Stamp = tuple[int, int, int, int]
 
 
 class KeyringFile:
@@ -31,8 +32,9 @@ class KeyringFile:
         self._file = file
         self._role = role
         self._monotonic = monotonic
-        self._stamp = _stamp(file)
-        self._keys = read_keys(file, role)
+        self._outer: Path | None = None  # with the key that wraps those of the file; None: the file could not be read
+        self._stamps: tuple[_Stamp | None, _Stamp | None] = None, None
+        self._keys = self._read()
         self._looked_at = monotonic()
 
     def keys(self) -> TokenKeys:
@@ -44,16 +46,22 @@ class KeyringFile:
         return self._keys
 
     def _look(self) -> None:
-        stamp = _stamp(self._file)
-        if stamp == self._stamp:
+        if (_stamp(self._file), _stamp(self._outer)) == self._stamps:
             return
-        self._stamp = stamp
         try:
-            self._keys = read_keys(self._file, self._role)
+            self._keys = self._read()
         except ConfigurationError as error:
             log.warning("keyring_not_read", file=str(self._file), error=str(error))
         else:
             log.info("keyring_read", file=str(self._file), keys=sorted(self._keys.ids), sealing=self._keys.sealing)
+
+    def _read(self) -> TokenKeys:
+        """`read_keys`. Each stamp is taken before its file is read: what changes meanwhile is seen at the next look."""
+        self._outer, self._stamps = None, (_stamp(self._file), None)
+        ring = read_ring(self._file)
+        self._outer = _outer_file(ring)
+        self._stamps = self._stamps[0], _stamp(self._outer)
+        return unlocked(ring, outer_key(ring), self._role)
 
 
 def read_keys(file: Path, role: KeyringRole) -> TokenKeys:
@@ -69,7 +77,7 @@ def read_ring(file: Path) -> Keyring:
 
 def outer_key(ring: Keyring) -> bytes:
     """The key that wraps those of the ring. Raises ConfigurationError."""
-    outer_file = Path(ring.wrapped_by.removeprefix(_FILE_SCHEME))
+    outer_file = _outer_file(ring)
     try:
         outer = b64decode(read_secret(outer_file, "wrapped_by").strip(), validate=True)
     except (binascii.Error, ValueError):
@@ -90,10 +98,16 @@ def read_secret(file: Path, setting: str) -> bytes:
         raise ConfigurationError(f"{setting}: cannot read {file}: {os.strerror(error.errno or 0)}") from None
 
 
-def _stamp(file: Path) -> tuple[int, int, int] | None:
-    """By which a change is noticed, also a file that was put in the place of another."""
+def _outer_file(ring: Keyring) -> Path:
+    return Path(ring.wrapped_by.removeprefix(_FILE_SCHEME))
+
+
+def _stamp(file: Path | None) -> _Stamp | None:
+    """By which a change is noticed, also a file that was put in the place of another, or whose mode was put right."""
+    if file is None:
+        return None
     try:
         found = file.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return found.st_mtime_ns, found.st_size, found.st_ino, found.st_ctime_ns

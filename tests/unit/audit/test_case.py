@@ -117,6 +117,15 @@ def say(*records: PlainRecord, device: str | None = None, progress: GroupProgres
     return answer(case, progress or GroupProgress({INTAKE: 100}))
 
 
+@pytest.mark.parametrize("epoch", [(), ((h.EPOCH, b"x"),)])
+def test_an_event_with_half_of_a_stages_headers_is_told_of_as_it_is_planned(
+    epoch: tuple[tuple[str, bytes], ...],
+) -> None:
+    case = Case(USER, NOTE)
+    case.record(event(7, (h.ORIGIN, b"plan-urgent/3"), *epoch))
+    assert case.events == {(LANE, 7): False}
+
+
 def test_a_push_that_was_taken_and_not_seen_has_hints() -> None:
     case = Case(USER, NOTE)
     later: dict[str, Any] = {"options": {"collapse_id": "score"}}

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from pushcast.audit import follow
 from pushcast.audit.follow import FollowedNotes
-from pushcast.model.words import Source
+from pushcast.config.settings import Settings
+from pushcast.model.words import Lane, Source
+from pushcast.wire import headers as h
+from pushcast.wire import topics
 from pushcast.wire.answers.receipts import Planned, PlannedFacts
 
 
@@ -25,6 +32,8 @@ def receipt(user: str, note: str, offset: int, delivery: str, partition: int = 1
         "source_partition": partition,
         "source_offset": offset,
         "delivery_id": delivery,
+        "run": 0,
+        "outcome": "accepted",
     }
 
 
@@ -85,6 +94,16 @@ def test_what_is_planned_to_nothing_has_ended() -> None:
     assert followed.receipts == []
 
 
+def test_an_acceptance_is_not_taken_back_by_a_later_receipt_of_its_run() -> None:
+    followed = FollowedNotes({("ann", "n")})
+    followed.planned(1, planned((4, "n", 1)))
+    for outcome in ("expired", "accepted", "dead"):
+        followed.receipt({**receipt("ann", "n", 4, "x"), "outcome": outcome})
+    assert followed.all_accepted
+    followed.receipt({**receipt("ann", "n", 4, "x"), "outcome": "dead", "run": 1})
+    assert [each["outcome"] for each in followed.receipts] == ["dead"]
+
+
 def test_receipts_of_others_are_not_shown() -> None:
     followed = FollowedNotes({("ann", "n")})
     followed.planned(1, planned((4, "n", 1)))
@@ -105,3 +124,20 @@ def test_equal_offsets_of_two_sources_are_two_accounts() -> None:
     assert not followed.finished
     followed.receipt({**receipt("ann", "n", 4, "y"), "source": 2})
     assert (followed.finished, followed.planned_count) == (True, 2)
+
+
+def test_half_of_a_stages_headers_on_a_dead_letter_do_not_end_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    letter = SimpleNamespace(
+        topic=lambda: topics.dead_letter(topics.notification(Lane.NORMAL)),
+        partition=lambda: 1,
+        offset=lambda: 0,
+        error=lambda: None,
+        key=lambda: b"ann",
+        value=lambda: b'{"id": "n"}',
+        headers=lambda: [(h.ORIGIN, b"plan-normal/1")],
+    )
+    consumer = SimpleNamespace(assign=lambda spots: None, consume=lambda most, seconds: [letter], close=lambda: None)
+    monkeypatch.setattr(follow, "open_consumer", lambda *_, **__: consumer)
+    monkeypatch.setattr(follow, "since", lambda *_: {})
+    found = follow.follow(Settings(), {("ann", "n")}, 0, 5.0)
+    assert (found.finished, len(found.to_dict()["dead_letters"])) == (True, 1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pushcast.audit.receipts import receipts
+from pushcast.audit.receipts import counting, receipts
 from pushcast.config.settings import Settings
 from pushcast.wire import topics
 from pushcast.wire.answers.receipts import Receipt, encode_receipt
@@ -20,10 +20,10 @@ def settings() -> Iterator[Settings]:
         yield Settings.model_validate({"kafka": {"bootstrap_servers": servers, "partitions": 1}})
 
 
-def value(user: str, number: int, run: int = 0) -> bytes:
+def value(user: str, number: int, run: int = 0, outcome: str = "accepted") -> bytes:
     name, tail = b"%16d" % number, (200, 1, False, run, 0, number, 1, 2)
     return encode_receipt(
-        Receipt(name, f"n{number}", user, "news", "d", "apns", "bulk", "default", "accepted", None, "id", *tail)
+        Receipt(name, f"n{number}", user, "news", "d", "apns", "bulk", "default", outcome, None, "id", *tail)
     )
 
 
@@ -37,3 +37,18 @@ def test_copies_are_left_out_and_each_run_of_a_redriven_delivery_is_kept(setting
     assert read(settings) == [("u1", "n1", 0), ("u2", "n2", 0), ("u1", "n1", 1)]
     assert read(settings, user="u2") == [("u2", "n2", 0)]
     assert read(settings, user="nobody") == []
+
+
+def test_a_run_has_the_receipt_that_counts_although_another_was_written_first() -> None:
+    values = (
+        value("u1", 1, outcome="dead"),
+        value("u1", 1),  # a sender that was stopped wakes up: the push is on its way
+        value("u2", 2),
+        value("u2", 2, outcome="dead"),
+        value("u2", 2, run=1, outcome="expired"),
+        value("u3", 3, outcome="dead"),
+        value("u3", 3, outcome="dead"),
+        b"weather",
+    )
+    assert counting(enumerate(values)) == {1, 2, 4, 5, 7}
+    assert counting(enumerate(values), "u1") == {1, 7}

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import pytest
 
 from pushcast.audit.accounts import MAX_LISTED, AccountKey, Totals
+from pushcast.audit.reader import Books
 from pushcast.audit.reckoning import PartitionAccounts, Read
-from pushcast.model.words import Source
+from pushcast.model.words import Lane, Source
+from pushcast.wire import topics
 from pushcast.wire.answers.legs import Leg
 from pushcast.wire.answers.receipts import Planned
 
@@ -428,3 +432,18 @@ def test_a_count_has_no_account() -> None:
     accounts = PartitionAccounts(2)
     accounts.leg(leg(0, 100_000, last=True, count_only=True))
     assert settled(accounts).planned == 0
+
+
+@pytest.mark.parametrize(("said", "excused"), [((b"7", b"40"), {40}), ((b"x",), set()), ((), set())])
+def test_a_letter_excuses_the_record_that_was_refused_last_and_none_that_it_does_not_name(
+    said: tuple[bytes, ...], excused: set[int]
+) -> None:
+    found: set[int] = set()
+    accounts: Any = SimpleNamespace(dead_letter=lambda lane, offset, topic, reason: found.add(offset))
+    headers = [("__streams.errors.offset", each) for each in said]
+    letter: Any = SimpleNamespace(
+        topic=lambda: topics.dead_letter(topics.notification(Lane.BULK)), headers=lambda: headers
+    )
+    books: Any = None
+    Books._dead_letter(books, accounts, letter)
+    assert found == excused

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pushcast.handover.fences import Author, Fences, author_of
+from pushcast.handover.writers import Writers
 from pushcast.model.errors import InvalidInput
 from pushcast.wire import headers as h
 
@@ -26,7 +27,7 @@ def test_a_record_without_an_origin_has_no_author_and_counts() -> None:
     assert Fences().admit(None, 0)
 
 
-@pytest.mark.parametrize("epoch", [None, b"", b"x"])
+@pytest.mark.parametrize("epoch", [None, b"", b"x", b"-1", b"%d" % 2**63, b"9" * 4000])
 def test_an_origin_without_an_epoch_is_invalid(epoch: bytes | None) -> None:
     headers = [(h.ORIGIN, b"plan/0")] + ([] if epoch is None else [(h.EPOCH, epoch)])
     with pytest.raises(InvalidInput) as caught:
@@ -81,3 +82,17 @@ def test_an_author_of_whom_all_counts_is_admitted_wherever_and_only_that_one(bas
         assert is_sure is (author in (data(2), data(1)) and author.epoch >= base.get("plan/0", 0))
         assert not is_sure or all(fences.admit(author, offset) for offset in (0, 5, 6))
     assert not fences.admits_all(fence(9))
+
+
+@pytest.mark.parametrize("kind", [Fences, Writers])
+@pytest.mark.parametrize("epoch", [None, b"x", b"%d" % 2**64])
+def test_who_looks_on_passes_by_a_record_whose_writer_cannot_be_made_out(
+    kind: type[Fences] | type[Writers], epoch: bytes | None
+) -> None:
+    reader = kind()
+    stranger = [(h.ORIGIN, b"plan/0")] + ([] if epoch is None else [(h.EPOCH, epoch)])
+    assert reader.stands(h.origin("plan", 0, 2), 0)
+    assert not reader.stands(stranger, 1)
+    assert reader.stands(h.origin("plan", 0, 2), 2)
+    assert reader.stands([], 3)
+    assert reader.void == 1

@@ -173,6 +173,15 @@ def test_a_doubted_verdict_suspends_nothing() -> None:
     assert suspension(verdict(), registered(T), doubted=True) is Kept.DOUBTED
 
 
+def test_a_verdict_of_a_life_before_leaves_a_staged_device_staged() -> None:
+    """Suspended and then lifted it would be active before its release."""
+    gone = msgspec.structs.replace(registered(T - 10), state="gone", address=b"", token_hash=b"")
+    imported = upsert(change(staged=True), T, gone)
+    assert isinstance(imported, DeviceRow)
+    assert imported.state == "staged"
+    assert suspension(verdict(sent_at=T + 5), imported, False) is Kept.STAGED
+
+
 def test_the_same_verdict_again_is_the_same_row_and_another_one_leaves_it() -> None:
     row = suspended()
     assert suspension(verdict(), row, False) is row

@@ -21,7 +21,7 @@ from pushcast.wire.answers.dead_letters import REASON
 from pushcast.wire.devices.content_keys import opened, sealed_under
 from pushcast.wire.devices.devices import DeviceChangeDecoder, decode_row
 from pushcast.wire.headers import first
-from pushcast.wire.sealing.seals import Place, TokenKeys
+from pushcast.wire.sealing.seals import Place, SealBroken, TokenKeys
 from pushcast.wire.topics import DEVICE_CHANGED
 from twins.kafka import settled
 from unit.register.twin import PARTITIONS, T0, Harness, TwinKafka
@@ -143,6 +143,47 @@ async def test_a_row_under_a_key_that_is_not_there_is_counted_and_stays() -> Non
     await land(harness)
     assert rows(harness) == before
     assert harness.counters["resealed", "KeyUnknown"] == 2
+
+
+async def test_rows_under_a_key_that_was_missing_are_sealed_anew_once_it_is_there_again() -> None:
+    tokens = Ring("t2")
+    harness = await successor((await registered(2, tokens=Ring("t1"))).kafka, tokens)
+    tokens.now = TokenKeys({"t2": RAW["t2"]}, "t2", HASH)
+    for _ in range(3):
+        await harness.stage.refresh()
+        await land(harness)
+    assert harness.counters["resealed", "KeyUnknown"] == 2, "nothing changed: one pass is enough"
+    tokens.promote("t2")  # the operator puts the key back
+    for _ in range(3):
+        await harness.stage.refresh()
+        await land(harness)
+    assert {row.key_id for row in rows(harness)} == {"t2"}
+    assert harness.counters["resealed", "written"] == 2
+
+
+async def test_a_content_key_that_does_not_open_keeps_no_address_under_the_old_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tokens = Ring("t1")
+    harness = Harness(tokens=tokens)
+    await harness.take_over(PARTITION)
+    said = {"id": 7, "alg": "a256gcm", "key": b64encode(bytes(32)).decode()}
+    await harness.change(registration("d-1", content_key=said))
+    await land(harness)
+
+    def broken(kept: bytes, place: Place) -> bytes:
+        raise SealBroken("altered")
+
+    monkeypatch.setattr(tokens, "content_key_anew", broken)
+    for _ in range(2):
+        tokens.promote("t2")
+        await harness.stage.refresh()
+        await land(harness)
+    [row] = rows(harness)
+    assert (row.key_id, sealed_under(row.content_key or b"")) == ("t2", "t1")
+    assert token_hash(tokens.opened(row, PLACE)) == token_hash(f"{1:064x}".encode())
+    assert harness.counters["resealed", "written"] == 1
+    assert harness.counters["resealed", "SealBroken"] == 2
 
 
 async def test_a_registration_that_is_in_flight_is_not_undone() -> None:

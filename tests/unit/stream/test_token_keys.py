@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from base64 import b64encode
 from pathlib import Path
 
@@ -57,6 +58,35 @@ def test_a_file_that_breaks_leaves_the_keys_and_is_told_once(file: Path, broken:
             now[0] += LOOK_SECONDS
             assert held.keys().ids == {"t1"}
     assert [entry["event"] for entry in logs] == ["keyring_not_read"]
+
+
+@pytest.mark.parametrize("name", ["keyring.json", "kek"])
+def test_a_file_that_others_might_use_is_read_again_once_its_mode_is_put_right(file: Path, name: str) -> None:
+    now = [0.0]
+    held = KeyringFile(file, KeyringRole.REGISTRAR, lambda: now[0])
+    write(file, ring(file.parent, "t2", "t1"))
+    (file.parent / name).chmod(0o644)
+    now[0] += LOOK_SECONDS
+    with capture_logs() as logs:
+        assert held.keys().sealing == "t1"
+        time.sleep(0.02)  # a kernel's time of files moves in steps
+        (file.parent / name).chmod(0o600)
+        now[0] += LOOK_SECONDS
+        assert held.keys().sealing == "t2"
+    assert [entry["event"] for entry in logs] == ["keyring_not_read", "keyring_read"]
+
+
+def test_a_keyring_is_read_again_once_its_outer_key_is_put_right(file: Path) -> None:
+    now = [0.0]
+    held = KeyringFile(file, KeyringRole.REGISTRAR, lambda: now[0])
+    write(file.parent / "kek", b"?")
+    write(file, ring(file.parent, "t2", "t1"))
+    now[0] += LOOK_SECONDS
+    assert held.keys().sealing == "t1"
+    time.sleep(0.02)  # a kernel's time of files moves in steps
+    write(file.parent / "kek", b64encode(OUTER))
+    now[0] += LOOK_SECONDS
+    assert held.keys().sealing == "t2"
 
 
 @pytest.mark.parametrize("name", ["keyring.json", "kek"])

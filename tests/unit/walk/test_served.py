@@ -93,3 +93,11 @@ async def test_what_was_voided_is_not_read() -> None:
     log.log.append(Produced(topics.RECEIPT, PARTITION, receipt("u-3"), None, [], 0))
     ask = served_by(log, Lane.BULK)  # type: ignore[arg-type]
     assert await ask(PARTITION, NotTo("b-0", DEFAULT, 0)) == {delivery("u-2"), delivery("u-3")}
+
+
+async def test_a_strangers_record_that_names_a_stage_without_an_epoch_is_passed_by() -> None:
+    log = Log(PARTITION)
+    for value, headers in ((batches("u-1")[0], [(h.ORIGIN, b"walk-bulk/3")]), (batches("u-2")[0], [])):
+        log.log.append(Produced(SEND, PARTITION, value, None, headers, 0))
+    ask = served_by(log, Lane.BULK)  # type: ignore[arg-type]
+    assert await ask(PARTITION, NotTo("b-0", DEFAULT, 0)) == {delivery("u-2")}

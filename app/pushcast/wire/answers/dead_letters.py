@@ -10,9 +10,12 @@ from pushcast.model.errors import InvalidInput
 from pushcast.wire.headers import Headers
 
 MAX_MESSAGE_CHARS = 500
+_MAX_OFFSET_DIGITS = 19
 STREAMS = "__streams.errors."  # the names that Kafka Streams 4.2 writes, so that its tools read ours
 PUSH = "push.errors."
 REASON = PUSH + "reason"
+_OFFSET = STREAMS + "offset"
+_PLACE = frozenset({STREAMS + "topic", STREAMS + "partition", _OFFSET})
 #: Present on a letter whose value Kafka would not take, nor perhaps its key and own headers: the whole size in bytes.
 STRIPPED = PUSH + "stripped-bytes"
 
@@ -56,7 +59,10 @@ class DeadLetter(NamedTuple):
 
 
 def dead_letter(record: SourceRecord, error: InvalidInput, *, stage: str, attempts: int = 1) -> DeadLetter:
-    """Key, value, timestamp and headers stay untouched; error headers that are already there are kept (first wins)."""
+    """Key, value, timestamp and headers stay untouched; error headers that are already there are kept (first wins).
+
+    The place is said behind them all the same: a letter that was copied back as it was is another record now.
+    """
     headers: list[tuple[str, bytes | None]] = list(record.headers or ())
     there = {name for name, _ in headers}
     message = str(error)[:MAX_MESSAGE_CHARS].encode()
@@ -65,7 +71,7 @@ def dead_letter(record: SourceRecord, error: InvalidInput, *, stage: str, attemp
         (STREAMS + "message", message),
         (STREAMS + "topic", record.topic.encode()),
         (STREAMS + "partition", str(record.partition).encode()),
-        (STREAMS + "offset", str(record.offset).encode()),
+        (_OFFSET, str(record.offset).encode()),
         (REASON, error.reason.encode()),
         (PUSH + "stage", stage.encode()),
         (PUSH + "attempts", str(attempts).encode()),
@@ -74,10 +80,16 @@ def dead_letter(record: SourceRecord, error: InvalidInput, *, stage: str, attemp
     ]
     if error.field is not None:
         added.append((PUSH + "field", error.field.encode()))
-    headers += [header for header in added if header[0] not in there]
+    headers += [header for header in added if header[0] not in there or header[0] in _PLACE]
     return DeadLetter(
         f"{record.topic}.dlq", record.partition, record.value, record.key, headers, max(0, record.timestamp)
     )
+
+
+def refused_offset(headers: Headers) -> int | None:
+    """Of the record that became this letter: the last that is said. None: nobody says, or it is no offset."""
+    said = next((value for name, value in reversed(headers) if name == _OFFSET), None)
+    return int(said) if said is not None and said.isdigit() and len(said) <= _MAX_OFFSET_DIGITS else None
 
 
 def without_value(letter: DeadLetter, size_bytes: int) -> DeadLetter:
