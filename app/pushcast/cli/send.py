@@ -54,9 +54,7 @@ def send(
         event: dict[str, Any] = {"id": str(uuid.uuid4()), "user": user, "app": app, "title": title, "body": body}
         event |= {"class": klass, "options": {"dry_run": True} if dry_run else None}
         try:
-            lines: Iterator[NumberedLine] = iter(
-                [(1, orjson.dumps({k: v for k, v in event.items() if v is not None}))]
-            )
+            lines: Iterator[NumberedLine] = iter([(1, orjson.dumps({k: v for k, v in event.items() if v is not None}))])
         except TypeError:  # such bytes come as half surrogates
             raise typer.BadParameter("an option is not UTF-8") from None
     else:
