@@ -36,5 +36,6 @@ def read_token(file: Path | None) -> str | None:
         return None
     try:
         return file.read_text().strip()
-    except OSError as error:
-        raise ConfigurationError(f"reports.token_file: {file}: {error.strerror}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        problem = getattr(error, "strerror", None) or "no text"
+        raise ConfigurationError(f"reports.token_file: {file}: {problem}") from None
