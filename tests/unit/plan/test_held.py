@@ -95,7 +95,7 @@ async def test_s2_what_is_due_already_is_planned_at_once() -> None:
     ],
 )
 async def test_s2_s22_what_was_over_when_it_was_created_expires_and_is_not_taken_for_now_or_never(
-    fields: dict[str, str],
+    fields: dict[str, Any],
 ) -> None:
     world = World(default=Class(window_seconds=0, ttl_seconds=1_800))
     world.device("phone", "UTC")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -54,7 +55,11 @@ def test_a_badge_or_a_sound_alone_is_not_for_browsers(alone: dict[str, object]) 
 
 @pytest.mark.parametrize("push_type", ["alert", "background"])
 def test_what_is_meant_for_other_platforms_alone_is_not_for_browsers(push_type: str) -> None:
-    for platforms in ({"apns": {"aps": {"alert": "Goal!"}}}, {"apns": {"a": 1}, "webpush": {"title": None}}):
+    others: list[dict[str, dict[str, Any]]] = [
+        {"apns": {"aps": {"alert": "Goal!"}}},
+        {"apns": {"a": 1}, "webpush": {"title": None}},
+    ]
+    for platforms in others:
         with pytest.raises(Unsendable) as refused:
             render(message(content=Content(platforms=platforms), push_type=push_type))
         assert refused.value.reason == "nothing_to_show"
