@@ -29,8 +29,8 @@ def suspension(event: TokenInvalid, row: DeviceRow | None, doubted: bool) -> Dev
     """The suspended row, or why the verdict changes nothing. Idempotent: its own row again is the same row.
 
     It suspends only a row that still has that token, registered at or before the provider's time of invalidation.
-    `doubted`: the provider is not to be believed about that time. A staged row stays staged: the verdict is about a push
-    of the device's life before, and of a dead token the first push after its activation tells again.
+    `doubted`: the provider is not to be believed about that time. A staged row stays staged: the verdict is about a
+    push of the device's life before, and of a dead token the first push after its activation tells again.
     """
     if row is None or row.is_gone:
         return Kept.UNKNOWN
