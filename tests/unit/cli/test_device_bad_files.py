@@ -98,7 +98,7 @@ def test_a_line_that_is_nested_too_deep_is_refused_where_devices_are_held(
     file.write_bytes(deep + orjson.dumps(OURS) + b"\n")
     found = CliRunner().invoke(app, ["import", str(file), "--held"], catch_exceptions=False)
     assert (found.exit_code, len(written)) == (1, 1)
-    assert "line 1: invalid_field: objects or arrays are nested too deep" in found.stderr
+    assert "line 1: invalid_field: objects are nested more than 64 deep" in found.stderr
 
 
 @pytest.mark.parametrize("source", FORMATS)

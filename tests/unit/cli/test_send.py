@@ -64,7 +64,7 @@ def call(*arguments: str, lines: str = "") -> Any:
         ("{", "line 2: not_json"),
         (
             '{"id": "n", "user": "u1", "data": ' + "[" * 300 + "]" * 300 + "}",
-            "line 2: invalid_field: objects or arrays",
+            "line 2: invalid_field: objects are nested",
         ),
     ],
 )
@@ -169,7 +169,7 @@ def _planned(count: int) -> Planned:
 
 def _receipt(delivery: str, outcome: str) -> dict[str, Any]:
     source = {"lane": "normal", "source": 0, "source_partition": 1, "source_offset": 4}
-    return {"user": "u1", "notification_id": "n", "delivery_id": delivery, "outcome": outcome, **source}
+    return {"user": "u1", "notification_id": "n", "delivery_id": delivery, "outcome": outcome, "run": 0, **source}
 
 
 @pytest.mark.parametrize(
