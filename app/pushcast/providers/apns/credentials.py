@@ -13,6 +13,7 @@ from typing import Final
 
 import orjson
 import structlog
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -51,7 +52,7 @@ def load_key(pem: bytes, name: str) -> ec.EllipticCurvePrivateKey:
     """A .p8 key as Apple hands it out. Raises ConfigurationError naming the file, never its content."""
     try:
         key = load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise ConfigurationError(f"key_file {name}: no unencrypted PEM private key") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise ConfigurationError(f"key_file {name}: APNs keys are on the curve P-256")

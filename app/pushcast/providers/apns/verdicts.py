@@ -15,6 +15,9 @@ from pushcast.model.words import Reason
 from pushcast.providers.port import Disposition
 from pushcast.providers.verdict import Remedy, Row, Verdict, retry_after_seconds, unanswered, verdict_of
 
+#: The last millisecond of the year 9999. A later one is no time, and no row could hold it.
+_LAST_MS: Final = 253_402_300_799_999
+
 _APPLE: Final = "https://developer.apple.com/documentation/usernotifications/handling-notification-responses-from-apns"
 _CHANNELS: Final = "https://developer.apple.com/documentation/usernotifications/handling-error-responses-from-broadcast-push-notifications"
 # Apple: "retry 5xx after 15 minutes, with back-off".
@@ -199,7 +202,7 @@ def judge(response: Response, now_ms: int, *, own_topic: bool = True) -> Verdict
     return verdict_of(
         row,
         retry_after_seconds=retry_after_seconds(response.header(b"retry-after"), now_ms),
-        invalid_since=since if isinstance(since, int) and since > 0 else None,
+        invalid_since=since if type(since) is int and 0 < since <= _LAST_MS else None,
     )
 
 

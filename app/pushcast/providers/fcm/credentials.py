@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import httpx
 import orjson
 import structlog
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -62,7 +63,7 @@ class ServiceAccount(NamedTuple):
                 raise ConfigurationError(f"service_account_file {name}: {field} is missing")
         try:
             key = load_pem_private_key(fields["private_key"].encode(), password=None)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise ConfigurationError(f"service_account_file {name}: private_key is no PEM private key") from error
         if not isinstance(key, rsa.RSAPrivateKey):
             raise ConfigurationError(f"service_account_file {name}: private_key is not an RSA key")

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 import orjson
 import structlog
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -44,7 +45,7 @@ def load_key(content: bytes, name: str) -> ec.EllipticCurvePrivateKey:
             if len(scalar) != 32:
                 raise ConfigurationError(problem)
             key = ec.derive_private_key(int.from_bytes(scalar, "big"), ec.SECP256R1())
-    except (ValueError, TypeError, Base64Error) as error:
+    except (ValueError, TypeError, Base64Error, UnsupportedAlgorithm) as error:
         raise ConfigurationError(problem) from error
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise ConfigurationError(f"vapid_key_file {name}: VAPID keys are on the curve P-256")

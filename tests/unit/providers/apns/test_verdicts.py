@@ -50,7 +50,7 @@ def test_a_410_carries_the_time_of_invalidation_in_milliseconds() -> None:
     assert verdict.invalid_since == 1_700_000_000_123
 
 
-@pytest.mark.parametrize("timestamp", ["1700000000123", None, -1, 1.5])
+@pytest.mark.parametrize("timestamp", ["1700000000123", None, -1, 1.5, True, 10**15, 2**64 - 1])
 def test_a_timestamp_that_is_no_number_of_milliseconds_is_absent(timestamp: object) -> None:
     assert judge(answer(410, {"reason": "Unregistered", "timestamp": timestamp}), NOW_MS).invalid_since is None
 
