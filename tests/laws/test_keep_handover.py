@@ -18,7 +18,7 @@ import orjson
 import pytest
 
 from pushcast.handover.rules import Rules
-from pushcast.keep import capping, completing, digests, exact, intake, joining, removals, rules
+from pushcast.keep import called_off, capping, completing, digests, exact, joining, removals, rules
 from pushcast.keep.due import DueRecord, DueRecords, Put
 from pushcast.keep.firings import Firings
 from pushcast.keep.flushing import Flushes
@@ -335,7 +335,7 @@ async def test_with_a_digest_that_takes_members_while_it_leaves_it_counts_wrongl
 ) -> None:
     """Ruling II.13: from its putting on the head is closed, and members beyond `upto` did not leave with it."""
     left = digests.left
-    monkeypatch.setattr(intake, "is_leaving", lambda *_: False)
+    monkeypatch.setattr(called_off, "is_leaving", lambda *_: False)
     monkeypatch.setattr(joining, "is_leaving", lambda *_: False)
     monkeypatch.setattr(digests, "is_open", lambda head, _: head.flushed_at is None)
     monkeypatch.setattr(digests, "left", lambda head, each: left(msgspec.structs.replace(head, upto=1_000), each))
