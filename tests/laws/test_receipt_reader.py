@@ -136,7 +136,7 @@ def test_receipts_read_together_are_what_the_decoder_reads(seed: int, data: st.D
     receipts += [alike(source) for _ in range(data.draw(st.integers(0, 12)))]
     source.shuffle(receipts)
     values = [encode_receipt(receipt, source.choice([1, 1, 2])) for receipt in receipts]
-    for place in data.draw(st.lists(st.integers(0, len(values) - 1), max_size=3)):
+    for place in data.draw(st.lists(st.integers(0, len(values) - 1), max_size=3, unique=True)):
         damaged = bytearray(values[place])
         damaged[source.randrange(len(damaged))] = source.choice([0, 1, 2, 3, 0x7F, 0x80, 0x81, source.randrange(256)])
         values[place] = bytes(damaged[: source.choice([None, None, source.randrange(len(damaged))])])
