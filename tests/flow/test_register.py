@@ -138,7 +138,7 @@ def ground(kafka: str, unique: Callable[[str], str], tmp_path: Path) -> Iterator
         create_topic(kafka, topic, PARTITIONS, max_message_bytes=str(INTAKE_BYTES))
         create_topic(kafka, f"{topic}.dlq", PARTITIONS, max_message_bytes=str(INTAKE_BYTES + 65_536))
     create_topic(kafka, topics.device, PARTITIONS, cleanup_policy="compact")
-    ensure_topics(kafka, (keep(Lane.URGENT),), PARTITIONS)
+    ensure_topics(kafka, (keep(Lane.URGENT),), 8)  # with as many as other tests on the shared broker give it
     group = unique("register")
     reader = Consumer({"bootstrap.servers": kafka, "group.id": group, "enable.auto.commit": False})
     # The group's leader must know all topics when it assigns, as after `pushcast topology apply`.
