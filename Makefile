@@ -22,10 +22,10 @@ PYTEST := $(VENV)/bin/python -m pytest
 # Tests at a time. Each worker has a Kafka, folders and ports of its own; a file stays with one worker, as its tests may
 # share what they start.
 WORKERS ?= 2
-MEASURED := tests/laws tests/unit
+BROKERLESS := tests/laws tests/unit
 STORIES := tests/faults/test_faults.py
 BESIDE = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
-MEASURING = $(BESIDE) $(MEASURED) --cov --cov-report=term:skip-covered
+MEASURING = $(BESIDE) $(BROKERLESS) --cov --cov-report=term:skip-covered
 
 help:
 	@echo "make demo   the main job end to end on a real Kafka; ARGS=\"--devices 2000 --output json\""
@@ -72,7 +72,7 @@ else
 	    if [ $$code -gt $$worst ]; then worst=$$code; fi; \
 	}; \
 	part 1 "laws, and unit tests with the branches that they reach" $(MEASURING); \
-	part 2 "on a real Kafka, in a browser, against the simulators" --verbose $(BESIDE) $(addprefix --ignore=,$(MEASURED) $(STORIES)) tests; \
+	part 2 "on a real Kafka, in a browser, against the simulators" --verbose $(BESIDE) $(addprefix --ignore=,$(BROKERLESS) $(STORIES)) tests; \
 	part 3 "kills, zombies, outages and poison under load" --verbose $(STORIES); \
 	if [ $$worst -gt 1 ]; then rm -f .pytest_cache/v/cache/lastfailed; echo "==> a part of the tests broke off (exit code $$worst)" >&2; fi; \
 	if [ $$worst -gt 0 ]; then echo "==> tests failed in part$$failed of 3" >&2; exit 1; fi; \

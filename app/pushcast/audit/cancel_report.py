@@ -22,8 +22,7 @@ class CancelReport:
 
     def __init__(self) -> None:
         self._planned: dict[_Account, tuple[int, int, int, bool]] = {}  # run, deliveries, held, from the keeper
-        self._ends: dict[str, tuple[int, str]] = {}  # by delivery: run, outcome
-        self._words: dict[str, str] = {}  # by delivery: which of the three
+        self._ends: dict[str, tuple[int, str, str]] = {}  # by delivery: run, outcome, which of the three
 
     def row(self, account: _Account, run: int, deliveries: int, held: int) -> None:
         """A row of a planned record; of an account the last run counts."""
@@ -42,7 +41,8 @@ class CancelReport:
 
     def receipt(self, receipt: dict[str, Any]) -> None:
         """A receipt of what was cancelled; of a delivery the last run counts."""
-        if not takes_place(receipt["run"], self._ends.get(receipt["delivery_id"])):
+        known = self._ends.get(receipt["delivery_id"])
+        if not takes_place(receipt["run"], None if known is None else known[:2]):
             return
         if receipt["outcome"] == Outcome.CANCELLED:
             word = "cancelled"
@@ -50,8 +50,7 @@ class CancelReport:
             word = "already_left"
         else:
             word = "ended_before"
-        self._ends[receipt["delivery_id"]] = receipt["run"], receipt["outcome"]
-        self._words[receipt["delivery_id"]] = word
+        self._ends[receipt["delivery_id"]] = receipt["run"], receipt["outcome"], word
 
     def case(self, case: Case) -> None:
         """One notification of one user."""
@@ -64,7 +63,7 @@ class CancelReport:
         """For JSON; planned = cancelled + already_left + ended_before + open."""
         rows = self._planned.values()
         planned = sum(deliveries for _, deliveries, _, _ in rows)
-        words = Counter(self._words.values())
+        words = Counter(word for _, _, word in self._ends.values())
         return {
             "planned": planned,
             "cancelled": words["cancelled"],

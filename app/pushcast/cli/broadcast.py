@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +11,7 @@ import typer
 from pushcast.cli.broadcast_progress import account_line, answer, checked, follow, lines, write
 from pushcast.cli.output import Output, OutputOption, say
 from pushcast.cli.session import connect, connect_by_user
+from pushcast.cli.signed import as_said, operator
 from pushcast.config.settings import Settings
 from pushcast.model.errors import PushcastError
 from pushcast.model.ids import bucket as bucket_of
@@ -199,9 +198,9 @@ def _halt(kind: Kind, broadcast_id: str, comment: str, output: Output) -> None:
     if not _control(settings).has_room(subject):
         raise PushcastError(f"too_many: {MAX_NAMES:,} broadcasts are in {kind}/ already")
     now_ms = round(time.time() * 1000)
-    by = f"{getpass.getuser()}@{socket.gethostname()}"[:500]
+    by = operator()
     # It may go when no broadcast of this id can be alive any more.
-    record = Halt(since_ms=now_ms, remove_at=now_ms + 2 * MAX_LIFE_MS, by=by, comment=comment[:500])
+    record = Halt(since_ms=now_ms, remove_at=now_ms + 2 * MAX_LIFE_MS, by=by, comment=as_said(comment))
     switchboard.write(settings, subject, record)
     word = "stopped" if kind is Kind.STOP else "held"
     answer(output, {"id": broadcast_id, word: True}, [f"{broadcast_id} is {word}"])

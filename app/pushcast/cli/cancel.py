@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 import time
 from typing import Annotated
 
@@ -12,6 +10,7 @@ import typer
 
 from pushcast.cli.output import Output, OutputOption, print_json
 from pushcast.cli.session import connect, connect_by_user
+from pushcast.cli.signed import as_said, operator
 from pushcast.wire import topics
 from pushcast.wire.control.control import CampaignCancel, Kind, Name
 from pushcast.wire.control.control_reader import parse_key
@@ -98,8 +97,8 @@ def _campaign(campaign: str, output: Output, *, end: bool, remove: bool, comment
 
     subject = Name(Kind.CANCEL, campaign)
     parse_key(subject.key())
-    by = f"{getpass.getuser()}@{socket.gethostname()}"[:500]
-    entry = None if end else CampaignCancel(remove=remove, by=by, comment=comment[:500])
+    by = operator()
+    entry = None if end else CampaignCancel(remove=remove, by=by, comment=as_said(comment))
     write_within_limit(connect(), subject, entry)
     if output is Output.json:
         print_json({"campaign": campaign, "cancelled": not end, "remove": remove})

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 from typing import Annotated
 
 import typer
 
 from pushcast.cli.output import Output, OutputOption, print_json
 from pushcast.cli.session import connect
+from pushcast.cli.signed import as_said, operator
 from pushcast.model.pacing import MAX_PER_MINUTE
 from pushcast.wire.control.control import Kind, Name, Rate
 from pushcast.wire.control.control_reader import parse_key
@@ -35,8 +34,8 @@ def pace(
         raise typer.BadParameter("give --per-minute, or --end")
     subject = Name(Kind.PACE, campaign)
     parse_key(subject.key())
-    by = f"{getpass.getuser()}@{socket.gethostname()}"[:500]
-    entry = None if per_minute is None else Rate(per_minute, by, comment[:500])
+    by = operator()
+    entry = None if per_minute is None else Rate(per_minute, by, as_said(comment))
     write_within_limit(connect(), subject, entry)
     if output is Output.json:
         print_json({"campaign": campaign, "per_minute": per_minute})

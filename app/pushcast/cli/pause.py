@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 import time
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -12,6 +10,7 @@ import typer
 
 from pushcast.cli.output import Output, OutputOption, counted, print_json, say
 from pushcast.cli.session import connect, require_app
+from pushcast.cli.signed import as_said, operator
 from pushcast.config.settings import Settings
 from pushcast.model.words import Lane, Platform
 from pushcast.wire.control.control import BreakerRecord, Kind, Pause, Subject
@@ -48,7 +47,7 @@ def pause(
     subject = subject_of(settings, app, platform, lane)
     state = read_state(settings)
     known = state.pauses.get(subject)
-    entry = known or Pause(int(time.time() * 1000), f"{getpass.getuser()}@{socket.gethostname()}"[:500], comment[:500])
+    entry = known or Pause(int(time.time() * 1000), operator(), as_said(comment))
     if known is None:
         state.check_room(subject)
         write(settings, subject, entry)

@@ -10,6 +10,7 @@ import typer
 
 from pushcast.cli.output import Output, OutputOption, print_json, say
 from pushcast.cli.session import connect, content_of
+from pushcast.cli.signed import as_said
 from pushcast.model.errors import InvalidInput, PushcastError
 from pushcast.wire.control.control import Kind, Name, SegmentRecord
 from pushcast.wire.events.audience_leaves import check_segment_name
@@ -48,7 +49,7 @@ def put(
     subject = Name(Kind.SEGMENT, name)
     if not switchboard.read_state(settings).has_room(subject):
         raise PushcastError(f"too_many: there are {MAX_NAMES:,} segments already")
-    switchboard.write(settings, subject, SegmentRecord(where, comment[:500]))
+    switchboard.write(settings, subject, SegmentRecord(where, as_said(comment)))
     _answer(output, {"name": name, "where": where}, [f"{name} is known"])
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 import time
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -13,6 +11,7 @@ import typer
 from pushcast.cli.audit import since_ms
 from pushcast.cli.output import Output, OutputOption, counted, print_json, say
 from pushcast.cli.session import connect
+from pushcast.cli.signed import operator
 from pushcast.config.settings import Settings
 from pushcast.model.errors import ConfigurationError
 from pushcast.wire import groups
@@ -56,7 +55,7 @@ def resume(
         raise ConfigurationError(f"there is no webhook {name!r} in the configuration; webhooks are: {known}")
     now = time.time()
     from_ms = None if since is None else since_ms(since, now)
-    by = f"{getpass.getuser()}@{socket.gethostname()}"[:500]
+    by = operator()
     write(settings, Name(Kind.WEBHOOK, name), WebhookOrder("on", int(now * 1000), from_ms, "", by))
     again = "" if from_ms is None else f", and gets again what was recorded since {rfc3339(from_ms)}"
     typer.echo(f"{name} is posted to{again}")

@@ -38,5 +38,6 @@ class Writers:
         try:
             author = author_of(headers)
         except InvalidInput:
-            return self._fences.stands(headers, offset)
+            self._fences.void += 1
+            return False
         return self.admit(author, offset)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import isqrt
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 #: To begin with, and after a time of little use: a server that is slow meanwhile gets no more at once.
 START: Final = 64
@@ -70,6 +70,14 @@ class FixedLimit:
             self._answers, self._seconds = 0, 0.0
 
 
+class _Cut(NamedTuple):
+    """Value and mean before it. `rate_without_queue`: answers a second that are no more than it left of them."""
+
+    value: int
+    mean: float
+    rate_without_queue: float
+
+
 class AdaptiveLimit:
     """Doubles with each round of answers while latency stays near its minimum, creeps beyond that, and is cut to what
     the server answers within the tolerated latency when it takes longer. What lay unread here is not held against it.
@@ -94,11 +102,8 @@ class AdaptiveLimit:
         self._peak_since = 0.0
         self._heard_at = 0.0
         self._minima: list[tuple[float, float]] = []  # (since, mean) of this stretch of time and the one before
-        # Before the last cut: the value, the mean, and answers a second that would say it made no queue shorter.
-        self._cut: tuple[int, float, float] | None = None
-        self._settled: tuple[float, int] | None = (
-            None  # when the first answer to what left since came, and answers then
-        )
+        self._cut: _Cut | None = None  # the last one, until it is judged
+        self._settled: tuple[float, int] | None = None  # of this round: when the first answers came, and how many
         self._own = 0.0
         self._restore = 0
 
@@ -141,9 +146,8 @@ class AdaptiveLimit:
         enough = _LEAST_ANSWERS if elapsed >= _LONG_WINDOW_SECONDS else max(_LEAST_ANSWERS, self.value // 4)
         if answers < enough and elapsed < _LONGEST_WINDOW_SECONDS:
             return
-        mean = self._seconds / answers
+        mean, rate = self._seconds / answers, answers / elapsed
         if mean - self._late > self.tolerated_seconds:
-            rate = answers / elapsed
             self._judge_cut(mean, now)
             if mean - self._late > self.tolerated_seconds:
                 self._fall(min(int(rate * self.tolerated_seconds), self.value * 9 // 10), mean, in_flight, rate)
@@ -154,7 +158,7 @@ class AdaptiveLimit:
             self._grow(mean)
         if self._remember(now, mean) and self.slow:
             # A round with a short queue shows what the minimum is now.
-            self._fall(self.value // 4, mean, in_flight, answers / elapsed)
+            self._fall(self.value // 4, mean, in_flight, rate)
         self._begin(now)
 
     def _begin(self, now: float) -> None:
@@ -177,7 +181,7 @@ class AdaptiveLimit:
             self.value = min(self._most, self.value + step)
 
     def _fall(self, value: int, mean: float, in_flight: int, rate: float) -> None:
-        self._cut = (self.value, mean, rate * (1 + value / self.value) / 2)
+        self._cut = _Cut(self.value, mean, rate * (1 + value / self.value) / 2)
         self._restore = 0
         self._skip = in_flight
         self._lower(value)
@@ -192,12 +196,14 @@ class AdaptiveLimit:
         cut, self._cut = self._cut, None
         if mean < self._own / 2:
             self._own = 0.0
-        if cut is not None and mean >= 0.9 * cut[1] and mean > self.tolerated_seconds and self._rate(now) <= cut[2]:
+        if cut is None or mean < 0.9 * cut.mean or mean <= self.tolerated_seconds:
+            return
+        if self._rate(now) <= cut.rate_without_queue:
             self._own = mean
-            self._restore = cut[0]
+            self._restore = cut.value
 
     def _rate(self, now: float) -> float:
-        """Answers a second since the first one to what left behind the last cut; 0.0 where all came together."""
+        """Answers a second since the first ones of this round; 0.0 where all came together."""
         since, before = self._settled or (now, 0)
         return (self._answers - before) / (now - since) if now > since else 0.0
 

@@ -25,7 +25,6 @@ from pushcast.wire.devices.devices import row_columns
 from pushcast.wire.json_errors import written
 from pushcast.wire.keys import user_of
 
-MAX_INTAKE_BYTES = 1_048_576  # contract: intake topics take records up to 1 MiB
 _FLUSH_SECONDS = 60.0
 
 
@@ -37,7 +36,7 @@ class IntakeProducer:
         self._failed: list[str] = []
         client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True)
         # The topic refuses, not the client: one clear limit.
-        limit = MAX_INTAKE_BYTES + 65_536
+        limit = topics.MAX_INTAKE_BYTES + 65_536
         self._producer = open_producer({**client, "linger.ms": 5, "message.max.bytes": limit, **(extra or {})})
 
     def put(self, topic: str, user: str, value: bytes) -> None:
@@ -87,7 +86,7 @@ def put_one(settings: Settings, topic: str, key: bytes, value: bytes) -> int:
     _check_size(topic, value)
     answers: list[tuple[KafkaError | None, Message]] = []
     client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True)
-    producer = open_producer({**client, "message.max.bytes": MAX_INTAKE_BYTES + 65_536})
+    producer = open_producer({**client, "message.max.bytes": topics.MAX_INTAKE_BYTES + 65_536})
     producer.produce(topic, value, key, 0, on_delivery=lambda error, message: answers.append((error, message)))
     if producer.flush(_FLUSH_SECONDS) or answers[0][0] is not None:
         raise PushcastError(f"{topic} did not take the event: {answers[0][0] if answers else 'no answer'}")
@@ -95,9 +94,9 @@ def put_one(settings: Settings, topic: str, key: bytes, value: bytes) -> int:
 
 
 def _check_size(topic: str, value: bytes) -> None:
-    if len(value) > MAX_INTAKE_BYTES:
+    if len(value) > topics.MAX_INTAKE_BYTES:
         raise InvalidInput(
-            Reason.TOO_LARGE, f"the event has {len(value)} bytes; {topic} takes at most {MAX_INTAKE_BYTES}"
+            Reason.TOO_LARGE, f"the event has {len(value)} bytes; {topic} takes at most {topics.MAX_INTAKE_BYTES}"
         )
 
 

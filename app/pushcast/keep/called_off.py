@@ -63,28 +63,30 @@ class CalledOff:
         if state.campaigns or state.has_threads(tenure.number):
             thread, campaign = self._labels(timer)
         created_at = next((each.created_at for each in (thread, campaign) if each is not None), None)
-        return state.cancelled(
-            tenure.number,
-            user,
-            note_id,
-            app=None if thread is None else thread.app,
-            thread=None if thread is None else thread.thread,
-            created_at_ms=timer.written_at if created_at is None else created_at,
-            now_ms=self._clock.now_ms(),
-            campaign=None if campaign is None else campaign.campaign,
+        return self.names(
+            tenure, user, note_id, timer.written_at if created_at is None else created_at, thread, campaign
         )
 
-    def names(self, tenure: KeepTenure, user: str, note_id: str, created_at: int) -> bool:
-        """Whether a notification was called off by its id."""
+    def names(
+        self,
+        tenure: KeepTenure,
+        user: str,
+        note_id: str,
+        created_at: int,
+        thread: Thread | None = None,
+        campaign: CampaignLabel | None = None,
+    ) -> bool:
+        """Whether a notification was called off by its id, or by what is known of its thread and campaign."""
         state = self._cancels.state
         return state.any(tenure.number) and state.cancelled(
             tenure.number,
             user,
             note_id,
-            app=None,
-            thread=None,
+            app=None if thread is None else thread.app,
+            thread=None if thread is None else thread.thread,
             created_at_ms=created_at,
             now_ms=self._clock.now_ms(),
+            campaign=None if campaign is None else campaign.campaign,
         )
 
     def _labels(self, timer: Timer) -> tuple[Thread | None, CampaignLabel | None]:

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
-from pushcast.keep.index import QUEUES, DueTimes, paced_queues, rate_of, until
+from pushcast.keep.index import QUEUES, DueTimes, rate_of, until
 from pushcast.keep.outlook import Outlook, OutlookRules
+from pushcast.keep.queues import paced_in
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.clock import Clock
 from pushcast.model.forecast import HORIZON_MS, Forecast
@@ -66,7 +67,7 @@ class Census:
                 first = entries[-1] + b"\0"
                 left -= len(entries)
                 await asyncio.sleep(0)
-        for queue in list(paced_queues(partial(self._first_in, tenure.number))):
+        for queue in paced_in(self._table, tenure.number):
             left -= await self._outlook.of_rate(tenure.number, rate_of(queue), queue, found, left)
         found.complete = left > 0
         await self._outlook.of_fullest_minute(tenure.number, found)
@@ -74,9 +75,6 @@ class Census:
         tenure.forecast = found
         ended = self._clock.monotonic_seconds()
         tenure.count_again_at = ended + max(EVERY_SECONDS, (ended - began) / MAX_SHARE)
-
-    def _first_in(self, partition: int, first: bytes, before: bytes) -> bytes | None:
-        return next(iter(self._table.index(partition, first, before, 1)), None)
 
     def _tell(self, partition: int, to_expire: Mapping[str, int]) -> None:
         """Once for as long as it lasts."""

@@ -29,6 +29,15 @@ GATHER_MS: Final = 50
 URGENT_GATHER_MS: Final = 4
 
 
+def paced_in(table: Table, partition: int) -> list[bytes]:
+    """Queues of a partition that keep to a rate, in which something waits."""
+
+    def first_in(first: bytes, before: bytes) -> bytes | None:
+        return next(iter(table.index(partition, first, before, 1)), None)
+
+    return list(paced_queues(first_in))
+
+
 class Queues:
     """Of all partitions of one stage."""
 
@@ -41,11 +50,7 @@ class Queues:
 
     def of(self, tenure: KeepTenure) -> list[bytes]:
         """In the order in which they are released."""
-
-        def first_in(first: bytes, before: bytes) -> bytes | None:
-            return next(iter(self._table.index(tenure.number, first, before, 1)), None)
-
-        return [*ALL, *paced_queues(first_in)]
+        return [*ALL, *paced_in(self._table, tenure.number)]
 
     def rate(self, queue: bytes) -> int | None:
         """How many of a queue may go in a minute; None: all that are due."""

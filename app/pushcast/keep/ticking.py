@@ -6,8 +6,9 @@ import asyncio
 from functools import partial
 from typing import Final
 
-from pushcast.keep.index import QUEUES, behind, paced_queues, place_of
+from pushcast.keep.index import QUEUES, behind, place_of
 from pushcast.keep.ports import KeepPorts
+from pushcast.keep.queues import paced_in
 from pushcast.keep.rows import Rows
 from pushcast.keep.rules import looked_at_again
 from pushcast.keep.tenure import KeepTenure
@@ -62,7 +63,7 @@ class Ticking:
     async def _look_at_all(self, tenure: KeepTenure) -> None:
         """Zones were changed: what waits for a time of some zone goes to its planner at once, which knows when it is
         due now. The wall time is what was asked for; the instant was only found by it."""
-        for queue in [*QUEUES, *paced_queues(partial(self._first_in, tenure.number))]:
+        for queue in [*QUEUES, *paced_in(self._table, tenure.number)]:
             first = queue
             while entries := self._table.index(tenure.number, first, behind(queue), SLICE_TIMERS):
                 await self._room()
@@ -78,6 +79,3 @@ class Ticking:
                 first = entries[-1] + b"\0"
                 await asyncio.sleep(0)
         tenure.tzdata = self._tzdata
-
-    def _first_in(self, partition: int, first: bytes, before: bytes) -> bytes | None:
-        return next(iter(self._table.index(partition, first, before, 1)), None)

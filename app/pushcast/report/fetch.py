@@ -30,12 +30,12 @@ class Fetcher:
         await self._client.close()
 
 
-def read_token(file: Path | None) -> str | None:
-    """What reporters and those who ask them share. Raises ConfigurationError."""
+def read_token(file: Path | None, setting: str = "reports.token_file") -> str | None:
+    """What processes and those who ask them share. Raises ConfigurationError naming the setting."""
     if file is None:
         return None
     try:
         return file.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         problem = getattr(error, "strerror", None) or "no text"
-        raise ConfigurationError(f"reports.token_file: {file}: {problem}") from None
+        raise ConfigurationError(f"{setting}: {file}: {problem}") from None

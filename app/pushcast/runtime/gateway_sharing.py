@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from pathlib import Path
 from uuid import uuid4
 
 import structlog
@@ -19,6 +18,7 @@ from pushcast.model.errors import ConfigurationError
 from pushcast.model.urls import http_url
 from pushcast.observe.catalogue import MetricName
 from pushcast.observe.metrics import Sample
+from pushcast.report.fetch import read_token
 from pushcast.stream.errors import Full, OutboxFailed
 from pushcast.wire import topics
 from pushcast.wire.control.gateways import SAY_SECONDS, GatewayPeer, GatewayPeers, encode, key_of
@@ -31,7 +31,7 @@ class GatewaySharing:
 
     def __init__(self, options: Sharing, door: Door, producer: AckProducer) -> None:
         """Raises ConfigurationError."""
-        token = _token(options.token_file)
+        token = read_token(options.token_file, "gateway.sharing.token_file")
         self._options = options
         self._producer = producer
         self._instance = uuid4().hex
@@ -86,16 +86,6 @@ class GatewaySharing:
             self._producer.put(topics.WHERE, 0, key_of(self._instance), value)
         except (Full, OutboxFailed) as error:
             log.warning("not_announced", error=str(error))
-
-
-def _token(file: Path | None) -> str | None:
-    if file is None:
-        return None
-    try:
-        return file.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        problem = getattr(error, "strerror", None) or "no text"
-        raise ConfigurationError(f"gateway.sharing.token_file: {file}: {problem}") from None
 
 
 def _now_ms() -> int:

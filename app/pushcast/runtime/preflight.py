@@ -56,6 +56,8 @@ def problems(settings: Settings) -> list[str]:
 def _of_doors(settings: Settings) -> Iterator[Callable[[], object]]:
     """Opens what gateway, console and reporter open: one of them that refuses its file ends all of `run all`."""
     gateway, console, reports = settings.gateway, settings.console, settings.reports
+    if gateway is not None or reports is not None:
+        from pushcast.report.fetch import read_token
     if gateway is not None:
         from pushcast.gateway.anonymous import read_device_key
         from pushcast.gateway.keyring import read_first_keys
@@ -67,7 +69,7 @@ def _of_doors(settings: Settings) -> Iterator[Callable[[], object]]:
         for app, each in gateway.identity.items():
             yield partial(read_key_set, {app: each.jwks_file})
         if gateway.sharing is not None:
-            yield partial(_read_token, "gateway.sharing.token_file", gateway.sharing.token_file)
+            yield partial(read_token, gateway.sharing.token_file, "gateway.sharing.token_file")
     if console is not None and (secret := console.secret_file) is not None:
         from pushcast.runtime.console import read_secret
 
@@ -78,19 +80,11 @@ def _of_doors(settings: Settings) -> Iterator[Callable[[], object]]:
 
             yield partial(tls_of, name, door)
     if reports is not None:
-        yield partial(_read_token, "reports.token_file", reports.token_file)
+        yield partial(read_token, reports.token_file)
     for webhook in settings.webhooks.values():
         from pushcast.webhook.signing import read_secrets
 
         yield partial(read_secrets, webhook.secret_file)
-
-
-def _read_token(name: str, file: Path | None) -> None:
-    try:
-        if file is not None:
-            file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{name}: {file}: {getattr(error, 'strerror', None) or 'no text'}") from None
 
 
 def readable_by_all(settings: Settings) -> list[str]:

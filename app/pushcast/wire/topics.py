@@ -8,6 +8,9 @@ from pushcast.model.words import Lane, Platform
 
 RetryDelay = Literal["10s", "1m", "5m", "30m"]
 
+#: Contract: intake topics take records up to 1 MiB.
+MAX_INTAKE_BYTES: Final = 1_048_576
+
 DEVICE_CHANGED: Final = "push.device.changed.v1"
 DEVICE: Final = "push.device.v1"
 PLANNED: Final = "push.planned.v1"

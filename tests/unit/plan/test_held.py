@@ -16,8 +16,8 @@ from pushcast.stream.sharing import Sharing
 from pushcast.stream.tracker import Tracker
 from pushcast.wire import topics
 from pushcast.wire.answers.dead_letters import REASON
-from pushcast.wire.events.notifications import MAX_EVENT_BYTES
 from pushcast.wire.headers import FENCE, first, origin
+from pushcast.wire.topics import MAX_INTAKE_BYTES
 from pushcast.wire.waiting.held import Held, event_of, held_of
 from twins.due import DUE, Due
 from twins.holding import World
@@ -57,7 +57,7 @@ async def test_an_event_that_only_compression_made_fit_is_a_dead_letter_because_
 ):
     harness = PlanHarness()
     first_event, second_event = [json.dumps(note(number, deliver_at=LATER)).encode() for number in (1, 2)]
-    large = first_event + b" " * (MAX_EVENT_BYTES - len(first_event) + 1)
+    large = first_event + b" " * (MAX_INTAKE_BYTES - len(first_event) + 1)
     await harness.feed(harness.raw(ANN.encode(), large), harness.raw(ANN.encode(), second_event, index=1))
     await harness.acknowledge()
     assert [event_of(each.headers) for each in kept(harness)] == [(1, "n-2")]

@@ -30,13 +30,11 @@ from pushcast.wire.json_errors import UNREADABLE, from_msgspec
 from pushcast.wire.keys import check_id
 from pushcast.wire.schemas import SchemaSource, avro_type
 from pushcast.wire.times import MAX_EVENT_MS, MAX_MS, MIN_EVENT_MS, check_event_time, to_ms
+from pushcast.wire.topics import MAX_INTAKE_BYTES
 
 # What a campaign writes for each of its users is decoded once: 4 MiB of bytes at most.
 _MAX_KNOWN = 256
 _MAX_KNOWN_BYTES = 8192
-#: What an intake topic takes. A producer that compresses can send more, but topics of the keeper, which holds events as
-#: they came, have room for headers beside so much and no more.
-MAX_EVENT_BYTES = 1_048_576
 #: Behind an event with more than nearly all have so many are not tried as if they had not.
 _UNUSUAL_EVENTS = 32
 _Value = TypeVar("_Value")
@@ -258,9 +256,13 @@ class NotificationDecoder:
 
 
 def _check_size(value: bytes) -> None:
-    """Raises InvalidInput. Of what is not remembered: what is has 8 KiB at most."""
-    if len(value) > MAX_EVENT_BYTES:
-        raise InvalidInput(Reason.TOO_LARGE, f"the event has {len(value)} bytes; at most {MAX_EVENT_BYTES}")
+    """Raises InvalidInput. Of what is not remembered: what is has 8 KiB at most.
+
+    A producer that compresses can send more than the topic says, but topics of the keeper, which holds events as they
+    came, have room for headers beside so much and no more.
+    """
+    if len(value) > MAX_INTAKE_BYTES:
+        raise InvalidInput(Reason.TOO_LARGE, f"the event has {len(value)} bytes; at most {MAX_INTAKE_BYTES}")
 
 
 def _remember(known: dict[bytes, _Value], key: bytes, value: _Value) -> None:
