@@ -11,10 +11,10 @@ from __future__ import annotations
 import socket
 import struct
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from pushcast.kafka.embedded.ports import HOST
 
@@ -53,12 +53,12 @@ class DoubtfulLink:
                 client, _ = front.accept()
             except OSError:
                 return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+            _start(self._serve, client)
 
     def _serve(self, client: socket.socket) -> None:
         unanswered: set[int] = set()
         with client, socket.create_connection((HOST, self.port)) as broker:
-            threading.Thread(target=self._answer, args=(broker, client, unanswered), daemon=True).start()
+            _start(self._answer, broker, client, unanswered)
             held: tuple[int, int] | None = None
             for frame in _frames(client):
                 api, version, correlation = _HEAD.unpack_from(frame)
@@ -95,6 +95,16 @@ class DoubtfulLink:
         topics = b"\2" + bytes([len(name) + 1]) + name + b"\2" + refused + b"\0"
         answer = _SIZE.pack(correlation) + b"\0" + topics + _SIZE.pack(0) + b"\0"
         return _SIZE.pack(len(answer)) + answer
+
+
+def _start(serve: Callable[..., None], *args: Any) -> None:
+    """In a thread of its own, until a side is gone. A side may go while the other's bytes are passed on to it."""
+
+    def run() -> None:
+        with suppress(OSError):
+            serve(*args)
+
+    threading.Thread(target=run, daemon=True).start()
 
 
 def _frames(side: socket.socket) -> Iterator[bytes]:
