@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import select
+import signal
+import subprocess
+import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 from confluent_kafka import TopicPartition
@@ -81,9 +87,74 @@ def test_who_asked_for_a_group_before_the_broker_was_killed_is_told_afterwards(
         consumer = open_consumer(client, group)
         consumer.commit(offsets=[TopicPartition(topic, 0, 5)], asynchronous=False)
         consumer.close()
-        positions = open_positions(client, lasting=True)
+        positions = open_positions(client)
         assert positions.committed(group, [(topic, 0)]) == {(topic, 0): 5}
         cluster.kill_broker(0)
         cluster.start_broker(0)
         assert positions.committed(group, [(topic, 0)]) == {(topic, 0): 5}
-        assert positions.members([group])[group].state == "empty"
+        found = positions.members([group, unique("nobody"), unique("nothing")])
+        assert found.pop(group).state == "empty"
+        assert [each.state for each in found.values()] == ["dead", "dead"]
+
+
+@pytest.mark.slow
+def test_who_asks_for_groups_again_and_again_outlives_brokers_that_go_and_come_back(tmp_path: Path) -> None:
+    """librdkafka 2.16 aborts the process of an admin client that asks so: in three of four such losses."""
+    with temporary_cluster(brokers=3) as cluster:
+        asker = subprocess.Popen([sys.executable, "-c", ASKS, cluster.bootstrap_servers], stdout=subprocess.PIPE)
+        assert asker.stdout is not None
+        try:
+            for loss in range(4):
+                assert said(asker.stdout) == b"answered\n"
+                gone = [loss % 3, (loss + 1) % 3]
+                for broker in gone:
+                    cluster.kill_broker(broker)
+                time.sleep(1)  # questions are on their way to those that are gone
+                for broker in gone:
+                    cluster.start_broker(broker, wait=False)
+                asker.send_signal(signal.SIGUSR1)
+            assert said(asker.stdout) == b"answered\n"
+            assert asker.poll() is None
+        finally:
+            asker.kill()
+            asker.wait()
+            asker.stdout.close()
+
+
+def said(asker: IO[bytes]) -> bytes:
+    """Its next line; nothing when it has ended, or is silent for a minute."""
+    heard, _, _ = select.select([asker], [], [], 60)
+    return asker.readline() if heard else b""
+
+
+#: Says when it is answered for the first time, and for the first time after each signal.
+ASKS = """
+import signal, sys, threading
+from confluent_kafka import KafkaException
+from pushcast.kafka.clients import client_config
+from pushcast.kafka.positions import open_positions
+
+told = threading.Event()
+signal.signal(signal.SIGUSR1, lambda *_: told.clear())
+
+
+def ask():
+    positions = open_positions(client_config(sys.argv[1], None, tool=True))
+    while True:
+        try:
+            positions.committed("asked", [("nowhere", 0)])
+            positions.members(["asked", "another"])
+        except KafkaException:
+            continue
+        with lock:
+            if not told.is_set():
+                told.set()
+                print("answered", flush=True)
+
+
+lock = threading.Lock()
+for _ in range(4):
+    threading.Thread(target=ask, daemon=True).start()
+while True:
+    signal.pause()
+"""

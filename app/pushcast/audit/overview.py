@@ -95,10 +95,9 @@ def overview(settings: Settings, groups: Mapping[str, Collection[str]], dead: Co
     starts, ends = positions.starts(spots), positions.ends(spots)
     spans: dict[str, dict[Spot, Span]] = {}
     unclaimed: dict[str, Counter[str]] = {}
-    for group, read in groups.items():
-        its_ends = {spot: end for spot, end in ends.items() if spot[0] in read}
-        committed = positions.committed(group, its_ends)
-        spans[group] = unfinished(starts, its_ends, committed)
+    read_by = {group: {spot: end for spot, end in ends.items() if spot[0] in read} for group, read in groups.items()}
+    for group, committed in positions.committed_by(read_by).items():
+        spans[group] = unfinished(starts, read_by[group], committed)
         unclaimed[group] = Counter(topic for topic, partition in spans[group] if (topic, partition) not in committed)
     oldest: dict[Spot, int] = {}
     counted: Counter[Spot] = Counter()

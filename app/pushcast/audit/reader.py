@@ -63,7 +63,7 @@ class Books:
     def __init__(self, settings: Settings) -> None:
         self._partitions = settings.kafka.partitions
         client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True)
-        self._positions = open_positions(client, lasting=True)
+        self._positions = open_positions(client)
         reading = {**client, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 50}
         self._consumer = open_consumer(reading, "pushcast-audit")
 
@@ -250,8 +250,8 @@ class Books:
         for group, topic in pairs:
             of_group.setdefault(group, []).extend(self._spots(topic))
         committed: dict[Spot, int] = {}
-        for group, spots in of_group.items():
-            committed |= self._positions.committed(group, spots)
+        for found in self._positions.committed_by(of_group).values():
+            committed |= found
         every = [spot for spots in of_group.values() for spot in spots]
         left: Counter[str] = Counter()
         spans = unfinished(self._positions.starts(every), self._positions.ends(every), committed)

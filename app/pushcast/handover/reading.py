@@ -67,7 +67,7 @@ class SpanReader:
         return self._asked(self._consumer(), spots)
 
     def _asked(self, consumer: Consumer, spots: list[Spot]) -> dict[Spot, int]:
-        # Not of an admin client: librdkafka 2.16 was seen to abort in one while its only broker was away.
+        # Not of an admin client: librdkafka 2.16 was seen to abort in one (`kafka.group_questions`).
         try:
             return ends_of(consumer, spots, SILENCE_SECONDS)
         except PushcastError as error:

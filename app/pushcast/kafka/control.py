@@ -30,8 +30,7 @@ START_SECONDS: Final = 60.0
 #: A topic that no broker knows is waited for this long: it may just have been created, or the broker just started.
 MISSING_SECONDS: Final = 5.0
 #: How often the end of the topic is asked for, and how long an answer may take: pauses are not heard meanwhile. A slow
-#: broker needs more than half a second: without an answer nothing is known to be current. And librdkafka 2.16 aborts
-#: the process when its own timer meets news of leaders: that timer is to run out seldom (`offsets._with_leaders`).
+#: broker needs more than half a second: without an answer nothing is known to be current.
 PULSE_SECONDS: Final = 2.0
 _ANSWER_SECONDS: Final = 1.5
 #: A client that is behind an end it was told of, and hears nothing for so long, is replaced.

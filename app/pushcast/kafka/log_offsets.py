@@ -20,15 +20,13 @@ STALE_PAUSES_SECONDS: Final = (0.1, 0.5, 1.0, 2.0, 4.0)
 class LogOffsets:
     """Questions to one cluster. They block, and raise KafkaException without an answer.
 
-    They are a consumer's. An admin client would answer them, too, but a broker that is behind its leaders' epochs makes
-    one abort the process (librdkafka 2.16, `rd_kafka_enq_once_del_source_return`).
+    They are a consumer's. An admin client would answer them, too, but librdkafka 2.16 was seen to abort in one
+    (`group_questions`).
     """
 
-    def __init__(self, opened: Callable[[], Consumer], look_out: Callable[[], None] = lambda: None) -> None:
-        """`opened` opens the consumer, whose isolation says where logs end. `look_out` raises KafkaException where
-        nobody is to be asked."""
+    def __init__(self, opened: Callable[[], Consumer]) -> None:
+        """`opened` opens the consumer, whose isolation says where logs end."""
         self._opened = opened
-        self._look_out = look_out
         self._consumer: Consumer | None = None
 
     def offsets(self, times_ms: Mapping[Spot, int]) -> dict[Spot, int]:
@@ -46,6 +44,5 @@ class LogOffsets:
         return self._ask(times_ms)
 
     def _ask(self, times_ms: Mapping[Spot, int]) -> dict[Spot, int]:
-        self._look_out()
         consumer = self._consumer = self._consumer or self._opened()
         return listed(consumer, times_ms, TIMEOUT_SECONDS, leave_out_absent=True)

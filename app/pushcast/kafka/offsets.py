@@ -126,10 +126,8 @@ def _with_leaders(
 ) -> T:
     """What `ask` says of these partitions. Every question to a consumer about offsets goes through here.
 
-    librdkafka 2.16 looks for leaders by itself, in two ways that do not do. About a partition that had no leader when
-    it last heard of it, it asked nobody again for minutes after brokers were away. And where one has none, it waits for
-    news of leaders in a way that aborts the process when there are some (`rd_kafka_enq_once_del_source_return`, seen in
-    planners and settlers while two of three brokers were away). So it is asked when it has just heard of all leaders.
+    librdkafka 2.16 looks for leaders by itself, but not enough: about a partition that had no leader when it last heard
+    of it, it asked nobody again for minutes after brokers were away. So it is asked when it has just heard of all.
     """
     try:
         return ask(_await_leaders(consumer, spots, timeout_seconds, leave_out_absent))

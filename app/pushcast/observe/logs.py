@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import sys
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, TextIO
 
@@ -26,6 +28,13 @@ _json: bool | None = None
 _details = True
 
 
+def _tell_fatal_signals() -> None:
+    """A process that a library in C aborts leaves the call of ours that was under way: raw lines on stderr."""
+    if not faulthandler.is_enabled():
+        with suppress(RuntimeError, OSError, ValueError):  # without a stderr there is nowhere to say it
+            faulthandler.enable()
+
+
 def configure_logging(
     role: str, level: str = "info", json: bool | None = None, stream: TextIO | None = None
 ) -> RateLimitFilter:
@@ -40,6 +49,7 @@ def configure_logging(
     if json is None:
         json = not stream.isatty()
     _role = role
+    _tell_fatal_signals()
     if _is_set_up(level, json, stream):
         return _limited()
     _json = json

@@ -31,7 +31,7 @@ class GroupPositions(Protocol):
     def starts(self, spots: Sequence[Spot]) -> dict[Spot, int]: ...
     def ends(self, spots: Sequence[Spot]) -> dict[Spot, int]: ...
     def at(self, times_ms: Mapping[Spot, int]) -> dict[Spot, int]: ...
-    def committed(self, group: str, spots: Sequence[Spot]) -> dict[Spot, int]: ...
+    def committed_by(self, wanted: Mapping[str, Collection[Spot]]) -> dict[str, dict[Spot, int]]: ...
 
 
 class GroupWatch:
@@ -72,7 +72,7 @@ class GroupWatch:
             await asyncio.sleep(interval_seconds)
 
     def _look_if_reachable(self) -> None:
-        # librdkafka 2.16 may abort the process when an admin client asks while the only broker is away.
+        # Questions about logs would wait for 15 s each.
         require_broker(self._bootstrap_servers)
         self.look()
 
@@ -85,9 +85,13 @@ class GroupWatch:
         young = self._positions.at({spot: before_ms for spot in ends if spot[0] in intakes})
         unplanned = dict.fromkeys(self._prompt, 0)
         lag: dict[tuple[str, str], int] = {}
+        read_by = {
+            each.group: {spot: end for spot, end in ends.items() if spot[0] in each.topics} for each in self._readings
+        }
+        committed = self._positions.committed_by(read_by)
         for each in self._readings:
-            its_ends = {spot: end for spot, end in ends.items() if spot[0] in each.topics}
-            spans = unfinished(starts, its_ends, self._positions.committed(each.group, list(its_ends)))
+            its_ends = read_by[each.group]
+            spans = unfinished(starts, its_ends, committed[each.group])
             lag |= {(each.group, topic): 0 for topic, _ in its_ends}
             for (topic, number), (start, end) in spans.items():
                 lag[each.group, topic] += end - start

@@ -135,16 +135,16 @@ def _watch(settings: Settings, hosted: Hosted, facts: ClusterFacts) -> TopicWatc
     return TopicWatch(client, facts, sorted(consumed | copied), lambda topic: begin_anew(hosted.apps, topic))
 
 
-def _wary_positions(settings: Settings) -> Positions:
+def _positions(settings: Settings) -> Positions:
     client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security)
-    return open_positions(client, wary=True, lasting=True)
+    return open_positions(client)
 
 
 def _group_watch(settings: Settings, hosted: Hosted) -> GroupWatch:
     kafka = settings.kafka
     platforms = {platform for app in settings.apps.values() for platform in app.platforms()}
     # A platform that no app has needs no senders; its topics hold the planners' fences all the same.
-    positions = _wary_positions(settings)
+    positions = _positions(settings)
     waiting = {settings.classes[name].lane for name in settings.waiting_classes()}
     found = GroupWatch(
         positions,
@@ -252,7 +252,7 @@ async def _run(
         hosted.metrics.add_source(reloader.samples)
         watching.append(asyncio.create_task(reloader.run()))
         if "planner" in roles:
-            positions = _wary_positions(settings)
+            positions = _positions(settings)
             watching.append(asyncio.create_task(SenderWatch(positions, lanes, settings.kafka.partitions).run()))
         if "settler" in roles:
             watching.append(asyncio.create_task(_group_watch(settings, hosted).run()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Mapping
 
@@ -12,6 +13,7 @@ from pushcast.audit.accounts import Totals
 from pushcast.audit.reader import Books, planner_group
 from pushcast.audit.spans import read_span
 from pushcast.config.settings import Settings
+from pushcast.kafka import group_questions
 from pushcast.kafka.clients import open_consumer
 from pushcast.kafka.positions import Positions, Spot
 from pushcast.kafka.topics import load_topology
@@ -50,6 +52,16 @@ def times(monkeypatch: pytest.MonkeyPatch, broker: str) -> None:
         return found
 
     monkeypatch.setattr(Positions, "at", at)
+
+
+@pytest.fixture(autouse=True)
+def no_thread_stays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Roles are forked in other tests, where no thread may be."""
+    monkeypatch.setattr(group_questions, "IDLE_SECONDS", 0.01)
+    yield
+    for thread in threading.enumerate():
+        if thread.name == "groups":
+            thread.join(10)
 
 
 def settings_of(broker: str) -> Settings:

@@ -15,7 +15,7 @@ from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 from pydantic import ValidationError
 
 from pushcast.config.security import KafkaSecurity
-from pushcast.kafka.security import faust_credentials, librdkafka_config
+from pushcast.kafka.security import PROBE, aiokafka_config, faust_credentials, librdkafka_config
 from pushcast.model.errors import ConfigurationError
 
 SASL = {"sasl_mechanism": "SCRAM-SHA-512", "username": "planner"}
@@ -68,7 +68,10 @@ def meaning_for_librdkafka(config: dict[str, str]) -> dict[str, object]:
 
 
 def meaning_for_faust(credentials: Any) -> dict[str, object]:
-    auth = credentials_to_aiokafka_auth(credentials)
+    return meaning_for_aiokafka(credentials_to_aiokafka_auth(credentials))
+
+
+def meaning_for_aiokafka(auth: dict[str, Any]) -> dict[str, object]:
     context = auth.get("ssl_context")
     return {
         "protocol": auth["security_protocol"],
@@ -107,6 +110,7 @@ def test_both_clients_are_told_the_same(files: Files, fields: dict[str, Any]) ->
     config = librdkafka_config(security)
     meaning = meaning_for_librdkafka(config)
     assert meaning == meaning_for_faust(faust_credentials(security))
+    assert meaning == meaning_for_aiokafka(aiokafka_config({"bootstrap.servers": "127.0.0.1:1", **config}))
     assert meaning["protocol"] == security.protocol
     assert meaning["password"] == ("s3cret " if security.uses_sasl else None)
     assert meaning["verifies"] is security.uses_tls
@@ -116,6 +120,20 @@ def test_both_clients_are_told_the_same(files: Files, fields: dict[str, Any]) ->
 def test_plaintext_is_no_credentials_for_faust() -> None:
     assert faust_credentials(KafkaSecurity()) is None
     assert librdkafka_config(KafkaSecurity()) == {"security.protocol": "PLAINTEXT"}
+
+
+def test_the_machines_own_certificates_are_trusted_where_librdkafka_looks_for_them_itself(files: Files) -> None:
+    config = {"bootstrap.servers": "127.0.0.1:1", "security.protocol": "SSL", "ssl.ca.location": PROBE}
+    context = aiokafka_config(config)["ssl_context"]
+    assert authorities(context) == authorities(ssl.create_default_context())
+    assert context.verify_mode is ssl.CERT_REQUIRED
+
+
+def test_the_client_certificate_is_shown_by_aiokafka_too(files: Files) -> None:
+    security = block(files, protocol="SSL", ca_file=True, certificate_file=True, key_file=True)
+    config = aiokafka_config({"bootstrap.servers": "127.0.0.1:1", **librdkafka_config(security)})
+    shown = handshake(config["ssl_context"], broker_context(files.ca, files.ca), "broker.example")
+    assert shown == ssl.PEM_cert_to_DER_cert(files.path("client.pem").read_text())
 
 
 def test_the_client_certificate_is_shown_to_a_broker_that_asks(files: Files) -> None:

@@ -3,6 +3,9 @@ from __future__ import annotations
 import io
 import json
 import logging
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -158,3 +161,11 @@ def test_a_fork_that_logs_as_its_parent_did_says_its_own_role_and_has_a_filter_o
     configure_logging("sender", "error", stream=stream)
     logging.getLogger("pushcast.x").info("another level is set up anew")
     assert len(stream.getvalue().splitlines()) == 1
+
+
+def test_a_process_that_a_library_aborts_says_in_which_call() -> None:
+    code = "import ctypes; from pushcast.observe.logs import *; configure_logging('planner'); ctypes.CDLL(None).abort()"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == -signal.SIGABRT
+    assert "Fatal Python error: Aborted" in ended.stderr
+    assert 'File "<string>", line 1' in ended.stderr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -51,8 +51,11 @@ class TwinPositions:
         assert set(times_ms.values()) <= {NOW_MS - 120_000}
         return {spot: 5 for spot in times_ms if spot[1] == 0}  # in the other partition all records are older
 
-    def committed(self, group: str, spots: Sequence[Spot]) -> dict[Spot, int]:
-        return {} if "send" in group else dict.fromkeys(spots, self.handled.get(group, 7))
+    def committed_by(self, wanted: Mapping[str, Collection[Spot]]) -> dict[str, dict[Spot, int]]:
+        return {
+            group: {} if "send" in group else dict.fromkeys(spots, self.handled.get(group, 7))
+            for group, spots in wanted.items()
+        }
 
 
 @pytest.fixture
