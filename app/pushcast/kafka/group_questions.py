@@ -25,10 +25,9 @@ from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from confluent_kafka import KafkaError, KafkaException
 
-from pushcast.kafka.offsets import TIMEOUT_SECONDS
+from pushcast.kafka.offsets import TIMEOUT_SECONDS, Spot
 
 T = TypeVar("T")
-Spot = tuple[str, int]  # topic, partition
 
 #: Between two tries with a coordinator that is loading its groups, or a broker that is away.
 PAUSE_SECONDS: Final = 0.2
@@ -226,7 +225,7 @@ def connecting(settings: Mapping[str, Any]) -> Callable[[], Awaitable[Brokers]]:
     """`settings`: from `kafka.security.aiokafka_config`."""
 
     async def connect() -> Brokers:
-        client: Any = AIOKafkaClient(
+        client: Any = AIOKafkaClient(  # type: ignore[no-untyped-call]
             **settings, client_id="pushcast-groups", request_timeout_ms=round(TIMEOUT_SECONDS * 1000)
         )
         try:

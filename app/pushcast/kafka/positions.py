@@ -10,8 +10,10 @@ from typing import Any, Final
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer
 
 from pushcast.kafka.clients import open_consumer, open_peeker
-from pushcast.kafka.group_questions import GroupQuestions, Members, Spot, connecting
+from pushcast.kafka.group_questions import GroupQuestions, connecting
+from pushcast.kafka.group_questions import Members as Members
 from pushcast.kafka.log_offsets import LogOffsets
+from pushcast.kafka.offsets import Spot as Spot
 from pushcast.kafka.security import aiokafka_config
 
 #: Of the consumers that are asked about logs: never joined, and never committed to.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ def meaning_for_faust(credentials: Any) -> dict[str, object]:
     return meaning_for_aiokafka(credentials_to_aiokafka_auth(credentials))
 
 
-def meaning_for_aiokafka(auth: dict[str, Any]) -> dict[str, object]:
+def meaning_for_aiokafka(auth: Mapping[str, Any]) -> dict[str, object]:
     context = auth.get("ssl_context")
     return {
         "protocol": auth["security_protocol"],
