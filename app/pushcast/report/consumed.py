@@ -9,11 +9,22 @@ from typing import NamedTuple, cast
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from pushcast.kafka.headers import headers_of
+from pushcast.model.errors import ConfigurationError
 from pushcast.report.apply import OF_USERS, TIMED, BookEntry
 
 logger = logging.getLogger(__name__)
 
 BookPlace = tuple[str, int]  # book and partition
+
+
+class SlotLost(ConfigurationError):
+    """Another reporter has joined with the slot of this one. It ends this one, with the exit code of a refused start:
+    started again, it would take the partitions from the other one, which would take them back."""
+
+    exit_code = 2
+
+    def __init__(self, said: str) -> None:
+        super().__init__(f"another reporter has this one's slot; give each a --slot of its own ({said})")
 
 
 class Consumed(NamedTuple):
