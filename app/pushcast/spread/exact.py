@@ -6,12 +6,14 @@ Unlike other stages it writes to all partitions from one, so it fences all of th
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from pushcast.handover import standing
 from pushcast.handover.claims import ClaimRefused, Claims
 from pushcast.handover.fences import Fences, author_of
+from pushcast.handover.passing_over import pass_over
 from pushcast.handover.reading import SpanReader
 from pushcast.handover.standing import Standing
 from pushcast.kafka.headers import headers_of
@@ -21,7 +23,7 @@ from pushcast.spread.register import Register
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.ports import Outbox
 from pushcast.wire import headers as h
-from pushcast.wire.events.orders import decode_order
+from pushcast.wire.events.orders import decode_order, steps_of
 from pushcast.wire.headers import Headers
 
 logger = logging.getLogger(__name__)
@@ -55,6 +57,7 @@ class SpreadHandover:
         self._reader = reader
         self._clock = clock
         self._log_ids = log_ids
+        self.counters: Counter[str] = Counter()  # claims, unreadable
         self._epochs: dict[TP, int] = {}
         self._registers: dict[TP, Register] = {}
 
@@ -82,8 +85,14 @@ class SpreadHandover:
                 return
             known = max(known, author.epoch)
             value = message.value()
-            if fences.admit(author, message.offset()) and value is not None:
-                register.fold(decode_order(value), value)
+            if not fences.admit(author, message.offset()) or value is None:
+                return
+            try:
+                order = decode_order(value)
+                steps_of(order)  # it is asked of every order, later
+                register.fold(order, value)
+            except Exception as error:  # whatever decoding raises: no record keeps SPREAD from starting
+                pass_over(message, error, self.counters)
 
         async def read() -> None:
             nonlocal read_to
@@ -103,6 +112,7 @@ class SpreadHandover:
             await barrier.wait()
         await read()
         self._registers[tp] = register
+        self.counters["claims"] += 1
         logger.info("spread took %s over at epoch %d", tp.topic, self._epochs[tp])
 
     def register(self, tp: TP) -> Register:
