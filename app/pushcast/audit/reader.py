@@ -25,6 +25,7 @@ from pushcast.audit.intakes import (
     is_device,
     named,
 )
+from pushcast.audit.left_out import LeftOutRecords
 from pushcast.audit.places import PLACES, Search, refused_in
 from pushcast.audit.reckoning import LAG, MOVING, PartitionAccounts, Read
 from pushcast.audit.spans import fences_from, of_partition, offset_of, read_span, starts_from
@@ -87,7 +88,7 @@ class Books:
 
         `on_receipt` sees every distinct receipt once, `on_planned` every planned record that counts.
         """
-        totals = Totals()
+        totals, left_out = Totals(), LeftOutRecords()
         committed = {lane: self._committed(planner_group(lane), topics.notification(lane)) for lane in Lane}
         lows = self._positions.starts(self._spots(*(topic for each in ORDER for topic in each)))
         ends: dict[Spot, int] = {}
@@ -110,15 +111,16 @@ class Books:
                 if offset_of(message) < starts[topic, partition]:
                     continue
                 if topic == topics.RECEIPT:
-                    if value and accounts.receipt(receipt := decode_receipt(value)):
+                    receipt = left_out.decoded(message, decode_receipt)
+                    if receipt is not None and accounts.receipt(receipt):
                         on_receipt(receipt)
                 elif topic == topics.PLANNED:
-                    if value:
-                        accounts.planned(planned := decode_planned(value), message.timestamp()[1])
+                    if (planned := left_out.decoded(message, decode_planned)) is not None:
+                        accounts.planned(planned, message.timestamp()[1])
                         on_planned(planned)
                 elif topic == topics.WALKED:
-                    if value:
-                        accounts.leg(decode_leg(value), message.timestamp()[1])
+                    if (leg := left_out.decoded(message, decode_leg)) is not None:
+                        accounts.leg(leg, message.timestamp()[1])
                 elif topic in DEAD:
                     self._dead_letter(accounts, message)
                 else:
