@@ -43,6 +43,7 @@ from pushcast.wire import headers as h
 from pushcast.wire.answers.dead_letters import REASON, refused_offset
 from pushcast.wire.answers.legs import decode_leg
 from pushcast.wire.answers.receipts import Planned, decode_planned, decode_receipt
+from pushcast.wire.configured_schemas import schemas_for_tool
 from pushcast.wire.devices.devices import is_gone
 
 
@@ -63,6 +64,7 @@ class Books:
 
     def __init__(self, settings: Settings) -> None:
         self._partitions = settings.kafka.partitions
+        self._schemas = schemas_for_tool(settings)
         client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True)
         self._positions = open_positions(client, lasting=True)
         reading = {**client, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 50}
@@ -124,7 +126,7 @@ class Books:
                 elif topic in DEAD:
                     self._dead_letter(accounts, message)
                 else:
-                    accounts.intake(INTAKES[topic], offset_of(message), id_of(value))
+                    accounts.intake(INTAKES[topic], offset_of(message), id_of(value, self._schemas))
                     if h.first(headers_of(message), h.FORWARDED) is None and self._is_foreign(message):
                         accounts.excuse(INTAKES[topic], offset_of(message))
             read = {

@@ -14,3 +14,12 @@ def schemas_of(settings: Settings) -> SchemaSource | None:
     from pushcast.wire.registry import RegistrySchemas
 
     return RegistrySchemas(settings.schemas.registry_url)
+
+
+def schemas_for_tool(settings: Settings) -> SchemaSource | None:
+    """For what reads once, on one thread: it blocks while it asks the registry."""
+    if settings.schemas.registry_url is None:
+        return None
+    from pushcast.wire.registry import ToolSchemas
+
+    return ToolSchemas(settings.schemas.registry_url)

@@ -9,6 +9,7 @@ import pytest
 
 from pushcast.audit import broadcasts, cancel_reading
 from pushcast.audit.broadcasts import FoundBroadcast, _fold
+from pushcast.audit.cancel_report import CancelReport
 from pushcast.audit.left_out import LeftOutRecords
 from pushcast.audit.progress import Progress
 from pushcast.config.settings import Settings
@@ -67,7 +68,7 @@ def test_what_a_campaigns_cancel_has_come_to_is_told_without_what_cannot_be_read
     world.put(topics.RECEIPT, receipt("n", "u", "d", campaign="xmas"))
     monkeypatch.setattr(cancel_reading, "SpanReader", lambda *_: world)
     told = cancel_reading.of_campaign(SETTINGS, "xmas")
-    assert told.to_dict() != cancel_reading.CancelReport().to_dict()
+    assert told.to_dict() != CancelReport().to_dict()
 
 
 def test_orders_of_broadcasts_are_listed_without_what_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
