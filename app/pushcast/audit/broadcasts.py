@@ -88,7 +88,7 @@ class BroadcastBooks:
         starts, ends = self._positions.starts(spots), self._positions.ends(spots)
         high: dict[tuple[int, str], int] = {}
         for message in self._between(starts, ends):
-            order = self._left_out.decoded(message, _order_of)
+            order = self._left_out.decoded(message, decode_order)
             if order is None:
                 continue
             partition = cast(int, message.partition())
@@ -170,12 +170,6 @@ class BroadcastBooks:
                 _fold_order(found, progress, partition, offset, order)
 
 
-def _order_of(value: bytes) -> Order:
-    order = decode_order(value)
-    steps_of(order)  # whoever finds it asks for them
-    return order
-
-
 def _fold(found: FoundBroadcast, progress: Progress, message: Message, left_out: LeftOutRecords) -> None:
     topic, partition, value = message.topic(), cast(int, message.partition()), message.value()
     if value is None:
@@ -190,7 +184,7 @@ def _fold(found: FoundBroadcast, progress: Progress, message: Message, left_out:
     elif topic == topics.PLANNED:
         if progress.id.encode() in value and (planned := left_out.decoded(message, decode_planned)) is not None:
             progress.released(partition, planned)
-    elif (order := left_out.decoded(message, _order_of)) is not None:
+    elif (order := left_out.decoded(message, decode_order)) is not None:
         _fold_order(found, progress, partition, cast(int, message.offset()), order)
 
 

@@ -23,7 +23,7 @@ from pushcast.spread.register import Register
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.ports import Outbox
 from pushcast.wire import headers as h
-from pushcast.wire.events.orders import decode_order, steps_of
+from pushcast.wire.events.orders import decode_order
 from pushcast.wire.headers import Headers
 
 logger = logging.getLogger(__name__)
@@ -88,9 +88,7 @@ class SpreadHandover:
             if not fences.admit(author, message.offset()) or value is None:
                 return
             try:
-                order = decode_order(value)
-                steps_of(order)  # it is asked of every order, later
-                register.fold(order, value)
+                register.fold(decode_order(value), value)
             except Exception as error:  # whatever decoding raises: no record keeps SPREAD from starting
                 pass_over(message, error, self.counters)
 
