@@ -63,6 +63,7 @@ class Follower:
         logs: Mapping[str, str],
         *,
         keep_days: int,
+        partitions: int,
         level: ServiceLevel | None = None,
         modes: Modes = EVERYTHING,
         schemas: AskedSchemas | None = None,
@@ -79,7 +80,7 @@ class Follower:
         self._modes = modes
         self._schemas = schemas
         self._events = WITHOUT_REGISTRY if schemas is None else EventDecoders(schemas.source)
-        self._keep_ms = keep_days * DAY_MS
+        self._keep_ms, self._partitions = keep_days * DAY_MS, partitions
         self._fatal = fatal
         self._moved = moved
         self._clock = clock
@@ -216,9 +217,10 @@ class Follower:
         """Whether they are applied; else they are read again."""
         place = topic, partition
         try:
-            if self._schemas is not None and topic in OF_USERS:
-                # Passed over now, an erasure would be passed over for good.
-                self._schemas.require(entry.value for entry in entries)
+            if topic in OF_USERS:
+                entries = consumed.at_home(entries, partition, self._partitions)
+                if self._schemas is not None:  # passed over now, an erasure would be passed over for good
+                    self._schemas.require(entry.value for entry in entries)
             seen = store.apply(topic, entries)
         except (NewerSchema, RegistryAway) as error:
             self._held.hold(consumer, place, entries[0].offset, error)

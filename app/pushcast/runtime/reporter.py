@@ -106,6 +106,7 @@ class ReporterProcess:
             folder,
             logs,
             keep_days=options.keep_days,
+            partitions=kafka.partitions,
             level=ServiceLevel(
                 settings.slo.within_seconds,
                 _now_ms(),

@@ -27,6 +27,7 @@ CHANGE = avro_type("device_change")
 FORGET = b"\0\0\0\0\7" + CHANGE.encode({"op": "forget_user"})[FRAME_BYTES:]
 NEWER = SINGLE_OBJECT_MARKER + b"newer..." + b"what a later release says"
 Place = tuple[str, int]
+USERS = (b"w", b"u")  # by their partition of two
 
 
 class Record(Said):
@@ -38,6 +39,9 @@ class Record(Said):
 
     def value(self) -> bytes:
         return self._content
+
+    def key(self) -> bytes:
+        return USERS[self.partition()]
 
     def timestamp(self) -> tuple[int, int]:
         return 1, CREATED_MS
@@ -90,7 +94,14 @@ class Bench:
         self.clock = clock
         self.consumer: Any = PausingConsumer()
         self.follower = Follower(
-            {}, "group", folder, LOGS, keep_days=30, schemas=schemas, fatal=lambda *_: pytest.fail("it ended")
+            {},
+            "group",
+            folder,
+            LOGS,
+            keep_days=30,
+            partitions=2,
+            schemas=schemas,
+            fatal=lambda *_: pytest.fail("it ended"),
         )
         self.follower._held = holding.HeldBooks(clock.monotonic_seconds)
         for partition in range(2):
@@ -142,7 +153,7 @@ async def test_an_erasure_waits_for_a_registry_that_is_away_and_receipts_do_not(
     registry.problem = None
     await asyncio.to_thread(bench.apply, forget, end(*CHANGED, 5))
     assert (bench.offset(CHANGED), bench.follower.waits) == (5, None)
-    assert bench.follower.stores[0].forgotten_until("u") == CREATED_MS
+    assert bench.follower.stores[0].forgotten_until("w") == CREATED_MS
     assert CHANGED not in bench.follower._catching_up
     bench.close()
 
@@ -181,7 +192,7 @@ async def test_what_is_in_no_frame_of_the_registry_asks_nobody(tmp_path: Path, c
     json, avro = b'{"op":"forget_user"}', CHANGE.encode({"op": "forget_user"})
     await asyncio.to_thread(bench.apply, Record(*CHANGED, 0, json), Record(CHANGED[0], 1, 0, avro))
     assert (registry.asked, bench.follower.waits) == (0, None)
-    assert all(store.forgotten_until("u") for store in bench.follower.stores.values())
+    assert all(bench.follower.stores[each].forgotten_until(user.decode()) for each, user in enumerate(USERS))
     bench.close()
 
 
@@ -207,4 +218,27 @@ def test_a_partition_that_went_to_another_process_is_no_longer_waited_for(tmp_pa
     clock.advance(holding.NEWER_SECONDS)
     bench.apply()
     assert (bench.follower.waits, bench.consumer.paused, bench.consumer.sought) == (None, set(), {})
+    bench.close()
+
+
+class Misplaced(Record):
+    """Of a user of the other partition."""
+
+    def key(self) -> bytes:
+        return USERS[1 - self.partition()]
+
+
+def test_what_was_told_of_a_user_in_another_partition_counts_where_a_stage_writes_it_again(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    """An erasure is applied where the user lives: under the name that is here it would have stayed. And the event was
+    one that fits no delivery, two hours later."""
+    bench = Bench(tmp_path, None, clock)
+    event = b'{"event": "opened", "ids": ["n"], "app": "news", "device": "d"}'
+    bench.apply(Misplaced(*ENGAGED, 0, event), Misplaced(*CHANGED, 0, b'{"op":"forget_user"}'))
+    names = [key for key, _ in bench.follower.stores[0].rows() if USERS[1] + b"\0" in key or key.endswith(USERS[1])]
+    assert (names, list(bench.follower._unmatched._waiting), bench.offset(ENGAGED)) == ([], [], 1)
+    bench.apply(Record(*ENGAGED, 1, event))
+    names = [key for key, _ in bench.follower.stores[0].rows() if USERS[0] + b"\0" in key]
+    assert (len(names), bench.offset(ENGAGED)) == (1, 2)
     bench.close()
