@@ -8,11 +8,14 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +24,16 @@ import yaml
 
 from flow.kafka_tools import produce, read_all
 from flow.processes import pushcast
+from pushcast.config.settings import Settings
 from pushcast.kafka.embedded import temporary_cluster
+from pushcast.kafka.switchboard import read_whole
 from pushcast.model.ids import partition_of
+from pushcast.report.coordinator import Coordinator
+from pushcast.report.fetch import Fetcher
+from pushcast.report.goal import goal_of
 from pushcast.wire import topics
+from pushcast.wire.control.reporters import Reporters
+from pushcast.wire.schemas import FRAME_BYTES, avro_type
 from twins.books import planned, receipt
 
 PARTITIONS = 4
@@ -217,3 +227,82 @@ async def test_the_reporter_that_has_partition_0_exports_the_days_that_are_over(
     assert all(set(spans) == {str(number) for number in range(PARTITIONS)} for spans in days.values())
     said = (place.folder / "exports.log").read_text()
     assert (said.count("day_exported"), said.count("day_not_exported")) == (6, 0)
+
+
+class Registry(BaseHTTPRequestHandler):
+    """Schema 7 is that of engagement, 8 that of device changes."""
+
+    def do_GET(self) -> None:
+        name = {"7": "engagement", "8": "device_change"}[self.path.rpartition("/")[2]]
+        body = json.dumps({"schema": json.dumps(avro_type(name).source)}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing."""
+
+
+async def deliveries_of(place: Place, user: str) -> dict[str, Any]:
+    """As a gateway asks for them."""
+    settings, known, fetcher = (
+        Settings.model_validate(yaml.safe_load((place.folder / "pushcast.yaml").read_text())),
+        Reporters(),
+        Fetcher(None),
+    )
+    await asyncio.to_thread(read_whole, settings, topics.WHERE, known)
+    try:
+        found = await Coordinator(
+            known.urls, PARTITIONS, fetcher, lambda: time.time_ns() // 1_000_000, known.standbys, goal_of(settings)
+        ).deliveries(user, limit=100)
+    finally:
+        await fetcher.close()
+    assert found is not None
+    return found
+
+
+@pytest.mark.timeout(300)
+async def test_erasures_and_engagement_in_frames_of_a_registry_wait_while_it_is_away_and_receipts_do_not(
+    place: Place, tmp_path: Path
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    opened = {"event": "opened", "ids": ["n-7"], "app": "news", "device": "a"}
+    for topic, user, schema_id, value in (
+        (topics.ENGAGEMENT, "u-7", 7, avro_type("engagement").encode(opened)),
+        (topics.DEVICE_CHANGED, "u-8", 8, avro_type("device_change").encode({"op": "forget_user"})),
+    ):
+        framed = b"\0" + schema_id.to_bytes(4, "big") + value[FRAME_BYTES:]
+        produce(place.servers, topic, [(partition_of(user.encode(), PARTITIONS), user.encode(), framed)])
+    held = sorted({partition_of(user, PARTITIONS) for user in (b"u-7", b"u-8")})
+    more = {"PUSHCAST_SCHEMAS__REGISTRY_URL": f"http://127.0.0.1:{port}", "PUSHCAST_DATA_DIR": str(tmp_path)}
+
+    def row_of(found: dict[str, Any]) -> dict[str, Any]:
+        return next((row for row in found["reports"] if row["id"] == "n-7"), {"engagement": {"opened": 0}})
+
+    async with reporter(place, "registry", **more):
+        away = await asyncio.to_thread(
+            place.until,
+            lambda found: len(found["reports"]) == NOTES and found["missing_partitions"] == held
+            and all(row["open"] == 0 for row in found["reports"]),
+        )  # fmt: skip
+        assert row_of(away)["engagement"]["opened"] == 0
+        assert len((await deliveries_of(place, "u-8"))["deliveries"]) == 2
+        server = ThreadingHTTPServer(("127.0.0.1", port), Registry)
+        serving = threading.Thread(target=server.serve_forever, daemon=True)
+        serving.start()
+        try:
+            back = await asyncio.to_thread(
+                place.until, lambda found: whole(found, NOTES) and row_of(found)["engagement"]["opened"] == 1
+            )
+        finally:
+            server.shutdown()
+            server.server_close()
+        assert len(back["reports"]) == NOTES
+        gone = await deliveries_of(place, "u-8")
+        assert (gone["deliveries"], gone["complete"]) == ([], True)
+    said = (place.folder / "registry.log").read_text()
+    assert "schema registry: ConnectError" in said
+    assert "Traceback" not in said

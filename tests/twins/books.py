@@ -9,6 +9,7 @@ from pushcast.model.ids import delivery_id
 from pushcast.model.words import Source
 from pushcast.report import rows
 from pushcast.report.apply import BookEntry, apply
+from pushcast.report.events import WITHOUT_REGISTRY, EventDecoders
 from pushcast.report.notes import Kind, Note, joined, note_hash
 from pushcast.report.slo import Seen
 from pushcast.wire import headers as h
@@ -23,9 +24,13 @@ DAY_MS = 86_400_000
 class Rows(dict[bytes, bytes]):
     """A store in memory."""
 
+    def __init__(self, events: EventDecoders = WITHOUT_REGISTRY) -> None:
+        super().__init__()
+        self._events = events
+
     def apply(self, topic: str, records: Sequence[BookEntry]) -> Seen:
         seen: Seen = []
-        for key, value in apply(self, topic, records, seen=seen).items():
+        for key, value in apply(self, topic, records, seen=seen, events=self._events).items():
             if value is None:
                 self.pop(key, None)
             else:

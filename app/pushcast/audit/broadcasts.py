@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from confluent_kafka import KafkaException, Message, TopicPartition
 
+from pushcast.audit.left_out import LeftOutRecords
 from pushcast.audit.progress import Progress
 from pushcast.config.settings import Settings
 from pushcast.handover.writers import Writers
@@ -49,6 +50,7 @@ class BroadcastBooks:
 
     def __init__(self, settings: Settings) -> None:
         self._partitions = settings.kafka.partitions
+        self._left_out = LeftOutRecords()
         client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True)
         self._positions = open_positions(client)
         reading = {**client, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 50}
@@ -86,7 +88,9 @@ class BroadcastBooks:
         starts, ends = self._positions.starts(spots), self._positions.ends(spots)
         high: dict[tuple[int, str], int] = {}
         for message in self._between(starts, ends):
-            order = decode_order(message.value() or b"")
+            order = self._left_out.decoded(message, decode_order)
+            if order is None:
+                continue
             partition = cast(int, message.partition())
             if order.intake_offset > high.get((partition, order.intake_id), -1):
                 high[partition, order.intake_id] = order.intake_offset
@@ -137,7 +141,7 @@ class BroadcastBooks:
         self._find_orders(found, progress)
         if once:
             for message in self._between(starts, ends):
-                _fold(found, progress, message)
+                _fold(found, progress, message, self._left_out)
             return progress
         self._consumer.assign([TopicPartition(*spot, start) for spot, start in starts.items()])
         writers = {spot: Writers() for spot in spots}
@@ -148,7 +152,7 @@ class BroadcastBooks:
                     continue  # a broker is away: the next poll goes on
                 spot = str(message.topic()), cast(int, message.partition())
                 if writers[spot].stands(headers_of(message), cast(int, message.offset())):
-                    _fold(found, progress, message)
+                    _fold(found, progress, message, self._left_out)
             if time.monotonic() - told >= 1.0:
                 told = time.monotonic()
                 on_change(progress)
@@ -166,19 +170,22 @@ class BroadcastBooks:
                 _fold_order(found, progress, partition, offset, order)
 
 
-def _fold(found: FoundBroadcast, progress: Progress, message: Message) -> None:
-    value, partition = message.value(), cast(int, message.partition())
+def _fold(found: FoundBroadcast, progress: Progress, message: Message, left_out: LeftOutRecords) -> None:
+    topic, partition, value = message.topic(), cast(int, message.partition()), message.value()
     if value is None:
         return
-    if message.topic() == topics.WALKED:
-        progress.leg(partition, decode_leg(value), rows_of(headers_of(message)))
-    elif message.topic() == topics.RECEIPT:
-        progress.receipt(*read_placed(value))
-    elif message.topic() == topics.PLANNED:
-        if progress.id.encode() in value:
-            progress.released(partition, decode_planned(value))
-    else:
-        _fold_order(found, progress, partition, cast(int, message.offset()), decode_order(value))
+    if topic == topics.WALKED:
+        found_leg = left_out.decoded(message, lambda it: (decode_leg(it), rows_of(headers_of(message))))
+        if found_leg is not None:
+            progress.leg(partition, *found_leg)
+    elif topic == topics.RECEIPT:
+        if (placed := left_out.decoded(message, read_placed)) is not None:
+            progress.receipt(*placed)
+    elif topic == topics.PLANNED:
+        if progress.id.encode() in value and (planned := left_out.decoded(message, decode_planned)) is not None:
+            progress.released(partition, planned)
+    elif (order := left_out.decoded(message, decode_order)) is not None:
+        _fold_order(found, progress, partition, cast(int, message.offset()), order)
 
 
 def _fold_order(found: FoundBroadcast, progress: Progress, partition: int, offset: int, order: Order) -> None:

@@ -9,6 +9,7 @@ from typing import cast
 from confluent_kafka import Message
 
 from pushcast.audit.cancel_report import CancelReport
+from pushcast.audit.left_out import LeftOutRecords
 from pushcast.audit.why import case_of
 from pushcast.config.settings import Settings
 from pushcast.handover.fences import Fences
@@ -31,7 +32,7 @@ def of_campaign(settings: Settings, campaign: str) -> CancelReport:
     kafka = settings.kafka
     reader = SpanReader(kafka.bootstrap_servers, kafka.security)
     spots = [(topic, number) for topic in (topics.PLANNED, topics.RECEIPT) for number in range(kafka.partitions)]
-    report, needle = CancelReport(), campaign.encode()
+    report, needle, left_out = CancelReport(), campaign.encode(), LeftOutRecords()
     fences = {spot: Fences() for spot in spots}
 
     def take(message: Message) -> None:
@@ -41,8 +42,9 @@ def of_campaign(settings: Settings, campaign: str) -> CancelReport:
         if not counts or value is None or needle not in value:
             return
         if topic == topics.PLANNED:
-            report.planned_of(campaign, partition, decode_planned(value))
-        elif (receipt := decode_receipt(value))["campaign"] == campaign:
+            if (planned := left_out.decoded(message, decode_planned)) is not None:
+                report.planned_of(campaign, partition, planned)
+        elif (receipt := left_out.decoded(message, decode_receipt)) is not None and receipt["campaign"] == campaign:
             report.receipt(receipt)
 
     async def read() -> None:

@@ -5,24 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import orjson
-
+from pushcast.audit.event_ids import event_id, trace_in
 from pushcast.audit.hints import Collapsing
 from pushcast.handover.fences import Fences
 from pushcast.model.device import DeviceState
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import is_user_row
-from pushcast.model.words import Lane, Outcome, Platform, Source
+from pushcast.model.words import Lane, Outcome, Platform, Reason, Source
 from pushcast.observe.tracing import sampled
 from pushcast.wire import groups, topics
 from pushcast.wire.answers.dead_letters import PUSH, STREAMS, PlainRecord
 from pushcast.wire.answers.receipts import decode_planned, decode_receipt, takes_place
 from pushcast.wire.devices.devices import decode_row
-from pushcast.wire.events.notification_reader import split
 from pushcast.wire.events.threads import ThreadReader
-from pushcast.wire.headers import FORWARDED, TRACEPARENT, first
+from pushcast.wire.headers import FORWARDED, first
 from pushcast.wire.keys import user_of
-from pushcast.wire.schemas import avro_type
+from pushcast.wire.schemas import SchemaSource
 from pushcast.wire.sending.batches import decode_batch
 from pushcast.wire.sending.retries import DUE_AT, PARKED_FOR, number
 from pushcast.wire.times import rfc3339
@@ -37,7 +35,7 @@ WAITING: Mapping[str, str] = {
 }
 #: Read whole.
 BOOKS = (*INTAKES, *DEAD, topics.PLANNED, topics.RECEIPT, topics.DEVICE)
-_THREADS = ThreadReader()
+_UNREAD = "unread"
 _LATEST_MS = 253_402_300_799_000  # the end of the year 9999
 
 
@@ -76,8 +74,10 @@ class Wait(NamedTuple):
 class Case:
     """Records go in, in the order of their partitions; `pushcast.audit.answer` says what they amount to."""
 
-    def __init__(self, user: str, note: str, device: str | None = None) -> None:
-        """`device`: the only one that is asked about."""
+    def __init__(self, user: str, note: str, device: str | None = None, schemas: SchemaSource | None = None) -> None:
+        """`device`: the only one that is asked about. `schemas`: of Confluent frames."""
+        self._schemas = schemas
+        self._threads = ThreadReader(schemas)
         self.user, self.note, self.device = user, note, device
         self.events: dict[tuple[Lane, int], bool] = {}  # by lane and offset: whether it was forwarded
         self.dead: list[tuple[str, str]] = []  # reason and message
@@ -133,8 +133,11 @@ class Case:
                 self._dead_letter(record)
             elif counts and record.value is not None and self._needle in record.value:
                 self._of_ours(record, record.value)
-        except InvalidInput:
-            return  # a dead letter, or about to be one
+        except InvalidInput as error:
+            if error.reason == Reason.UNKNOWN_SCHEMA and record.topic in INTAKES and record.key == self.user.encode():
+                what = f"an event of the user that cannot be read here, perhaps the one that is asked about: {error}"
+                self._note(record, _UNREAD, what)
+            # Others are dead letters, or about to be.
 
     def _of_ours(self, record: PlainRecord, value: bytes) -> None:
         if record.topic == topics.PLANNED:
@@ -152,14 +155,14 @@ class Case:
             forwarded = first(record.headers, FORWARDED) is not None
             self.events[INTAKES[record.topic], record.offset] = forwarded
             self._note(record, record.offset, "the event" + (", forwarded from a wrong partition" if forwarded else ""))
-            parent = sampled(_trace_in(record))
+            parent = sampled(trace_in(record, self._schemas))
             if parent is not None and (trace := f"{parent[0]:032x}") not in self.traces:
                 self.traces.append(trace)
 
     def _note_collapse(self, record: PlainRecord) -> None:
         if record.value is None or user_of(record.key) != self.user:
             return
-        found, note = _THREADS.collapse_id(record.value), event_id(record.value)
+        found, note = self._threads.collapse_id(record.value), event_id(record.value, self._schemas)
         if found is not None and note is not None:
             self.collapsing.append(Collapsing(record.timestamp, note, found.app, found.id))
 
@@ -173,7 +176,11 @@ class Case:
             self._note(record, record.offset, f"a dead letter: {reason}: {message}")
 
     def _is_mine(self, record: PlainRecord) -> bool:
-        return record.value is not None and user_of(record.key) == self.user and event_id(record.value) == self.note
+        return (
+            record.value is not None
+            and user_of(record.key) == self.user
+            and event_id(record.value, self._schemas) == self.note
+        )
 
     def _planned(self, record: PlainRecord, value: bytes) -> None:
         planned = decode_planned(value)
@@ -251,30 +258,6 @@ class Case:
         self._evidence[subject if isinstance(subject, bytes) else (record.topic, subject)] = Evidence(
             record.topic, record.partition, record.offset, record.timestamp, what
         )
-
-
-def event_id(value: bytes) -> str | None:
-    """Of a notification in JSON or Avro; None when it cannot be read, whatever else is wrong with it."""
-    if value[:1].strip() in (b"{", b""):
-        try:
-            event = orjson.loads(value)
-        except orjson.JSONDecodeError:
-            return None
-        return event.get("id") if isinstance(event, dict) else None
-    parts = split(value)
-    if parts is not None:
-        return parts.id
-    found: str = avro_type("notification").decode(value)["id"]
-    return found
-
-
-def _trace_in(record: PlainRecord) -> str:
-    """The `traceparent` of a notification that can be read: its own field, else the record's header."""
-    value = record.value or b""
-    is_json = value[:1].strip() in (b"{", b"")
-    event = orjson.loads(value) if is_json else avro_type("notification").decode(value)
-    found = event.get("trace")
-    return found if isinstance(found, str) else (first(record.headers, TRACEPARENT) or b"").decode("ascii", "replace")
 
 
 def outcome(receipt: Mapping[str, Any]) -> str:

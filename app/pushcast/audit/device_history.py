@@ -22,6 +22,7 @@ from pushcast.model.ids import partition_of
 from pushcast.register.history import Historian, HistoryStep, HistorySubject, KnownDevice, concerns, ordered
 from pushcast.register.names import Topics
 from pushcast.wire.answers.dead_letters import PlainRecord
+from pushcast.wire.configured_schemas import schemas_for_tool
 
 #: More devices with one id or token are not one story: say whose.
 MAX_DEVICES = 20
@@ -79,7 +80,7 @@ class _Search:
         self._user = user
         self._app = app
         self._reader = SpanReader(settings.kafka.bootstrap_servers, settings.kafka.security)
-        self._historian = Historian(settings.apps, names)
+        self._historian = Historian(settings.apps, names, schemas_for_tool(settings))
         self.devices: set[KnownDevice] = set()
 
     async def run(self) -> History:

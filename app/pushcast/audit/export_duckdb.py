@@ -51,15 +51,20 @@ def ask(database: Any, query: str) -> tuple[list[str], Iterator[tuple[Any, ...]]
     duckdb = _package()
     try:
         cursor = database.execute(query)
-        return [name for name, *_ in cursor.description or ()], _rows(cursor)
+        if cursor is None:  # of nothing but white space and comments
+            return [], iter(())
+        return [name for name, *_ in cursor.description or ()], _rows(cursor, duckdb.Error)
     except duckdb.Error as error:
         raise ConfigurationError(f"the query cannot be answered: {error}") from None
 
 
-def _rows(cursor: Any) -> Iterator[tuple[Any, ...]]:
-    while rows := cursor.fetchmany(_ROWS_AT_ONCE):
-        for row in rows:
-            yield tuple(_text_of(value) if isinstance(value, datetime) else value for value in row)
+def _rows(cursor: Any, problem: type[Exception]) -> Iterator[tuple[Any, ...]]:
+    try:
+        while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+            for row in rows:
+                yield tuple(_text_of(value) if isinstance(value, datetime) else value for value in row)
+    except problem as error:
+        raise ConfigurationError(f"the query cannot be answered to its end: {error}") from None
 
 
 def _text_of(at: datetime) -> str:

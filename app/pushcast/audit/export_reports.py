@@ -18,7 +18,9 @@ from pushcast.audit.export import Exported
 from pushcast.audit.export_places import ExportPlace
 from pushcast.config.settings import Settings
 from pushcast.kafka.clients import client_config
+from pushcast.model.errors import InvalidInput
 from pushcast.settle.logs import Logs
+from pushcast.wire.json_errors import written
 from pushcast.wire.topics import REPORT
 
 
@@ -41,13 +43,20 @@ def export_reports(log: ReportLog, partitions: Iterable[int], day: date, place: 
     found = []
     for partition in partitions:
         newest, unreadable = _newest(log, partition)
-        rows = [row for _, row in sorted(newest.items()) if str(row.get("created_at"))[:10] == str(day)]
-        if not rows:
+        lines: list[bytes] = []
+        for _, row in sorted(newest.items()):
+            if str(row.get("created_at"))[:10] != str(day):
+                continue
+            try:
+                lines.append(written(row) + b"\n")
+            except InvalidInput:
+                unreadable += 1
+        if not lines:
             continue
         name = f"reports/date={day}/p={partition:02}.jsonl"
         with place.writing(name) as file:
-            file.writelines(orjson.dumps(row) + b"\n" for row in rows)
-        found.append(Exported(place.shown(name), len(rows), 0, unreadable))
+            file.writelines(lines)
+        found.append(Exported(place.shown(name), len(lines), 0, unreadable))
     return found
 
 

@@ -10,6 +10,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -84,7 +85,7 @@ def loaded(place: ExportPlace, files: Iterable[str], columns: dict[str, str]) ->
                     rows = _READERS[Path(name).suffix](file, columns)
                     while group := list(islice(rows, _INSERTED_AT_ONCE)):
                         database.executemany(insert, group)
-            except (KeyError, ValueError, TypeError, AttributeError, sqlite3.Error) as error:
+            except (*_BROKEN, sqlite3.Error) as error:
                 kind = type(error).__name__
                 raise ConfigurationError(f"{place.shown(name)}: not as an export writes it: {kind}") from None
         yield database
@@ -96,7 +97,29 @@ def ask(database: sqlite3.Connection, query: str) -> tuple[list[str], Iterator[t
         cursor = database.execute(query)
     except (sqlite3.Error, sqlite3.Warning) as error:
         raise ConfigurationError(f"the query cannot be answered: {error}") from None
-    return [name for name, *_ in cursor.description or ()], iter(cursor)
+    return [name for name, *_ in cursor.description or ()], _rows(cursor)
+
+
+def _rows(cursor: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
+    """Many a row is reckoned when it is asked for: an error may come behind the first ones."""
+    try:
+        yield from cursor
+    except (sqlite3.Error, sqlite3.Warning) as error:
+        raise ConfigurationError(f"the query cannot be answered to its end: {error}") from None
+
+
+def in_json(value: Any) -> Any:
+    """A value of an answer as JSON has it: a decimal number, and one beyond 64 bits, as it is nearest; bytes in
+    hexadecimal digits; what JSON has no word for as text."""
+    if isinstance(value, Decimal) or (isinstance(value, int) and not -(2**63) <= value < 2**63):
+        return float(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, list | tuple):
+        return [in_json(each) for each in value]
+    if isinstance(value, dict):
+        return {str(name): in_json(each) for name, each in value.items()}
+    return value if value is None or isinstance(value, str | int | float) else str(value)
 
 
 def _json_lines(file: BinaryIO, columns: dict[str, str]) -> Iterator[tuple[Any, ...]]:
@@ -116,6 +139,8 @@ def _csv_rows(file: BinaryIO, columns: dict[str, str]) -> Iterator[tuple[Any, ..
         text.detach()  # whoever opened the file closes it
 
 
+#: What a file raises that is not as an export writes it.
+_BROKEN: Final = (KeyError, ValueError, TypeError, AttributeError, OverflowError, csv.Error)
 _TEXTS: Final[dict[str, int | None]] = {"": None}
 _TRUTHS: Final[dict[str, int | None]] = {**_TEXTS, "True": 1, "False": 0}
 _READERS: Final = {".jsonl": _json_lines, ".csv": _csv_rows}

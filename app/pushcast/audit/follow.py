@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, cast
 import orjson
 from confluent_kafka import TopicPartition
 
+from pushcast.audit.left_out import LeftOutRecords
 from pushcast.config.settings import Settings
 from pushcast.handover.fences import Fences
 from pushcast.kafka.clients import client_config, open_consumer
@@ -157,7 +158,7 @@ def follow(settings: Settings, wanted: set[tuple[str, str]], since_ms: int, time
     client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True)
     consumer = open_consumer(client, "pushcast-follow", fetch_wait_max_ms=50)
     fences: dict[tuple[str, int], Fences] = {}
-    followed = FollowedNotes(wanted)
+    followed, left_out = FollowedNotes(wanted), LeftOutRecords()
     try:
         dead = {topics.dead_letter(topics.notification(lane)) for lane in Lane}
         begin = {(topic, each): since_ms for topic in (topics.PLANNED, topics.RECEIPT, *dead) for each in partitions}
@@ -178,9 +179,10 @@ def follow(settings: Settings, wanted: set[tuple[str, str]], since_ms: int, time
                 elif not counts:
                     continue
                 elif message.topic() == topics.PLANNED:
-                    followed.planned(message.partition() or 0, decode_planned(value))
-                else:
-                    followed.receipt(decode_receipt(value))
+                    if (planned := left_out.decoded(message, decode_planned)) is not None:
+                        followed.planned(message.partition() or 0, planned)
+                elif (receipt := left_out.decoded(message, decode_receipt)) is not None:
+                    followed.receipt(receipt)
             if followed.finished:
                 break
         return followed

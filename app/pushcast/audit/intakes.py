@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pushcast.audit.accounts import AccountKey
-from pushcast.audit.case import event_id
+from pushcast.audit.event_ids import event_id
 from pushcast.audit.reckoning import source_word
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import is_user_row
 from pushcast.model.words import Lane, Platform, Source
 from pushcast.wire import groups, topics
 from pushcast.wire.devices.row_fences import is_row
+from pushcast.wire.schemas import SchemaSource
 
 #: A producer's clock may be ahead of a planner's, which would then seem to have planned before.
 CLOCKS_DIFFER_MS = 15 * 60 * 1000
@@ -32,12 +33,12 @@ def named(found: Mapping[AccountKey, str]) -> dict[Named, str]:
     return {(key.lane, source_word(key.source), key.offset, key.notification): topic for key, topic in found.items()}
 
 
-def id_of(value: bytes | None) -> str | None:
+def id_of(value: bytes | None, schemas: SchemaSource | None = None) -> str | None:
     """Of a notification; None where it cannot be read: the record is a dead letter, or about to be one."""
     if value is None:
         return None
     try:
-        found = event_id(value)
+        found = event_id(value, schemas)
     except InvalidInput:
         return None
     return found if isinstance(found, str) else None

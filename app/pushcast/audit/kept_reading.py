@@ -23,6 +23,7 @@ from pushcast.model.words import Lane
 from pushcast.register.history import KnownDevice
 from pushcast.wire import groups, topics
 from pushcast.wire.answers.receipts import decode_planned
+from pushcast.wire.configured_schemas import schemas_for_tool
 from pushcast.wire.events.class_rules import class_rules
 from pushcast.wire.events.notifications import NotificationDecoder
 from pushcast.wire.waiting.notices import is_notice
@@ -69,7 +70,8 @@ def waits_of(settings: Settings, devices: Iterable[KnownDevice]) -> list[DeviceW
     """What devices wait for, by when it is due. Reads one partition of the keeper for each user; blocks.
 
     Raises TailUnreadable."""
-    decode = NotificationDecoder(settings.apps, class_rules(settings.classes)).decode
+    schemas = schemas_for_tool(settings)
+    decode = NotificationDecoder(settings.apps, class_rules(settings.classes), schemas).decode
     kept: dict[str, list[KeptPush]] = {}
     found: list[DeviceWait] = []
     for device in sorted(set(devices)):

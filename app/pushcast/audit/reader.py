@@ -25,6 +25,7 @@ from pushcast.audit.intakes import (
     is_device,
     named,
 )
+from pushcast.audit.left_out import LeftOutRecords
 from pushcast.audit.places import PLACES, Search, refused_in
 from pushcast.audit.reckoning import LAG, MOVING, PartitionAccounts, Read
 from pushcast.audit.spans import fences_from, of_partition, offset_of, read_span, starts_from
@@ -42,6 +43,7 @@ from pushcast.wire import headers as h
 from pushcast.wire.answers.dead_letters import REASON, refused_offset
 from pushcast.wire.answers.legs import decode_leg
 from pushcast.wire.answers.receipts import Planned, decode_planned, decode_receipt
+from pushcast.wire.configured_schemas import schemas_for_tool
 from pushcast.wire.devices.devices import is_gone
 
 
@@ -62,6 +64,7 @@ class Books:
 
     def __init__(self, settings: Settings) -> None:
         self._partitions = settings.kafka.partitions
+        self._schemas = schemas_for_tool(settings)
         client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True)
         self._positions = open_positions(client)
         reading = {**client, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 50}
@@ -87,7 +90,7 @@ class Books:
 
         `on_receipt` sees every distinct receipt once, `on_planned` every planned record that counts.
         """
-        totals = Totals()
+        totals, left_out = Totals(), LeftOutRecords()
         committed = {lane: self._committed(planner_group(lane), topics.notification(lane)) for lane in Lane}
         lows = self._positions.starts(self._spots(*(topic for each in ORDER for topic in each)))
         ends: dict[Spot, int] = {}
@@ -110,19 +113,20 @@ class Books:
                 if offset_of(message) < starts[topic, partition]:
                     continue
                 if topic == topics.RECEIPT:
-                    if value and accounts.receipt(receipt := decode_receipt(value)):
+                    receipt = left_out.decoded(message, decode_receipt)
+                    if receipt is not None and accounts.receipt(receipt):
                         on_receipt(receipt)
                 elif topic == topics.PLANNED:
-                    if value:
-                        accounts.planned(planned := decode_planned(value), message.timestamp()[1])
+                    if (planned := left_out.decoded(message, decode_planned)) is not None:
+                        accounts.planned(planned, message.timestamp()[1])
                         on_planned(planned)
                 elif topic == topics.WALKED:
-                    if value:
-                        accounts.leg(decode_leg(value), message.timestamp()[1])
+                    if (leg := left_out.decoded(message, decode_leg)) is not None:
+                        accounts.leg(leg, message.timestamp()[1])
                 elif topic in DEAD:
                     self._dead_letter(accounts, message)
                 else:
-                    accounts.intake(INTAKES[topic], offset_of(message), id_of(value))
+                    accounts.intake(INTAKES[topic], offset_of(message), id_of(value, self._schemas))
                     if h.first(headers_of(message), h.FORWARDED) is None and self._is_foreign(message):
                         accounts.excuse(INTAKES[topic], offset_of(message))
             read = {

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, cast
+from typing import Any
 
 from confluent_kafka import Message
 
+from pushcast.audit.left_out import LeftOutRecords
 from pushcast.audit.spans import fences_from, of_partition, offset_of, read_span, starts_from
 from pushcast.config.settings import Settings
 from pushcast.handover.writers import Writers
@@ -27,7 +28,7 @@ def receipts(settings: Settings, since_ms: int | None = None, user: str | None =
     last counts. Each partition is read twice: which receipt of a run counts is known at the end.
     Memory: an entry for each receipt of a partition. Raises KafkaException and PushcastError.
     """
-    kafka = settings.kafka
+    kafka, left_out = settings.kafka, LeftOutRecords()
     client = client_config(kafka.bootstrap_servers, kafka.security, tool=True)
     positions = open_positions(client)
     numbers = range(kafka.partitions) if user is None else [partition_of(user.encode(), kafka.partitions)]
@@ -44,8 +45,8 @@ def receipts(settings: Settings, since_ms: int | None = None, user: str | None =
             if not (chosen := counting(there, user)):
                 continue
             for message in read_span(consumer, number, of_partition(number, starts), of_partition(number, ends)):
-                if offset_of(message) in chosen:
-                    yield decode_receipt(cast(bytes, message.value()))
+                if offset_of(message) in chosen and (found := left_out.decoded(message, decode_receipt)) is not None:
+                    yield found
     finally:
         consumer.close()
 
@@ -61,7 +62,7 @@ def _counted(messages: Iterable[Message], start: int) -> Iterator[tuple[int, byt
 
 def counting(records: Iterable[tuple[int, bytes]], user: str | None = None) -> set[int]:
     """Offsets of receipts that count, of a user's only if one is asked for: copies are left out, and what an acceptance
-    of the same run takes the place of. Who decodes one that cannot be read is told so: it is among them."""
+    of the same run takes the place of. Those that cannot be read are among them: who decodes them says so."""
     found: dict[tuple[bytes, int], tuple[int, str]] = {}  # offset and outcome, by delivery and run
     unreadable: set[int] = set()
     for offset, value in records:

@@ -29,7 +29,9 @@ from pushcast.stream.tracker import Tracker
 from pushcast.wire import topics
 from pushcast.wire.answers.counted import ended
 from pushcast.wire.answers.receipts import decode_planned, decode_receipt
+from pushcast.wire.control.cancel_state import CancelState
 from pushcast.wire.control.control_state import ControlState
+from pushcast.wire.events.cancels import CancelDecoder
 from pushcast.wire.headers import Headers
 from pushcast.wire.schemas import SchemaSource
 from pushcast.wire.sending.batches import decode_batch
@@ -83,11 +85,11 @@ class Rehearsal:
         self._clock = ManualClock(0)
         self._memory = Memory()
         self._failures: list[BaseException] = []
-        cancels = NothingCancelled()
+        cancels = NothingCancelled(CancelState(CancelDecoder(schemas)))
         cancels.state.begin(partition)
         self._control = ControlState()
         cancels.state.follow_campaigns(self._control)
-        self._keeper = RehearsedKeeper(self._settings, partition, self._clock, cancels)
+        self._keeper = RehearsedKeeper(self._settings, partition, self._clock, cancels, schemas)
         self._walks = RehearsedWalks(self._settings, rows, self._clock, self._control, until_ms)
         self._planners = {
             lane: PlanStage(

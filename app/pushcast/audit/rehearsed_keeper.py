@@ -26,6 +26,7 @@ from pushcast.stream.cancelling import Cancels
 from pushcast.stream.tracker import Tracker
 from pushcast.wire import topics
 from pushcast.wire.headers import Headers
+from pushcast.wire.schemas import SchemaSource
 
 #: Turns of the loop without anything under way, after which what a record or a time has set off is over.
 TURNS: Final = 3
@@ -103,7 +104,14 @@ class _Source(NamedTuple):
 class RehearsedKeeper:
     """Of one partition, over all lanes."""
 
-    def __init__(self, settings: Settings, partition: int, clock: ManualClock, cancels: Cancels) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        partition: int,
+        clock: ManualClock,
+        cancels: Cancels,
+        schemas: SchemaSource | None = None,
+    ) -> None:
         self._partition = partition
         self._clock = clock
         self._timers = _Timers(clock)
@@ -119,6 +127,7 @@ class RehearsedKeeper:
             keep_rules(settings, rates_of(settings)),
             counters={},
             fatal=lambda _, error: self._failures.append(error),
+            schemas=schemas,
             cancels=cancels,
             call_later=self._timers,
             written=written,

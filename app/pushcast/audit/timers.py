@@ -26,8 +26,10 @@ from pushcast.model.ids import partition_of
 from pushcast.model.pacing import Rated
 from pushcast.model.words import Lane
 from pushcast.wire import groups, topics
+from pushcast.wire.configured_schemas import schemas_for_tool
 from pushcast.wire.events.threads import ThreadReader
 from pushcast.wire.headers import Headers, first
+from pushcast.wire.schemas import SchemaSource
 from pushcast.wire.sending.retries import CAME_FROM
 from pushcast.wire.times import rfc3339
 from pushcast.wire.waiting.held import CLOSES, timer_of
@@ -91,14 +93,16 @@ def timers_of(settings: Settings, user: str | None = None) -> list[WaitingTimer]
     return sorted(found, key=lambda each: (each.timer.due_at, each.timer.keep_offset))
 
 
-def of_campaign(waiting: Iterable[WaitingTimer], campaign: str) -> list[WaitingTimer]:
+def of_campaign(
+    waiting: Iterable[WaitingTimer], campaign: str, schemas: SchemaSource | None = None
+) -> list[WaitingTimer]:
     """Those whose notification carries this label. Of a broadcast's part the row does not say it."""
-    reader, found = ThreadReader(), []
+    reader, found = ThreadReader(schemas), []
     for each in waiting:
         try:
             label = reader.campaign(each.timer.event)
         except InvalidInput:
-            continue  # a part of a broadcast, or in a frame whose schema a registry has
+            continue  # a part of a broadcast, or in a schema that is not known
         if label is not None and label.campaign == campaign:
             found.append(each)
     return found
@@ -116,7 +120,7 @@ def forecast_of(
         starts, ends = positions.starts(spots), positions.ends(spots)
         if sum(ends[spot] - starts.get(spot, 0) for spot in ends) > most_records:
             return None
-    found, rates, lives = Forecast(now_ms), rates_of(settings, paces), lifetimes(settings)
+    found, rates, lives = Forecast(now_ms), rates_of(settings, paces), lifetimes(settings, schemas_for_tool(settings))
     for partition in range(kafka.partitions):
         rows = asyncio.run(_rows(settings, (partition,)))
         waiting = (

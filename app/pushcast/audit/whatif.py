@@ -19,6 +19,8 @@ from pushcast.config.settings import Settings
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane
 from pushcast.wire import topics
+from pushcast.wire.configured_schemas import schemas_for_tool
+from pushcast.wire.schemas import SchemaSource
 
 #: Changes that are listed one by one.
 MAX_LISTED = 100
@@ -137,10 +139,11 @@ async def compare(
     rows: Rows,
     found: Comparison,
     until_ms: int | None = None,
+    schemas: SchemaSource | None = None,
 ) -> None:
     """Rehearses these records of one partition under both; they are in the order of their times. `until_ms`: where the
-    log ends."""
-    old, new = (Rehearsal(each, partition, rows, until_ms=until_ms) for each in (before, after))
+    log ends. `schemas`: of Confluent frames."""
+    old, new = (Rehearsal(each, partition, rows, schemas, until_ms) for each in (before, after))
     found.add(await old.fates(past), await new.fates(past))
     found.add_digests(old.gathered, new.gathered)
     found.add_broadcasts(old, new)
@@ -153,7 +156,7 @@ def whatif(
     of each topic and partition, cancels of campaigns, stops and holds that Kafka still has, and the rows of their users
     as they are now; where there are broadcasts, some `limit` rows of others, too. Nothing is written. Blocks. Raises
     KafkaException, TailUnreadable."""
-    kafka = before.kafka
+    kafka, schemas = before.kafka, schemas_for_tool(before)
     positions = positions_of(before)
     partitions: Iterable[int] = range(kafka.partitions)
     if user is not None:
@@ -175,5 +178,5 @@ def whatif(
             rows, beyond = asyncio.run(read_rows(before, partition, users, others))
             found.rows_left_out += beyond
             past.sort(key=lambda each: each.at_ms)
-            asyncio.run(compare(before, after, partition, past, rows, found, until_ms))
+            asyncio.run(compare(before, after, partition, past, rows, found, until_ms, schemas))
     return found

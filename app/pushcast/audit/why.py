@@ -26,6 +26,7 @@ from pushcast.model.words import Reason
 from pushcast.model.zones import UTC_NAME, name_of, zone_of
 from pushcast.wire import groups, topics
 from pushcast.wire.answers.dead_letters import PlainRecord
+from pushcast.wire.configured_schemas import schemas_for_tool
 from pushcast.wire.devices.device_zones import home_of, zone_of_user
 from pushcast.wire.devices.user_rows import wishes_of
 from pushcast.wire.events.class_rules import class_rules
@@ -117,7 +118,9 @@ def note_at(settings: Settings, topic: str, partition: int, offset: int) -> tupl
     for message in found:
         try:
             user = user_of(message.key())
-            decode = NotificationDecoder(settings.apps, class_rules(settings.classes)).decode
+            decode = NotificationDecoder(
+                settings.apps, class_rules(settings.classes), schemas_for_tool(settings)
+            ).decode
             return user, decode(user, message.value(), message.timestamp()[1]).id
         except InvalidInput:
             return None
@@ -137,7 +140,7 @@ def case_of(
     """Everything that the topics have of it; `books`: of those that are read whole, these. Blocks. Raises
     KafkaException, TailUnreadable."""
     partition = partition_of(user.encode(), settings.kafka.partitions)
-    case = Case(user, note, device)
+    case = Case(user, note, device, schemas_for_tool(settings))
     kafka = settings.kafka
     positions = positions_of(settings)
     readers = {**{topic: groups.plan(lane) for topic, lane in INTAKES.items()}, **WAITING}

@@ -168,13 +168,13 @@ def sql(
     """Ask exported receipts in SQL: the table `receipts` has the columns of the export. Needs no Kafka. SQLite answers
     of jsonl and csv, DuckDB (pushcast[sql]) of parquet."""
     from pushcast.audit.export_places import place_of
-    from pushcast.audit.export_sql import asked, files_of
+    from pushcast.audit.export_sql import asked, files_of, in_json
     from pushcast.cli.receipt_files import columns
 
     place = place_of(folder)
     with asked(place, files_of(place, first, last), columns(), query) as (names, rows):
         if output is Output.json:
-            print_json([dict(zip(names, row, strict=True)) for row in rows])
+            print_json([dict(zip(names, map(in_json, row), strict=True)) for row in rows])
             return
         typer.echo("\t".join(names))
         for row in rows:

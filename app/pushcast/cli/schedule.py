@@ -32,10 +32,12 @@ def list_(
 ) -> None:
     """What waits, by when it is due. Reads the keeper's topic; exit 1 when something is overdue by over a minute."""
     from pushcast.audit.timers import of_campaign, timers_of
+    from pushcast.wire.configured_schemas import schemas_for_tool
 
-    waiting = [each for each in timers_of(connect_by_user(), user) if each.timer.waits]
+    settings = connect_by_user()
+    waiting = [each for each in timers_of(settings, user) if each.timer.waits]
     if campaign is not None:
-        waiting = of_campaign(waiting, campaign)
+        waiting = of_campaign(waiting, campaign, schemas_for_tool(settings))
     overdue = sum(each.timer.due_at < time.time() * 1000 - 60_000 for each in waiting)
     rows = [each.to_dict() for each in waiting[:limit]]
     if output is Output.json:

@@ -13,6 +13,7 @@ from pushcast.handover import standing
 from pushcast.handover.claims import ClaimRefused, Claims, OutputEnds
 from pushcast.handover.ledger import Ledger
 from pushcast.handover.looking_back import CopiesOf, look_back
+from pushcast.handover.passing_over import pass_over
 from pushcast.handover.reading import Span, SpanReader, Spot
 from pushcast.handover.standing import NOT_REFUSED, Refused
 from pushcast.kafka.headers import headers_of
@@ -20,7 +21,6 @@ from pushcast.model.errors import InvalidInput
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.ports import PatientOutbox, PositionedOutbox
 from pushcast.wire.headers import PROBE
-from pushcast.wire.newer import waited_for
 
 logger = logging.getLogger(__name__)
 
@@ -88,8 +88,7 @@ class Ledgers:
             try:
                 ended = self._outputs[cast(str, message.topic())](headers, message.value())
             except InvalidInput as error:
-                waited_for(error, f"{message.topic()}[{message.partition()}]")
-                self.counters["unreadable"] += 1  # whoever wrote it: it must not keep the senders from starting
+                pass_over(message, error, self.counters)
                 return
             if ended is not None:
                 found += 1

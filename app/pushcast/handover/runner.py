@@ -14,6 +14,7 @@ from pushcast.handover.claims import ClaimRefused, Claims, OutputEnds
 from pushcast.handover.fences import author_of
 from pushcast.handover.looking_back import CopiesOf, look_back
 from pushcast.handover.lost_metadata import floors_of, tell_gone
+from pushcast.handover.passing_over import pass_over
 from pushcast.handover.reading import Span, SpanReader, Spot
 from pushcast.handover.standing import NOT_REFUSED, Refused
 from pushcast.handover.state import Outset, Takeover
@@ -24,7 +25,6 @@ from pushcast.model.errors import InvalidInput
 from pushcast.stream.batch import TP, Committed
 from pushcast.wire import headers as h
 from pushcast.wire.devices import row_fences
-from pushcast.wire.newer import waited_for
 
 if TYPE_CHECKING:
     from pushcast.stream.ports import PositionedOutbox
@@ -68,7 +68,7 @@ class Handover:
         in the origin: origins of two sources must differ, because offsets do not. `make`: makes the state of a
         partition. `tables`: compacted ones among the outputs, where a fence has a key."""
         self.stage = stage
-        self.counters: Counter[str] = Counter()  # claims, tail_records, tail_void
+        self.counters: Counter[str] = Counter()  # claims, tail_records, tail_void, unreadable
         self._items = dict(outputs)
         self._planned = planned
         self._closed = closed
@@ -166,9 +166,8 @@ class Handover:
                     takeover.tail.add_items(topic, self._items[topic](headers, value))
                 else:
                     takeover.tail.add_planned(self._closed(value))
-            except InvalidInput as error:
-                waited_for(error, f"{topic}[{message.partition()}]@{offset}")
-                raise
+            except Exception as error:  # whatever decoding raises: no record keeps a stage from starting
+                pass_over(message, error, self.counters)
 
         await self._reader.read(spans, fold)
         self.counters["tail_records"] += found

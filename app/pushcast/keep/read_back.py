@@ -101,12 +101,17 @@ class ReadBack:
     async def _work(self, tenure: KeepTenure) -> None:
         assert self._earlier is not None, "it does not run"
         try:
-            since_ms = self._clock.now_ms() - REMEMBER_MS
-            records = await self._earlier.read(tenure.number, since_ms, tenure.read_back_to)
-        except ConnectionError as error:
+            await self._read(tenure, self._earlier)
+        except OSError as error:  # Kafka, or the schema registry, is away
             logger.warning("keep: what was read in partition %d is not known yet: %s", tenure.number, error)
             tenure.read_back_at = self._clock.monotonic_seconds() + AGAIN_SECONDS
-            return
+        else:
+            tenure.read_back_to = 0
+
+    async def _read(self, tenure: KeepTenure, earlier: EarlierRecords) -> None:
+        """Remembers what was read; twice is once."""
+        since_ms = self._clock.now_ms() - REMEMBER_MS
+        records = await earlier.read(tenure.number, since_ms, tenure.read_back_to)
         for start in range(0, len(records), SLICE_RECORDS):
             part = records[start : start + SLICE_RECORDS]
             if self._schemas is not None:
@@ -114,7 +119,6 @@ class ReadBack:
             for record in part:
                 self._remember(tenure, record)
             await asyncio.sleep(0)
-        tenure.read_back_to = 0
 
     def _remember(self, tenure: KeepTenure, record: EarlierRecord) -> None:
         try:

@@ -76,7 +76,9 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             host.clock,
             exact,
             keep_rules(settings, rates)._replace(
-                outlook=OutlookRules(rates, settings.kafka.partitions, fcm_quotas(settings.apps), lifetimes(settings)),
+                outlook=OutlookRules(
+                    rates, settings.kafka.partitions, fcm_quotas(settings.apps), lifetimes(settings, host.schemas)
+                ),
                 hold_on_disagreement=settings.keep.hold_on_disagreement,
                 closing_gather_seconds=CLOSING_GATHER_SECONDS,
             ),

@@ -67,3 +67,4 @@ def takeovers(role: str, lane: str, counters: Mapping[str, int]) -> Iterator[Sam
     yield Sample(Name.TAKEOVERS, counters.get("claims", 0) + counters.get("takeovers", 0), (role, lane))
     yield Sample(Name.TAIL_RECORDS, counters.get("tail_records", 0), (role, lane))
     yield Sample(Name.TAIL_VOID, counters.get("tail_void", 0), (role, lane))
+    yield Sample(Name.TAIL_UNREADABLE, counters.get("unreadable", 0), (role, lane))

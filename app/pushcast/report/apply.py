@@ -13,6 +13,7 @@ from pushcast.handover.fences import author_of
 from pushcast.model.errors import InvalidInput
 from pushcast.report import engaged, forgotten, rows
 from pushcast.report.ending import take_receipts
+from pushcast.report.events import WITHOUT_REGISTRY, EventDecoders
 from pushcast.report.modes import EVERYTHING, Modes
 from pushcast.report.notes import add, kind_of
 from pushcast.report.pending import PendingRows, StoredRows
@@ -24,7 +25,7 @@ from pushcast.wire import topics
 from pushcast.wire.answers.legs import decode_leg
 from pushcast.wire.answers.planned_reader import read_planned
 from pushcast.wire.answers.receipts_together import read_receipts
-from pushcast.wire.events.engagement import Engagement, EngagementDecoder
+from pushcast.wire.events.engagement import Engagement
 from pushcast.wire.headers import LEDGER, Headers
 from pushcast.wire.keys import user_of
 from pushcast.wire.newer import waited_for
@@ -56,7 +57,7 @@ class _Read(NamedTuple):
 class _Book(NamedTuple):
     """How its records are read, all of which have a value, and what they say applied."""
 
-    read: Callable[[list[BookEntry]], _Read]
+    read: Callable[[list[BookEntry], EventDecoders], _Read]
     take: Callable[[PendingRows, list[Any]], None]
 
 
@@ -67,16 +68,18 @@ def apply(
     modes: Modes = EVERYTHING,
     seen: Seen | None = None,
     unmatched: list[Unmatched] | None = None,
+    events: EventDecoders = WITHOUT_REGISTRY,
 ) -> dict[bytes, bytes | None]:
     """What these records change; None deletes. Records below the stored offset are left out.
 
     `seen` gets what they say about the service level, `unmatched` the events of which no delivery is there.
-    `entries`: in offset order, of the partition whose rows are stored. Raises NewerSchema: nothing is changed then.
+    `entries`: in offset order, of the partition whose rows are stored. `events` reads those of apps. Raises
+    NewerSchema: nothing is changed then.
     """
     changes = PendingRows(stored, modes)
     meta = rows.meta_of(stored.get(rows.meta_key(topic)))
     book = _BOOKS[topic]
-    book.take(changes, _counting(meta, topic, entries, book.read))
+    book.take(changes, _counting(meta, topic, entries, lambda counting: book.read(counting, events)))
     for intake, offset in changes.passed.items():
         meta.passed[intake] = max(offset, meta.passed.get(intake, 0))
     changes.put(rows.meta_key(topic), rows.encode(meta))
@@ -160,15 +163,15 @@ def _take_engagements(changes: PendingRows, records: list[_EngagementRecord]) ->
                 changes.unmatched.append(Unmatched(*about, timestamp_ms))
 
 
-def _each(read: Callable[[bytes, BookEntry], Any]) -> Callable[[list[BookEntry]], _Read]:
+def _each(read: Callable[[bytes, BookEntry, EventDecoders], Any]) -> Callable[[list[BookEntry], EventDecoders], _Read]:
     """Reads one by one. `read` may raise InvalidInput; None: the record means nothing here."""
 
-    def read_all(entries: list[BookEntry]) -> _Read:
+    def read_all(entries: list[BookEntry], events: EventDecoders) -> _Read:
         found: list[Any] = []
         refused: dict[int, InvalidInput] = {}
         for place, entry in enumerate(entries):
             try:
-                said = read(entry.value or b"", entry)
+                said = read(entry.value or b"", entry, events)
             except InvalidInput as error:
                 refused[place] = error
             else:
@@ -179,30 +182,29 @@ def _each(read: Callable[[bytes, BookEntry], Any]) -> Callable[[list[BookEntry]]
     return read_all
 
 
-def _receipts(entries: list[BookEntry]) -> _Read:
-    return _Read(*read_receipts([each.value or b"" for each in entries]))
-
-
 _offset: Final = attrgetter("offset")
-_engagements: Final = EngagementDecoder()
 _BOOKS: Final[Mapping[str, _Book]] = {
     topics.PLANNED: _Book(
-        _each(lambda value, entry: PlannedRecord(read_planned(value), entry.timestamp_ms)), take_planned
+        _each(lambda value, entry, events: PlannedRecord(read_planned(value), entry.timestamp_ms)), take_planned
     ),
-    topics.WALKED: _Book(_each(lambda value, _: decode_leg(value)), take_legs),
+    topics.WALKED: _Book(_each(lambda value, entry, events: decode_leg(value)), take_legs),
     topics.RECEIPT: _Book(
-        lambda entries: _Read(*read_receipts([each.value or b"" for each in entries])), take_receipts
+        lambda entries, events: _Read(*read_receipts([each.value or b"" for each in entries])), take_receipts
     ),
     topics.ENGAGEMENT: _Book(
         _each(
-            lambda value, entry: _EngagementRecord(
-                _engagements.decode(user_of(entry.key), value, entry.timestamp_ms), entry.timestamp_ms
+            lambda value, entry, events: _EngagementRecord(
+                events.engagements.decode(user_of(entry.key), value, entry.timestamp_ms), entry.timestamp_ms
             )
         ),
         _take_engagements,
     ),
     topics.DEVICE_CHANGED: _Book(
-        _each(lambda value, entry: forgotten.read_forgetting(value, entry.key, entry.timestamp_ms, entry.headers)),
+        _each(
+            lambda value, entry, events: forgotten.read_forgetting(
+                events.changes, value, entry.key, entry.timestamp_ms, entry.headers
+            )
+        ),
         forgotten.take_forgettings,
     ),
 }

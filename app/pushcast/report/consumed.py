@@ -6,14 +6,27 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, cast
 
+import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from pushcast.kafka.headers import headers_of
+from pushcast.model.errors import ConfigurationError
+from pushcast.model.ids import partition_of
 from pushcast.report.apply import OF_USERS, TIMED, BookEntry
 
 logger = logging.getLogger(__name__)
 
 BookPlace = tuple[str, int]  # book and partition
+
+
+class SlotLost(ConfigurationError):
+    """Another reporter has joined with the slot of this one. It ends this one, with the exit code of a refused start:
+    started again, it would take the partitions from the other one, which would take them back."""
+
+    exit_code = 2
+
+    def __init__(self, said: str) -> None:
+        super().__init__(f"another reporter has this one's slot; give each a --slot of its own ({said})")
 
 
 class Consumed(NamedTuple):
@@ -60,6 +73,17 @@ def in_parts(entries: Sequence[BookEntry], most_bytes: int) -> Iterator[Sequence
         size += bytes_of
     if start < len(entries):
         yield entries[start:] if start else entries
+
+
+def at_home(entries: Sequence[BookEntry], partition: int, partitions: int) -> Sequence[BookEntry]:
+    """Without the values of those whose users live in another partition. A stage writes them there again, and there
+    they count: an erasure is applied there, too, and would not find what was told of its user here."""
+    return [
+        each
+        if each.key is None or partition_of(each.key, partitions) == partition
+        else msgspec.structs.replace(each, value=None)
+        for each in entries
+    ]
 
 
 class ReadSize:

@@ -14,10 +14,13 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message,
 
 from pushcast.kafka.clients import open_consumer
 from pushcast.kafka.offsets import watermarks
-from pushcast.model.errors import ConfigurationError, PushcastError
+from pushcast.model.errors import PushcastError
 from pushcast.report import consumed
-from pushcast.report.apply import BookEntry
+from pushcast.report.apply import OF_USERS, BookEntry
+from pushcast.report.asking_schemas import AskedSchemas, RegistryAway
+from pushcast.report.events import WITHOUT_REGISTRY, EventDecoders
 from pushcast.report.freshness import Freshness
+from pushcast.report.holding import HeldBooks
 from pushcast.report.modes import EVERYTHING, Modes
 from pushcast.report.notes import WITHIN_SECONDS
 from pushcast.report.rows import DAY_MS
@@ -40,7 +43,6 @@ BATCH_BYTES: Final = 4 << 20
 PART_BYTES: Final = 512 << 10
 PLANNED_PART_BYTES: Final = 64 << 10
 POLL_SECONDS: Final = 0.2
-NEWER_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 10.0
 DROP_EVERY_SECONDS: Final = 3600.0
 OVERDUE_EVERY_SECONDS: Final = 30.0
@@ -48,16 +50,6 @@ OVERDUE_EVERY_SECONDS: Final = 30.0
 KEEP_SUMS_MS: Final = 90 * DAY_MS
 #: With fewer records to read, what has no receipt is late; with more, its receipt may not have been read yet.
 CAUGHT_UP_RECORDS: Final = 10_000
-
-
-class SlotLost(ConfigurationError):
-    """Another reporter has joined with the slot of this one. It ends this one, with the exit code of a refused start:
-    started again, it would take the partitions from the other one, which would take them back."""
-
-    exit_code = 2
-
-    def __init__(self, said: str) -> None:
-        super().__init__(f"another reporter has this one's slot; give each a --slot of its own ({said})")
 
 
 class Follower:
@@ -71,19 +63,24 @@ class Follower:
         logs: Mapping[str, str],
         *,
         keep_days: int,
+        partitions: int,
         level: ServiceLevel | None = None,
         modes: Modes = EVERYTHING,
+        schemas: AskedSchemas | None = None,
         fatal: Fatal,
         moved: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`logs`: id of the log of each book that is there. `moved`: called on the thread after a change."""
+        """`logs`: id of the log of each book that is there. `schemas`: of Confluent frames; without them those are not
+        readable. `moved`: called on the thread after a change."""
         self._client = client
         self._group = group
         self._folder = folder
         self._logs = logs
         self._modes = modes
-        self._keep_ms = keep_days * DAY_MS
+        self._schemas = schemas
+        self._events = WITHOUT_REGISTRY if schemas is None else EventDecoders(schemas.source)
+        self._keep_ms, self._partitions = keep_days * DAY_MS, partitions
         self._fatal = fatal
         self._moved = moved
         self._clock = clock
@@ -95,7 +92,7 @@ class Follower:
         self._unmatched = UnmatchedEvents(self.stores, self.whole)
         self._freshness = Freshness()
         self.applied = 0  # records, since the start
-        self.waits: str | None = None  # why nothing is applied
+        self._held = HeldBooks()
         self._behind: dict[tuple[str, int], int] = {}
         # Books whose end was not reached since the assignment. Never changed in place: other threads go through it.
         self._catching_up: set[tuple[str, int]] = set()
@@ -110,6 +107,11 @@ class Follower:
         """Blocks until the thread has ended and the stores are closed."""
         self._stop.set()
         self._thread.join()
+
+    @property
+    def waits(self) -> str | None:
+        """Why records of some book and partition are not applied, if so."""
+        return self._held.waits
 
     def behind(self) -> dict[tuple[str, int], int]:
         """Records of each book and partition that are written and not applied, as far as was heard."""
@@ -164,7 +166,7 @@ class Follower:
                 consumer.close()
                 self._close(list(self.stores))
         except KafkaException as error:
-            self._fatal("reports", SlotLost(str(error)) if consumed.is_fenced(error) else error)
+            self._fatal("reports", consumed.SlotLost(str(error)) if consumed.is_fenced(error) else error)
         except Exception as error:
             self._fatal("reports", error)
 
@@ -172,6 +174,7 @@ class Follower:
         dropped_at = looked_at = 0.0
         reads = consumed.ReadSize(BATCH_RECORDS, BATCH_BYTES)
         while not self._stop.is_set():
+            self._held.try_again(consumer)
             messages = consumer.consume(reads.records, POLL_SECONDS)
             now = time.monotonic()
             if now - dropped_at > DROP_EVERY_SECONDS:
@@ -202,25 +205,27 @@ class Follower:
                 for part in consumed.in_parts(entries, part_bytes):
                     if not self._apply_run(consumer, store, topic, partition, part):
                         break
-        if self.waits is None:
-            self._catching_up = self._catching_up - ended.keys()
-            for place, end in ended.items():
-                self._freshness.reached(place, end)
+        reached = {place: end for place, end in ended.items() if place not in self._held}
+        self._catching_up = self._catching_up - reached.keys()
+        for place, end in reached.items():
+            self._freshness.reached(place, end)
         return found.size()
 
     def _apply_run(
         self, consumer: Consumer, store: PartitionStore, topic: str, partition: int, entries: Sequence[BookEntry]
     ) -> bool:
         """Whether they are applied; else they are read again."""
+        place = topic, partition
         try:
+            if topic in OF_USERS:
+                entries = consumed.at_home(entries, partition, self._partitions)
+                if self._schemas is not None:  # passed over now, an erasure would be passed over for good
+                    self._schemas.require(entry.value for entry in entries)
             seen = store.apply(topic, entries)
-        except NewerSchema as error:
-            self.waits = str(error)
-            logger.warning("%s", error)
-            self._stop.wait(NEWER_SECONDS)
-            consumer.seek(TopicPartition(topic, partition, entries[0].offset))
+        except (NewerSchema, RegistryAway) as error:
+            self._held.hold(consumer, place, entries[0].offset, error)
             return False
-        self.waits = None
+        self._held.applied(place)
         self.applied += len(entries)
         now_ms = round(self._clock() * 1000)
         self.level.take(seen, now_ms)
@@ -247,7 +252,7 @@ class Follower:
                 store = self.stores.get(each.partition)
                 if store is None:
                     path = self._folder / str(each.partition)
-                    store = self.stores[each.partition] = PartitionStore(path, self._logs, self._modes)
+                    store = self.stores[each.partition] = PartitionStore(path, self._logs, self._modes, self._events)
             for each in partitions:
                 store = self.stores[each.partition]
                 end = self._end(consumer, each)
@@ -268,7 +273,8 @@ class Follower:
             logger.warning("%s", error)
             return None
 
-    def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._held.let_go(consumer, {each.partition for each in partitions})
         self._close([each.partition for each in partitions])
         self._moved()
 

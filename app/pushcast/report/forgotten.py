@@ -7,7 +7,7 @@ and on nothing else: receipt, engagement and forgetting may come in any order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -18,27 +18,57 @@ from pushcast.report.pending import PendingRows, StoredRows
 from pushcast.wire import topics
 from pushcast.wire.answers.dead_letters import PlainRecord
 from pushcast.wire.devices.devices import DeviceChangeDecoder
+from pushcast.wire.events.event_forms import is_json
 from pushcast.wire.headers import Headers, appended_at
 from pushcast.wire.keys import user_of
+from pushcast.wire.schemas import FRAME_BYTES, SINGLE_OBJECT_MARKER, lock
 
 #: Owner of rows whose user is forgotten. No user has this name.
 NOBODY: Final = b""
-_device_changes: Final = DeviceChangeDecoder(())
+#: An op in JSON may be written with escapes; then the text says nothing.
+_ESCAPE: Final = b"\\u"
 
 
-def read_forgetting(value: bytes, key: bytes | None, timestamp_ms: int, headers: Headers = ()) -> DeviceChange | None:
+def read_forgetting(
+    decoder: DeviceChangeDecoder, value: bytes, key: bytes | None, timestamp_ms: int, headers: Headers = ()
+) -> DeviceChange | None:
     """None: another change, which means nothing here. Raises InvalidInput.
 
     Its `at` is believed as far as REGISTER believes it, up to when it came to Kafka: a clock that is ahead would take
     the user's later deliveries from their history, too.
     """
-    if Operation.FORGET_USER.encode() not in value:
+    if not may_forget(value):
         return None
     came_at = appended_at(PlainRecord(topics.DEVICE_CHANGED, 0, 0, timestamp_ms, key, value, headers))
-    change = _device_changes.decode(user_of(key), value, timestamp_ms if came_at is None else came_at)
-    if change.op is not Operation.FORGET_USER:
-        return None
-    return change if came_at is None else msgspec.structs.replace(change, at=min(change.at, came_at))
+    change = decoder.decode_forgetting(user_of(key), value, timestamp_ms if came_at is None else came_at)
+    if change is None or came_at is None:
+        return change
+    return msgspec.structs.replace(change, at=min(change.at, came_at))
+
+
+def may_forget(value: bytes) -> bool:
+    """False for what is certainly another op: nearly everything in the topic, and told without decoding it.
+
+    Avro has the op as a number. In a schema that is not ours (a Confluent frame) it may be anywhere."""
+    if is_json(value):
+        return Operation.FORGET_USER.encode() in value or _ESCAPE in value
+    expected = _FORGETTING.get(value[:FRAME_BYTES])
+    return expected is None or value.startswith(expected, FRAME_BYTES)
+
+
+def _forgetting() -> Mapping[bytes, bytes]:
+    """By frame of each release of the schema: what stands behind it when the user is to be forgotten."""
+    found: dict[bytes, bytes] = {}
+    for release in lock()["device_change"]:
+        first = release["schema"]["fields"][0]
+        if first["name"] == "op":
+            # https://avro.apache.org/docs/1.12.0/specification/#enums-1: the place among the symbols, zigzag
+            number = first["type"]["symbols"].index(Operation.FORGET_USER)
+            found[SINGLE_OBJECT_MARKER + bytes.fromhex(release["fingerprint"])] = bytes([number << 1])
+    return found
+
+
+_FORGETTING: Final = _forgetting()
 
 
 def until_of(changes: PendingRows, user: bytes) -> int:

@@ -85,7 +85,7 @@ def add_to(sums: MinuteSums, more: MinuteSums) -> None:
 
 def row_of(key: bytes, value: bytes) -> tuple[MinutePlace, MinuteSums]:
     """Of a stored row."""
-    app, klass, platform, lane = key[5:].decode().split("\0")
+    app, klass, platform, lane = key[5:].decode().split("\0", 3)
     return MinutePlace(int.from_bytes(key[1:5]), app, klass, platform, lane), _DECODER.decode(value)
 
 

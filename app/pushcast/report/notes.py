@@ -164,13 +164,13 @@ def variant_key(variant: str, what: str) -> str:
 
 def split_variant(key: str) -> tuple[str, str]:
     """(variant, what)."""
-    variant, what = key.split(_SEPARATOR)
+    variant, what = key.rsplit(_SEPARATOR, 1)
     return variant, what
 
 
 def split_ended(key: str) -> tuple[str, str, str]:
     """(platform or empty, outcome, reason or empty)."""
-    platform, outcome, reason = key.split(_SEPARATOR)
+    platform, outcome, reason = key.split(_SEPARATOR, 2)
     return platform, outcome, reason
 
 

@@ -181,7 +181,7 @@ def day_ms_of(key: bytes) -> int:
 
 def block_key(created_at: int, account: bytes, offset: int) -> bytes:
     """Where planned rows lie. `account`: lane and source."""
-    return b"%c%b%b%b" % (BLOCK, _day(created_at // DAY_MS), account, (offset // BLOCK_OFFSETS).to_bytes(8))
+    return b"%c%b%b%b" % (BLOCK, _day(created_at // DAY_MS), account, max(0, offset // BLOCK_OFFSETS).to_bytes(8))
 
 
 def block_entry(offset: int, note: bytes) -> bytes:
@@ -240,7 +240,7 @@ def minute_of_watched(key: bytes) -> tuple[int, int]:
 
 def list_key(created_at: int, note: bytes) -> bytes:
     """Keys of newer notes stand before those of older ones."""
-    return LIST + (_LAST_MINUTE - min(created_at // MINUTE_MS, _LAST_MINUTE)).to_bytes(4) + note
+    return LIST + (_LAST_MINUTE - min(max(0, created_at // MINUTE_MS), _LAST_MINUTE)).to_bytes(4) + note
 
 
 def minute_of(key: bytes) -> int:

@@ -16,6 +16,7 @@ from pushcast.report import notes, rows
 from pushcast.report.answers import OVERDUE_AFTER_MS, state_of
 from pushcast.report.apply import BOOKS, BookEntry, apply, dropped_before, sums_dropped_before
 from pushcast.report.engaged import Told, told_of
+from pushcast.report.events import WITHOUT_REGISTRY, EventDecoders
 from pushcast.report.minutes import MinutePlace, MinuteSums, open_by_class, row_of
 from pushcast.report.modes import EVERYTHING, Modes
 from pushcast.report.notes import Kind, Note, note_hash
@@ -54,9 +55,17 @@ class PartitionStore:
     Not durable against power loss, but never ahead of its offsets: what is lost is read from Kafka again.
     """
 
-    def __init__(self, path: Path, logs: Mapping[str, str], modes: Modes = EVERYTHING) -> None:
-        """`logs`: id of each book's log (`ClusterFacts.log_id`). A store of other logs is dropped with a warning."""
+    def __init__(
+        self,
+        path: Path,
+        logs: Mapping[str, str],
+        modes: Modes = EVERYTHING,
+        events: EventDecoders = WITHOUT_REGISTRY,
+    ) -> None:
+        """`logs`: id of each book's log (`ClusterFacts.log_id`). A store of other logs is dropped with a warning.
+        `events`: reads what apps write."""
         self._path = path
+        self._events = events
         self._modes = modes
         self.unmatched: list[Unmatched] = []  # events that were applied and fit no delivery; whoever reads them clears
         self._database = self._open()
@@ -105,7 +114,7 @@ class PartitionStore:
         if not entries:
             return seen
         batch = rocksdict.WriteBatch(raw_mode=True)
-        changed = apply(self, topic, entries, self._modes, seen, self.unmatched)
+        changed = apply(self, topic, entries, self._modes, seen, self.unmatched, self._events)
         for key in sorted(changed):  # neighbours find their place in the buffer from one another
             value = changed[key]
             if value is None:

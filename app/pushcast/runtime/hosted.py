@@ -29,9 +29,9 @@ from pushcast.stream.stages import readings
 from pushcast.transport.app import add_devices_table, add_stage, make_app, transport_of
 from pushcast.transport.table import SourceTable
 from pushcast.wire import topics
+from pushcast.wire.configured_schemas import schemas_of
 from pushcast.wire.control.cancel_state import CancelState
 from pushcast.wire.control.control_state import ControlState
-from pushcast.wire.schemas import SchemaSource
 
 
 @dataclass
@@ -169,12 +169,3 @@ def _app(settings: Settings, spec: StageSpec, slot: str | None) -> faust.App:
         session_timeout_seconds=kafka.session_timeout_seconds,
         **spec.fetch,
     )
-
-
-def schemas_of(settings: Settings) -> SchemaSource | None:
-    """Confluent frames are readable only with a registry."""
-    if settings.schemas.registry_url is None:
-        return None
-    from pushcast.wire.registry import RegistrySchemas
-
-    return RegistrySchemas(settings.schemas.registry_url)

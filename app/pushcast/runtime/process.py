@@ -32,7 +32,7 @@ from pushcast.observe.rate_limit import RateLimitFilter
 from pushcast.runtime import whereabouts
 from pushcast.runtime.collector import collect_seldom
 from pushcast.runtime.group_watch import GroupWatch
-from pushcast.runtime.hosted import Hosted, host, patient, producible, schemas_of
+from pushcast.runtime.hosted import Hosted, host, patient, producible
 from pushcast.runtime.limits import allow_open_files
 from pushcast.runtime.memory import give_back, keep_large_apart, share_pools
 from pushcast.runtime.older import OlderReleases, read_before_planners
@@ -48,6 +48,7 @@ from pushcast.transport.folders import FolderLocks
 from pushcast.transport.host import begin_anew, run_apps
 from pushcast.transport.stage_tasks import watch
 from pushcast.transport.watch import TopicWatch
+from pushcast.wire.configured_schemas import schemas_of
 from pushcast.wire.control.cancel_state import CancelState
 from pushcast.wire.control.where import RELEASE, Where, key_of
 from pushcast.wire.events.cancels import CancelDecoder

@@ -30,6 +30,7 @@ from pushcast.observe.metrics import Metrics, Sample
 from pushcast.observe.vocabulary import Vocabulary
 from pushcast.report import samples
 from pushcast.report.apply import BOOKS
+from pushcast.report.asking_schemas import AskedSchemas
 from pushcast.report.fetch import read_token
 from pushcast.report.follow import Follower
 from pushcast.report.modes import modes_of
@@ -50,6 +51,7 @@ from pushcast.stream.errors import Full, OutboxFailed
 from pushcast.stream.fatal import end_process
 from pushcast.transport.folders import FolderLocks
 from pushcast.wire import groups, topics
+from pushcast.wire.configured_schemas import schemas_of
 from pushcast.wire.control import reporters
 
 log = structlog.get_logger()
@@ -96,6 +98,7 @@ class ReporterProcess:
             )
         )
         # Its stores lie in the folder of its slot: a restart must find the partitions that they are of.
+        schemas = schemas_of(settings)
         member = member_config(kafka.session_timeout_seconds, None if slot is None else static_id(slot, logs))
         self.follower = Follower(
             client_config(kafka.bootstrap_servers, kafka.security) | member,
@@ -103,6 +106,7 @@ class ReporterProcess:
             folder,
             logs,
             keep_days=options.keep_days,
+            partitions=kafka.partitions,
             level=ServiceLevel(
                 settings.slo.within_seconds,
                 _now_ms(),
@@ -110,6 +114,7 @@ class ReporterProcess:
                 BY_NAME[MetricName.ACCEPTED_SECONDS].buckets,
             ),
             modes=modes_of(settings.classes),
+            schemas=None if schemas is None else AskedSchemas(schemas, loop),
             fatal=end_process,
             moved=self._moved,
         )

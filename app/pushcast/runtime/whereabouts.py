@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,6 +12,9 @@ import msgspec
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.urls import http_url
 from pushcast.whole_files import write_whole
+from pushcast.wire.json_errors import UNREADABLE
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,12 @@ def read_all(data_dir: Path) -> list[Whereabouts]:
 def _files(data_dir: Path) -> list[tuple[Path, Whereabouts]]:
     found = []
     for path in sorted((data_dir / "run").glob("*.json")):
-        with suppress(FileNotFoundError):  # this process has just ended
+        try:
             found.append((path, msgspec.json.decode(path.read_bytes(), type=Whereabouts)))
+        except FileNotFoundError:
+            continue  # this process has just ended
+        except (OSError, *UNREADABLE) as error:  # a disk was full, or somebody edited it
+            logger.warning("%s is passed over, it does not say where a process listens: %s", path, error)
     return found
 
 
@@ -65,7 +72,7 @@ def lives(pid: int) -> bool:
     """Whether a process of this machine has this id, whoever it belongs to."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True

@@ -9,11 +9,11 @@ from pushcast.config.settings import Settings
 from pushcast.kafka.clients import client_config
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import is_user_row
-from pushcast.model.words import Reason
 from pushcast.settle.logs import Logs
 from pushcast.wire import topics
 from pushcast.wire.devices.content_keys import sealed_under
 from pushcast.wire.devices.devices import decode_row
+from pushcast.wire.schemas import UnknownRelease
 from pushcast.wire.sealing.key_seals import told, total
 from pushcast.wire.sealing.keyring_holders import Holder, live
 
@@ -67,7 +67,7 @@ def _key_ids(value: bytes) -> tuple[str, ...]:
     try:
         row = decode_row(value)
     except InvalidInput as error:
-        if error.reason == Reason.UNKNOWN_SCHEMA:
+        if isinstance(error, UnknownRelease):
             raise
         return ()
     if not row.address:

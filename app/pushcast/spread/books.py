@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, NoReturn
 
 from pushcast.handover.following import Following
@@ -18,12 +19,14 @@ from pushcast.wire.events.orders import Order, steps_of
 
 
 class SpreadBooks:
-    """Every method raises TailUnreadable without an answer, and may be called again."""
+    """Every method raises TailUnreadable without an answer, or NewerSchema, and may be called again."""
 
-    def __init__(self, reader: SpanReader, partitions: int, clock: Clock) -> None:
+    def __init__(self, reader: SpanReader, partitions: int, clock: Clock, counters: Counter[str]) -> None:
+        """`counters`: of `pass_over`."""
         self._reader = reader
         self._partitions = partitions
         self._clock = clock
+        self._counters = counters
         self._steps: dict[tuple[str, str, int], _Watched] = {}  # by lane, broadcast and step
 
     async def ended_at(self, lane: str, register: Register, broadcast: str) -> int:
@@ -37,7 +40,7 @@ class SpreadBooks:
         if order.reason in ("", Reason.SCHEDULED):
             if steps_of(order).more:
                 _refuse(f"{broadcast!r}, which has steps or times before it")
-            watched = _Watched(self._reader, StepTally(lane, order, self._partitions), order, self._partitions)
+            watched = self._watched(lane, order)
             await watched.legs()
             if not watched.tally.walked:
                 _refuse(f"{broadcast!r}, which is still walked or held")
@@ -49,14 +52,17 @@ class SpreadBooks:
         key = (lane, order.broadcast, steps.step)
         watched = self._steps.get(key)
         if watched is None:
-            tally = StepTally(lane, order, self._partitions)
-            watched = self._steps[key] = _Watched(self._reader, tally, order, self._partitions)
+            watched = self._steps[key] = self._watched(lane, order)
         step, tally = steps.steps[steps.step], watched.tally
         if not tally.walked:
             await watched.legs()
         if tally.walked and self._clock.now_ms() >= tally.walked_at + step.wait_seconds * 1000:
             await watched.receipts()
         return judged(step, tally, self._clock.now_ms()), tally
+
+    def _watched(self, lane: str, order: Order) -> _Watched:
+        tally = StepTally(lane, order, self._partitions)
+        return _Watched(self._reader, tally, order, self._partitions, self._counters)
 
     def forget(self, lane: str, order: Order) -> None:
         """The step behind this order is decided."""
@@ -66,11 +72,14 @@ class SpreadBooks:
 class _Watched:
     """One step, read on and on."""
 
-    def __init__(self, reader: SpanReader, tally: StepTally, order: Order, partitions: int) -> None:
+    def __init__(
+        self, reader: SpanReader, tally: StepTally, order: Order, partitions: int, counters: Counter[str]
+    ) -> None:
         self.tally = tally
         since_ms = order.recorded_at
-        self._legs = Following(reader, [(topics.WALKED, each) for each in range(partitions)], since_ms)
-        self._receipts = Following(reader, [(topics.RECEIPT, each) for each in range(partitions)], since_ms)
+        legs, receipts = ([(topic, each) for each in range(partitions)] for topic in (topics.WALKED, topics.RECEIPT))
+        self._legs = Following(reader, legs, since_ms, counters)
+        self._receipts = Following(reader, receipts, since_ms, counters)
         self._id = order.broadcast.encode()
 
     async def legs(self) -> None:

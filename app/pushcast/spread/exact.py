@@ -6,12 +6,14 @@ Unlike other stages it writes to all partitions from one, so it fences all of th
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from pushcast.handover import standing
 from pushcast.handover.claims import ClaimRefused, Claims
 from pushcast.handover.fences import Fences, author_of
+from pushcast.handover.passing_over import pass_over
 from pushcast.handover.reading import SpanReader
 from pushcast.handover.standing import Standing
 from pushcast.kafka.headers import headers_of
@@ -55,6 +57,7 @@ class SpreadHandover:
         self._reader = reader
         self._clock = clock
         self._log_ids = log_ids
+        self.counters: Counter[str] = Counter()  # claims, unreadable
         self._epochs: dict[TP, int] = {}
         self._registers: dict[TP, Register] = {}
 
@@ -82,8 +85,12 @@ class SpreadHandover:
                 return
             known = max(known, author.epoch)
             value = message.value()
-            if fences.admit(author, message.offset()) and value is not None:
+            if not fences.admit(author, message.offset()) or value is None:
+                return
+            try:
                 register.fold(decode_order(value), value)
+            except Exception as error:  # whatever decoding raises: no record keeps SPREAD from starting
+                pass_over(message, error, self.counters)
 
         async def read() -> None:
             nonlocal read_to
@@ -103,6 +110,7 @@ class SpreadHandover:
             await barrier.wait()
         await read()
         self._registers[tp] = register
+        self.counters["claims"] += 1
         logger.info("spread took %s over at epoch %d", tp.topic, self._epochs[tp])
 
     def register(self, tp: TP) -> Register:

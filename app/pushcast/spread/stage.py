@@ -45,6 +45,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             clock=host.clock,
             log_ids=log_ids(settings),
         )
+        host.metrics.add_source(lambda: stage_counters.takeovers(ROLE, "", handover.counters))
         return SpreadStage(
             settings,
             WALK_TOPICS,
@@ -54,7 +55,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             control=host.control,
             counters=counters,
             fatal=host.fatal,
-            books=SpreadBooks(reader, settings.kafka.partitions, host.clock),
+            books=SpreadBooks(reader, settings.kafka.partitions, host.clock, handover.counters),
             schemas=host.schemas,
         )
 

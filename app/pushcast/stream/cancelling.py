@@ -22,8 +22,9 @@ class Cancels(Protocol):
 class NothingCancelled:
     """For a stage without Kafka: nobody cancels anything."""
 
-    def __init__(self) -> None:
-        self.state = CancelState()
+    def __init__(self, state: CancelState | None = None) -> None:
+        """`state`: of whoever tells it of cancels all the same."""
+        self.state = state or CancelState()
 
     async def follow(self, partitions: Iterable[int]) -> None:
         """There is nothing to read."""

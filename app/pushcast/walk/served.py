@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -60,8 +61,8 @@ class Deliveries:
         return frozenset(ended).union(self._planned - self._ended.keys() if UNFINISHED in outcomes else ())
 
 
-def served_by(reader: SpanReader, lane: Lane) -> Served:
-    """Of one lane. Raises TailUnreadable, which is tried again."""
+def served_by(reader: SpanReader, lane: Lane, counters: Counter[str]) -> Served:
+    """Of one lane. `counters`: of `pass_over`. Raises TailUnreadable and NewerSchema, which are tried again."""
 
     async def ask(partition: int, not_to: NotTo) -> frozenset[bytes]:
         deliveries, needle = Deliveries(lane, not_to.broadcast), not_to.broadcast.encode()
@@ -73,7 +74,7 @@ def served_by(reader: SpanReader, lane: Lane) -> Served:
             if needle in value:
                 takes[message.topic()](value)
 
-        await Following(reader, [(topic, partition) for topic in takes], not_to.since_ms).read(fold)
+        await Following(reader, [(topic, partition) for topic in takes], not_to.since_ms, counters).read(fold)
         return deliveries.that_stand(not_to.outcomes)
 
     return ask

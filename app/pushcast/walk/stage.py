@@ -49,7 +49,7 @@ def _spec(settings: Settings, lane: Lane) -> StageSpec:
             handover=handover,
             control=host.control,
             senders=GroupOffsets(kafka.bootstrap_servers, kafka.security, senders),
-            served=served_by(SpanReader(kafka.bootstrap_servers, kafka.security), lane),
+            served=served_by(SpanReader(kafka.bootstrap_servers, kafka.security), lane, handover.counters),
             fatal=host.fatal,
             counters=counters,
         )

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from pushcast.model.errors import InvalidInput
-from pushcast.model.words import Lane, Platform, Reason
+from pushcast.model.words import Lane, Platform
 from pushcast.wire import topics
 from pushcast.wire.schemas import (
     FRAME_BYTES,
     NAMES,
     SINGLE_OBJECT_MARKER,
+    UnknownRelease,
     avro_type,
     released,
     released_type,
@@ -100,8 +101,9 @@ def look(users: Sequence[Sequence[tuple[bytes, bytes]]]) -> Looked:
 
 
 def waited_for(error: InvalidInput, place: str) -> None:
-    """Raises NewerSchema when it was a later release that wrote what cannot be read; returns otherwise."""
-    if error.reason == Reason.UNKNOWN_SCHEMA:
+    """Raises NewerSchema when it was a later release that wrote what cannot be read; returns otherwise. What has the
+    frame of a registry was never ours: no release will read it here."""
+    if isinstance(error, UnknownRelease):
         raise NewerSchema(
             f"{place}: {error}: waiting until a process of the release that wrote it takes over"
         ) from error

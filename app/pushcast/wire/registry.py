@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import httpx
 from fastavro import parse_schema
 
-from pushcast.model.errors import ConfigurationError
+from pushcast.model.errors import ConfigurationError, InvalidInput
+from pushcast.model.words import Reason
 from pushcast.wire.schemas import CONFLUENT_FRAME_BYTES, CONFLUENT_MARKER, SchemaSource, without_logical_types
 
 TIMEOUT_SECONDS = 10.0
@@ -44,9 +45,8 @@ class RegistrySchemas(SchemaSource):
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if not url.startswith(("http://", "https://")):
-            raise ConfigurationError("schemas.registry_url must be an http:// or https:// URL")
         super().__init__()
+        _check_url(url)
         self._missing: dict[int, _Missing] = {}
         self._clock = clock
         self._client = httpx.AsyncClient(base_url=url, timeout=TIMEOUT_SECONDS, transport=transport)
@@ -71,34 +71,93 @@ class RegistrySchemas(SchemaSource):
 
     async def _fetch(self, schema_id: int) -> None:
         try:
-            answer = await self._client.get(f"/schemas/ids/{schema_id}")
+            answer = await self._client.get(_path_of(schema_id))
         except httpx.HTTPError as error:
             raise OSError(f"schema registry: {type(error).__name__}") from error
-        if answer.status_code == 404:
+        found = _found_in(answer)
+        if found is None:
             before = self._missing.get(schema_id)
             delay = FIRST_MISSING_SECONDS if before is None else min(before.delay * 2, LONGEST_MISSING_SECONDS)
             self._missing[schema_id] = _Missing(self._clock() + delay, delay)
             return
-        if answer.status_code != 200:
-            raise OSError(f"schema registry answered {answer.status_code}")
-        try:
-            found = answer.json()
-        except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict) or not isinstance(found.get("schema"), str):
-            raise OSError("schema registry answered 200 without a schema: a proxy's page?")
-        self._keep(schema_id, found)
-
-    def _keep(self, schema_id: int, found: dict[str, Any]) -> None:
-        """A schema that is not Avro is as good as missing: its records become dead letters."""
-        try:
-            if found.get("schemaType", "AVRO") != "AVRO":
-                raise ValueError("not an Avro schema")
-            self.known[schema_id] = parse_schema(without_logical_types(json.loads(found["schema"])))
-            self._missing.pop(schema_id, None)
-        except Exception:  # on what is no schema fastavro raises many things: TypeError, AttributeError, …
+        schema = _parsed(found)
+        if schema is None:
             self._missing[schema_id] = _Missing(math.inf, math.inf)
+        else:
+            self.known[schema_id] = schema
+            self._missing.pop(schema_id, None)
 
     async def close(self) -> None:
         """Closes the connections."""
         await self._client.aclose()
+
+
+class ToolSchemas(SchemaSource):
+    """For tools, on any one thread: asks while decoding, and blocks. A registry that could not be asked is not asked
+    again: what is written in its schemas cannot be read then."""
+
+    def __init__(self, url: str, transport: httpx.BaseTransport | None = None) -> None:
+        super().__init__()
+        _check_url(url)
+        self._url = url
+        self._transport = transport
+        self._missing: set[int] = set()
+        self._away: str | None = None
+
+    def schema(self, schema_id: int) -> Any:
+        """As `SchemaSource.schema`; raises InvalidInput also while the registry does not answer."""
+        if schema_id not in self.known and schema_id not in self._missing and len(self._missing) < MAX_KNOWN_IDS:
+            if self._away is None:
+                self._ask(schema_id)
+            if self._away is not None:
+                raise InvalidInput(Reason.UNKNOWN_SCHEMA, f"schema id {schema_id} is not known: {self._away}")
+        return super().schema(schema_id)
+
+    def _ask(self, schema_id: int) -> None:
+        try:
+            with httpx.Client(base_url=self._url, timeout=TIMEOUT_SECONDS, transport=self._transport) as client:
+                found = _found_in(client.get(_path_of(schema_id)))
+        except httpx.HTTPError as error:
+            self._away = f"schema registry: {type(error).__name__}"
+        except OSError as error:
+            self._away = str(error)
+        else:
+            schema = None if found is None else _parsed(found)
+            if schema is None:
+                self._missing.add(schema_id)
+            else:
+                self.known[schema_id] = schema
+
+
+def _check_url(url: str) -> None:
+    if not url.startswith(("http://", "https://")):
+        raise ConfigurationError("schemas.registry_url must be an http:// or https:// URL")
+
+
+def _path_of(schema_id: int) -> str:
+    return f"/schemas/ids/{schema_id}"
+
+
+def _found_in(answer: httpx.Response) -> dict[str, Any] | None:
+    """None: the registry does not know the id. Raises OSError for an answer that says neither."""
+    if answer.status_code == 404:
+        return None
+    if answer.status_code != 200:
+        raise OSError(f"schema registry answered {answer.status_code}")
+    try:
+        found = answer.json()
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not isinstance(found.get("schema"), str):
+        raise OSError("schema registry answered 200 without a schema: a proxy's page?")
+    return found
+
+
+def _parsed(found: dict[str, Any]) -> Any:
+    """None for one that is not Avro, which is as good as missing: its records become dead letters."""
+    try:
+        if found.get("schemaType", "AVRO") != "AVRO":
+            return None
+        return parse_schema(without_logical_types(json.loads(found["schema"])))
+    except Exception:  # on what is no schema fastavro raises many things: TypeError, AttributeError, …
+        return None

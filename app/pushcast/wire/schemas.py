@@ -42,6 +42,13 @@ _FIRST_GENERATION: Final = {
 }
 
 
+class UnknownRelease(InvalidInput):
+    """A fingerprint that is not in this release. Nobody but Pushcast writes them: a later release has it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.UNKNOWN_SCHEMA, message)
+
+
 class AvroType:
     """One record schema. `encode` and `decode` speak plain Python numbers: times are integers in milliseconds."""
 
@@ -71,9 +78,7 @@ class AvroType:
         if value[:2] == SINGLE_OBJECT_MARKER:
             writer = released().get(value[2:FRAME_BYTES])
             if writer is None or len(value) < FRAME_BYTES:
-                raise InvalidInput(
-                    Reason.UNKNOWN_SCHEMA, f"schema fingerprint {value[2:FRAME_BYTES].hex()} is not in this release"
-                )
+                raise UnknownRelease(f"schema fingerprint {value[2:FRAME_BYTES].hex()} is not in this release")
             return self._read(value, FRAME_BYTES, writer)
         if value[:1] == CONFLUENT_MARKER and len(value) >= CONFLUENT_FRAME_BYTES:
             schema_id = int.from_bytes(value[1:CONFLUENT_FRAME_BYTES], "big")

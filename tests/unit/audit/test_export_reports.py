@@ -89,3 +89,13 @@ def test_the_command_names_every_file(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert (tmp_path / "receipts" / "date=2026-11-27" / "_SUCCESS").exists()
     said = CliRunner().invoke(report.app, ["export", "--output", "json", *where])
     assert [row["rows"] for row in json.loads(said.stdout)] == [7, 3]
+
+
+def test_a_strangers_report_that_is_nested_too_deep_is_left_out_and_counted(tmp_path: Path) -> None:
+    """orjson reads it and cannot write it: the export of the day ended, every ten minutes again."""
+    deep = b"[" * 500 + b"]" * 500
+    strange = b'{"version":1,"created_at":"2026-11-27T00:00:00Z","deep":' + deep + b"}"
+    log = Log(note("a", 2, 6), Said(b"strange", strange))
+    [found] = exported(log, [1], DAY, LocalPlace(tmp_path))
+    assert (found.rows, found.unreadable) == (1, 1)
+    assert lines(Path(found.file)) == [("a", 2)]

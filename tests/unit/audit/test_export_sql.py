@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from pushcast.audit.export_places import LocalPlace
 from pushcast.audit.export_sql import asked, files_of
+from pushcast.cli import report
 from pushcast.cli.receipt_files import WRITERS, columns
 from pushcast.model.errors import ConfigurationError
 from pushcast.wire.answers.receipts import decode_receipt
@@ -103,3 +106,41 @@ def test_a_file_that_no_export_wrote_is_named(form: str, damaged: bytes, tmp_pat
     export(tmp_path, form, "2026-11-28", receipt("n", "u", "a")).write_bytes(damaged)
     with pytest.raises(ConfigurationError, match=r"part-1\.\w+: not as an export writes it"):
         answer(tmp_path, "SELECT 1")
+
+
+def told(folder: Path, query: str, output: str = "json") -> Any:
+    found = CliRunner().invoke(report.app, ["sql", query, "--folder", str(folder), "--output", output])
+    assert found.exit_code == 0, (found.output, found.exception)
+    return json.loads(found.stdout) if output == "json" else found.stdout
+
+
+def test_shares_and_times_of_duckdb_are_json(tmp_path: Path) -> None:
+    """A share is a decimal number there: `--output json` ended with a traceback."""
+    export(tmp_path, "parquet", "2026-11-28", receipt("n", "u", "a"), receipt("m", "u", "a", "dead"))
+    [row] = told(tmp_path, "SELECT round(100.0 * count(*) / 3, 1) AS share, 1.5 AS part FROM receipts")
+    assert (row["share"], row["part"]) == (66.7, 1.5)
+    values = "170141183460469231731687303715884105727::HUGEINT, INTERVAL 90 SECOND, 'a'::BLOB, [1.5], {'a': 1.5}"
+    [row] = told(tmp_path, f"SELECT {values}, current_time")
+    assert list(row.values())[:5] == [1.7014118346046923e38, "0:01:30", "61", [1.5], {"a": 1.5}]
+    assert told(tmp_path, "") == []
+
+
+def test_bytes_of_sqlite_are_json(tmp_path: Path) -> None:
+    export(tmp_path, "jsonl", "2026-11-28", receipt("n", "u", "a"))
+    assert told(tmp_path, "SELECT x'ff' AS bytes FROM receipts") == [{"bytes": "ff"}]
+
+
+def test_an_error_behind_the_first_rows_is_told_as_one_of_the_query(tmp_path: Path) -> None:
+    export(tmp_path, "jsonl", "2026-11-28", receipt("n", "1", "a"), receipt("m", "{", "a"))
+    with pytest.raises(ConfigurationError, match="cannot be answered to its end: malformed JSON"):
+        answer(tmp_path, "SELECT json(user) FROM receipts")
+
+
+@pytest.mark.parametrize(
+    ("form", "line"), [("jsonl", b'{"attempts": 18446744073709551615}\n'), ("csv", b"x" * 200_000 + b"\n")]
+)
+def test_a_file_with_a_number_or_a_line_beyond_all_bounds_is_named(form: str, line: bytes, tmp_path: Path) -> None:
+    path = export(tmp_path, form, "2026-11-28", receipt("n", "u", "a"))
+    path.write_bytes(path.read_bytes() + line)
+    with pytest.raises(ConfigurationError, match=path.name):
+        answer(tmp_path, QUERY)

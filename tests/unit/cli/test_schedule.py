@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from pushcast.audit import timers
 from pushcast.audit.timers import WaitingTimer
 from pushcast.cli import build, schedule
+from pushcast.config.settings import Settings
 from pushcast.wire.waiting.held_broadcasts import HeldBroadcast, encode_held
 from pushcast.wire.waiting.timers import Timer
 
@@ -24,7 +25,7 @@ GONE = Timer("normal", 0, NOW_MS - 500_000, NOW_MS, closed_at=NOW_MS - 400_000)
 @pytest.fixture
 def holds(monkeypatch: pytest.MonkeyPatch) -> list[WaitingTimer]:
     held: list[WaitingTimer] = []
-    monkeypatch.setattr(schedule, "connect_by_user", lambda: None)
+    monkeypatch.setattr(schedule, "connect_by_user", Settings)
     monkeypatch.setattr(timers, "timers_of", lambda _, user=None: [each for each in held if user in (None, each.user)])
     return held
 

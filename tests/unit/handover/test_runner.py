@@ -9,10 +9,14 @@ from typing import Any, cast
 
 import pytest
 
-from pushcast.handover.runner import Handover
+from pushcast.handover import standing
+from pushcast.handover.runner import Handover, Items
 from pushcast.model.clock import ManualClock
+from pushcast.model.errors import InvalidInput
 from pushcast.stream.batch import TP, Committed
+from pushcast.wire.headers import Headers
 from twins.handover import Log, Process
+from twins.kafka import Produced
 
 OURS = TP("notes", 3)
 NOW_MS = 1_800_000_000_000
@@ -26,12 +30,14 @@ class Work:
         return True
 
 
-async def taken(world: Log, committed: Committed, now_ms: int = NOW_MS) -> Handover:
+async def taken(
+    world: Log, committed: Committed, now_ms: int = NOW_MS, items: Items = lambda headers, value: ()
+) -> Handover:
     """A new owner of the partition, and a record that it writes."""
     outbox = Process(world)
     handover = Handover(
         "plan",
-        {"echoes": lambda headers, value: ()},
+        {"echoes": items},
         outbox=cast(Any, outbox),
         reader=cast(Any, world),
         clock=ManualClock(now_ms),
@@ -85,3 +91,23 @@ async def test_what_the_new_owner_writes_counts_though_its_predecessors_clock_ra
     await taken(world, Committed(None, ""), NOW_MS + AN_HOUR_MS)
     await taken(world, Committed(offset, ""))
     assert len(world.valid("echoes")) == 2
+
+
+async def test_a_record_that_claims_to_be_ours_and_cannot_be_read_keeps_nobody_from_starting(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Each owner ended at it, one after the other, until Kafka had removed it."""
+    world = Log(3)
+    before = await taken(world, Committed(None, ""))
+    reading = standing.decode(before.metadata(OURS, 0))._replace(positions={"echoes": 0})
+
+    def items(headers: Headers, value: bytes) -> Iterable[tuple[Any, bytes]]:
+        raise {b"v": InvalidInput("undecodable", "no record"), b"w": ValueError("b'secret' is no number")}[value]
+
+    for value in (b"w",):
+        world.log.append(Produced("echoes", 3, value, None, before.origin(OURS), 0))
+    after = await taken(world, Committed(0, standing.encode(reading)), items=items)
+    assert after.counters["unreadable"] == 2
+    [said] = [each for each in told(caplog) if "cannot be read" in each]
+    assert said.startswith("echoes[3]@1 ")
+    assert "secret" not in said

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from pushcast.keep.read_back import AGAIN_SECONDS, MAX_RECORDS, EarlierEngagement
+from pushcast.keep.read_back import AGAIN_SECONDS, MAX_RECORDS, EarlierEngagement, EarlierRecord, ReadBack
+from pushcast.model.clock import ManualClock
+from pushcast.model.marks import Marks, mark_of
+from pushcast.wire.events.engagement import Engagement, Event, encode_engagement
 from pushcast.wire.headers import first
+from pushcast.wire.schemas import FRAME_BYTES, SchemaSource, avro_type
 from pushcast.wire.waiting.held import CLOSES
 from twins.keep import T0, Earlier, Keeper, KeepWorld, keeper_of, told
 
@@ -60,6 +64,39 @@ async def test_a_broker_that_is_away_is_asked_again() -> None:
     assert cast(Earlier, world.earlier).asked == 1
     await told(successor, AGAIN_SECONDS)
     assert (await ends_of(world, successor))["a"] == "read"
+
+
+class Registry(SchemaSource):
+    """Does not answer at first."""
+
+    def __init__(self, failures: int) -> None:
+        super().__init__()
+        self.failures = failures
+
+    async def prepare(self, values: Iterable[bytes | None]) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise OSError("schema registry: ConnectError")
+        self.known[7] = avro_type("engagement").parsed
+
+
+async def test_a_registry_that_is_away_is_asked_again() -> None:
+    """It ended the keeper: what was read in a frame of the registry, before it took the partition over."""
+    at = Engagement(Event.READ, "ann", ("a",), None, None, None, None, None, T0)
+    value = b"\0\0\0\0\7" + encode_engagement(at)[FRAME_BYTES:]
+
+    class Told:
+        async def read(self, *_: int) -> list[EarlierRecord]:
+            return [EarlierRecord(b"ann", value, T0)]
+
+    clock = ManualClock(T0)
+    back = ReadBack(Told(), clock, lambda *_: pytest.fail("it ended"), schemas=Registry(1))
+    tenure = SimpleNamespace(number=3, read_back_to=10, read_back_at=0.0, read=Marks())
+    await back._work(cast(Any, tenure))
+    assert (tenure.read_back_to, tenure.read_back_at) == (10, clock.monotonic_seconds() + AGAIN_SECONDS)
+    await back._work(cast(Any, tenure))
+    assert tenure.read_back_to == 0
+    assert tenure.read.covers(mark_of("ann", "a"), T0)
 
 
 async def test_what_is_no_engagement_is_passed_by() -> None:

@@ -59,10 +59,11 @@ def test_every_counter_of_a_stage_has_a_metric_and_every_declared_one_is_counted
 
 
 def test_takeovers_count_claims_of_either_kind() -> None:
-    assert list(takeovers("sender", "bulk", {"takeovers": 4, "tail_records": 9})) == [
+    assert list(takeovers("sender", "bulk", {"takeovers": 4, "tail_records": 9, "unreadable": 2})) == [
         Sample(Name.TAKEOVERS, 4, ("sender", "bulk")),
         Sample(Name.TAIL_RECORDS, 9, ("sender", "bulk")),
         Sample(Name.TAIL_VOID, 0, ("sender", "bulk")),
+        Sample(Name.TAIL_UNREADABLE, 2, ("sender", "bulk")),
     ]
     [claims, *_] = takeovers("planner", "bulk", {"claims": 2})
     assert claims == Sample(Name.TAKEOVERS, 2, ("planner", "bulk"))

@@ -14,13 +14,15 @@ import pytest
 
 from pushcast.model.ids import broadcast_delivery_id, delivery_id, device_row_key
 from pushcast.model.words import Source
-from pushcast.report import rows
+from pushcast.report import minutes, rows
 from pushcast.report.answers import report_of
 from pushcast.report.apply import BookEntry
 from pushcast.report.notes import note_hash, outcomes
+from pushcast.report.published import value_of
 from pushcast.report.questions import HISTORY, ReportQuestions
 from pushcast.report.store import PartitionStore
 from pushcast.wire import topics
+from pushcast.wire.answers.legs import Leg, encode_leg
 from pushcast.wire.answers.receipts import Planned, PlannedFacts, encode_planned
 from pushcast.wire.control.examples import ExampleFilter
 from pushcast.wire.newer import NewerSchema
@@ -320,3 +322,42 @@ def test_a_receipt_of_what_the_keeper_held_of_a_broadcast_makes_no_notification_
     store.apply(topics.RECEIPT, entries(receipt("x", "u", "a", delivery_id=own, source=Source.DUE)))
     assert store.note("x", "broadcast").ended_count == 1
     assert rows.ended_key(note_hash("notification", "x")) not in store
+
+
+EXTREMES = (-(2**63), -1, 0, 4_102_444_800_000, 10**15, 2**62)
+
+
+def whole_answer(store: Rows) -> None:
+    """What is asked of a store, without an error."""
+    note = store.note("n")
+    report_of(note, CREATED_MS)
+    value_of(note, 0, 1, CREATED_MS)
+    for key, value in store.items():
+        if key.startswith(rows.MINUTE):
+            minutes.row_of(key, value)
+
+
+@pytest.mark.parametrize("extreme", EXTREMES)
+@pytest.mark.parametrize("what", ["planned at", "planned of", "receipt", "leg"])
+def test_a_number_beyond_all_bounds_ends_no_reporter_and_no_answer(what: str, extreme: int) -> None:
+    """A stranger's record in our schema, or a producer that gives Kafka microseconds."""
+    store, created_at = Rows(), min(extreme, 2**62 - DAY_MS)
+    match what:
+        case "planned at":
+            store.apply(topics.PLANNED, entries(planned((1, "n", {"apns": 1}, ""), created_at=created_at)))
+        case "planned of":
+            store.apply(topics.PLANNED, entries(planned((extreme, "n", {"apns": 1}, ""))))
+        case "receipt":
+            value = receipt("n", "u", "a", created_at=created_at, ended_at=created_at)
+            store.apply(topics.RECEIPT, entries(value))
+        case "leg":
+            store.apply(topics.PLANNED, entries(planned((1, "n", {"apns": 1}, ""))))
+            store.apply(topics.WALKED, entries(encode_leg(Leg("bulk", 1, "b", 0, "", "u", extreme, extreme))))
+    whole_answer(store)
+
+
+@pytest.mark.parametrize("field", ["klass", "app", "lane", "platform", "outcome", "reason", "variant"])
+def test_a_word_with_a_separator_in_it_ends_no_reporter_and_no_answer(field: str) -> None:
+    store = Rows()
+    store.apply(topics.RECEIPT, entries(receipt("n", "u", "a", **{field: "a\0b"})))
+    whole_answer(store)

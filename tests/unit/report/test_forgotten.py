@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from pushcast.report import rows
 from pushcast.report.apply import BookEntry
+from pushcast.report.events import EventDecoders
 from pushcast.report.store import PartitionStore
 from pushcast.wire import topics
 from pushcast.wire.headers import APPENDED
+from pushcast.wire.schemas import FRAME_BYTES, SchemaSource, avro_type, released_type
 from twins.books import CREATED_MS, DAY_MS, Rows, engagement, entries, receipt
 
 USER = "frida-kahlo"
@@ -111,3 +116,59 @@ def test_nobody_can_ask_for_the_deliveries_of_forgotten_users(user: str, tmp_pat
     store.apply(topics.DEVICE_CHANGED, [forget(CREATED_MS + 10)])
     assert list(store.deliveries(user, 0, CREATED_MS * 2)) == []
     store.close()
+
+
+CHANGE = avro_type("device_change")
+FORGET = {"op": "forget_user", "at": CREATED_MS + 10}
+
+
+def confluent(kind: str, datum: Mapping[str, Any], schema_id: int = 7) -> bytes:
+    return b"\0" + schema_id.to_bytes(4, "big") + avro_type(kind).encode(datum)[FRAME_BYTES:]
+
+
+def avro_of_release(version: int, datum: Mapping[str, Any]) -> bytes:
+    return released_type("device_change", version).encode(datum)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(CHANGE.encode(FORGET), id="newest"),
+        *(pytest.param(avro_of_release(each, FORGET), id=f"release {each}") for each in range(1, 7)),
+        pytest.param(confluent("device_change", FORGET), id="registry"),
+        pytest.param(b'{"op":"forget\\u005fuser"}', id="escaped"),
+    ],
+)
+def test_whoever_is_forgotten_in_avro_is_forgotten_here_too(value: bytes) -> None:
+    """Avro has the op as a number: reports looked for the word, and kept who had been forgotten."""
+    store = Rows(EventDecoders(SchemaSource({7: CHANGE.parsed})))
+    store.apply(topics.RECEIPT, entries(receipt("n", USER, PHONE)))
+    store.apply(topics.DEVICE_CHANGED, [BookEntry(0, value, (), USER.encode(), CREATED_MS + 10)])
+    assert names_of(store, USER) == names_of(store, PHONE) == []
+    assert store.meta(topics.DEVICE_CHANGED).unreadable == {}
+
+
+@pytest.mark.parametrize("frame", [CHANGE.encode, partial(confluent, "device_change")], ids=["own", "registry"])
+def test_another_change_in_avro_means_nothing_here_whatever_is_wrong_with_it(frame: Callable[[Any], bytes]) -> None:
+    store = Rows(EventDecoders(SchemaSource({7: CHANGE.parsed})))
+    value = frame({"op": "register", "app": "an app that this configuration does not know", "device": PHONE})
+    store.apply(topics.DEVICE_CHANGED, [BookEntry(0, value, (), USER.encode(), CREATED_MS)])
+    assert store.meta(topics.DEVICE_CHANGED).unreadable == {}
+    assert store.get(rows.forgotten_key(USER.encode())) is None
+
+
+def test_a_change_that_nobody_can_read_is_counted_since_it_may_have_been_an_erasure() -> None:
+    store = Rows()
+    values = [confluent("device_change", FORGET), b"\xc3\x01whatever", CHANGE.encode(FORGET)[:-1]]
+    store.apply(topics.DEVICE_CHANGED, [BookEntry(at, each, (), b"u", CREATED_MS) for at, each in enumerate(values)])
+    assert store.meta(topics.DEVICE_CHANGED).unreadable == {"unknown_schema": 2, "undecodable": 1}
+
+
+def test_engagement_in_a_schema_of_the_registry_counts() -> None:
+    kind = avro_type("engagement")
+    store = Rows(EventDecoders(SchemaSource({7: kind.parsed})))
+    store.apply(topics.RECEIPT, entries(receipt("n", USER, PHONE)))
+    plain = told(CREATED_MS + 5)
+    framed = b"\0" + (7).to_bytes(4, "big") + (plain.value or b"")[FRAME_BYTES:]
+    store.apply(topics.ENGAGEMENT, [msgspec.structs.replace(plain, value=framed)])
+    assert (store.note("n").opened, store.meta(topics.ENGAGEMENT).unreadable) == (1, {})

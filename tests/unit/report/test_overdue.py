@@ -138,7 +138,7 @@ def test_of_more_minutes_than_are_looked_at_the_first_to_expire_count(
 
 
 def test_the_metric_tells_them_by_class_and_zero_where_there_are_none(tmp_path: Path) -> None:
-    follower = Follower({}, "group", tmp_path, {}, keep_days=30, fatal=lambda *_: None)
+    follower = Follower({}, "group", tmp_path, {}, keep_days=30, partitions=8, fatal=lambda *_: None)
 
     def told() -> list[Sample]:
         return [each for each in samples.of(follower, CREATED_MS) if each.name is MetricName.REPORT_OVERDUE]

@@ -83,7 +83,7 @@ def test_a_record_has_flat_sums_of_one_partition_under_a_key_of_its_own() -> Non
 
 def test_records_that_cannot_be_read_are_counted_by_book_and_reason(tmp_path: Path) -> None:
     logs = {topics.RECEIPT: "log", topics.ENGAGEMENT: "log"}
-    follower = Follower({}, "group", tmp_path, logs, keep_days=30, fatal=lambda *_: None)
+    follower = Follower({}, "group", tmp_path, logs, keep_days=30, partitions=8, fatal=lambda *_: None)
     for partition in range(2):
         store = follower.stores[partition] = PartitionStore(tmp_path / str(partition), logs)
         store.apply(topics.RECEIPT, entries(b"weather"))

@@ -45,7 +45,7 @@ def test_planned_records_are_written_in_smaller_parts_than_receipts(
 ) -> None:
     of_campaign = planned(*((number, f"n{number}", {"apns": 1}, "") for number in range(500)))
     monkeypatch.setattr(follow, "PLANNED_PART_BYTES", 2 * len(of_campaign))
-    follower = Follower({}, "group", tmp_path, LOGS, keep_days=30, fatal=lambda *_: None)
+    follower = Follower({}, "group", tmp_path, LOGS, keep_days=30, partitions=8, fatal=lambda *_: None)
     place = follower.stores[0] = PartitionStore(tmp_path / "0", LOGS)
     parts: list[tuple[str, int]] = []
     apply = place.apply

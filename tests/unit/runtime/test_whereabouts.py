@@ -52,3 +52,22 @@ def test_a_data_dir_that_cannot_be_made_is_refused_by_the_setting(tmp_path: Path
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match=r"file/run cannot be made \(data_dir\): Not a directory"):
         whereabouts.write(tmp_path / "file", entry(os.getpid()))
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"name": "one", "pid": "two"}', b"\xff", b"[" * 5000])
+def test_a_file_that_says_nothing_keeps_no_process_from_starting_and_no_status_from_answering(
+    tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a power loss files may be empty: every process of the machine refused to start until it was removed."""
+    me = whereabouts.Whereabouts("planner", os.getpid(), "127.0.0.1", 1)
+    whereabouts.write(tmp_path, me)
+    broken = tmp_path / "run" / "broken.json"
+    broken.write_bytes(content)
+    whereabouts.write(tmp_path, me)
+    assert whereabouts.read_all(tmp_path) == [me]
+    assert str(broken) in caplog.text
+
+
+@pytest.mark.parametrize("pid", [2**40, 2**70])
+def test_an_id_that_no_process_can_have_lives_not(pid: int) -> None:
+    assert not whereabouts.lives(pid)

@@ -22,15 +22,17 @@ from pushcast.spread.register import Register
 from pushcast.spread.steps import StepTally
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.tracker import Tracker
+from pushcast.wire import headers as h
 from pushcast.wire import topics
 from pushcast.wire.answers import dead_letters
 from pushcast.wire.control.control import Halt, Kind, Name, SegmentRecord, StepDecision, encode
 from pushcast.wire.control.control_state import ControlState
 from pushcast.wire.events.broadcasts import MAX_FROZEN_BYTES, BroadcastDecoder
 from pushcast.wire.events.class_rules import ClassRule
-from pushcast.wire.events.orders import STEPS_SUFFIX, Order, decode_order, steps_of
+from pushcast.wire.events.orders import STEPS_SUFFIX, Order, decode_order, encode_order, steps_of
 from pushcast.wire.headers import FENCE, first
-from twins.kafka import OPEN, ManualTimers, TwinOutbox, record, settled
+from twins.handover import Log
+from twins.kafka import OPEN, ManualTimers, Produced, TwinOutbox, record, settled
 
 INTAKE, WALK = topics.broadcast(Lane.BULK), topics.walk(Lane.BULK)
 SOURCE = TP(INTAKE, 0)
@@ -397,3 +399,37 @@ async def test_what_waits_for_its_time_is_written_to_the_register_again_each_day
     [first, again] = harness.orders(0)
     assert first == again
     assert harness.orders(1) == [first]
+
+
+class Written(Empty):
+    """A walk topic with records in partition 0."""
+
+    def __init__(self, *records: tuple[bytes, list[tuple[str, bytes | None]]]) -> None:
+        self.log = Log(0)
+        self.log.log += [Produced(WALK, 0, value, None, headers, 0) for value, headers in records]
+
+    async def ends(self, spots: Iterable[Any]) -> dict[Any, int]:
+        return await self.log.ends(spots)
+
+    async def read(self, spans: Mapping[Any, Any], on_record: Any) -> None:
+        await self.log.read(spans, on_record)
+
+
+async def test_a_record_that_claims_to_be_ours_keeps_spread_from_nothing() -> None:
+    """Each settler that took the lane over ended at it."""
+    ours = h.origin("spread-bulk", 0, 7)
+    event = encode_order(Order("b-1", f"cluster/{INTAKE}", 0, T0, False, "", b'{"expires_at": 1}'))
+    strange = encode_order(Order("b-2", f"cluster/{INTAKE}", 1, T0, False, "", b"no JSON"))
+    reader, harness = Written((b"no order", ours), (strange, ours), (event, ours)), Harness()
+    handover = SpreadHandover(
+        {INTAKE: WALK},
+        4,
+        outbox=cast(Any, harness.outbox),
+        reader=cast(Any, reader),
+        clock=harness.clock,
+        log_ids=harness.log_id,
+    )
+    await handover.take_over(cast(Any, harness), {SOURCE: Committed(None, "")})
+    assert handover.register(SOURCE).newest("b-1") is not None
+    assert handover.register(SOURCE).newest("b-2") is None
+    assert handover.counters == {"unreadable": 2, "claims": 1}

@@ -303,6 +303,15 @@ async def test_an_order_that_this_process_cannot_read_ends_and_is_a_dead_letter(
     assert (len(letters), harness.tracker.low) == (2, 2)
 
 
+@pytest.mark.parametrize("event", [b"", b"no JSON", b'{"id": "b-1"}', b'{"expires_at": null}', b"[" * 2000])
+async def test_an_order_whose_event_is_nobodys_is_a_dead_letter_and_does_not_end_the_planner(event: bytes) -> None:
+    """It ended with the leg that says so, because a leg names the step, and so did every owner after it."""
+    harness = await Harness().start()
+    await harness.feed(encode_order(Order("b-1", "cluster/topic", 0, T0, False, "", event)), ())
+    letters = [each for each in harness.world.log if each.topic == SOURCE.topic + ".dlq"]
+    assert (harness.legs(), len(letters), harness.tracker.low) == ([], 1, 1)
+
+
 async def test_copies_and_void_orders_are_walked_past() -> None:
     harness = await Harness().start()
     await harness.order(headers=[*ORIGIN, (h.FENCE, b"1")])  # a fence has no value, but an epoch

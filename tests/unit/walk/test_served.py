@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
+
+import pytest
 
 from pushcast.model.broadcast import NotTo
 from pushcast.model.ids import broadcast_delivery_id
@@ -11,6 +14,8 @@ from pushcast.walk.served import Deliveries, served_by
 from pushcast.wire import headers as h
 from pushcast.wire import topics
 from pushcast.wire.answers.receipts import Receipt, encode_receipt
+from pushcast.wire.newer import NewerSchema
+from pushcast.wire.schemas import SINGLE_OBJECT_MARKER
 from twins.handover import Log
 from twins.kafka import Produced
 from unit.walk.twin import course, row, taken
@@ -91,7 +96,7 @@ async def test_what_was_voided_is_not_read() -> None:
     for value, headers in ((None, [*new, (h.FENCE, b"1")]), (batches("u-1")[0], old), (batches("u-2")[0], new)):
         log.log.append(Produced(SEND, PARTITION, value, None, headers, 0))
     log.log.append(Produced(topics.RECEIPT, PARTITION, receipt("u-3"), None, [], 0))
-    ask = served_by(log, Lane.BULK)  # type: ignore[arg-type]
+    ask = served_by(log, Lane.BULK, Counter())  # type: ignore[arg-type]
     assert await ask(PARTITION, NotTo("b-0", DEFAULT, 0)) == {delivery("u-2"), delivery("u-3")}
 
 
@@ -99,5 +104,36 @@ async def test_a_strangers_record_that_names_a_stage_without_an_epoch_is_passed_
     log = Log(PARTITION)
     for value, headers in ((batches("u-1")[0], [(h.ORIGIN, b"walk-bulk/3")]), (batches("u-2")[0], [])):
         log.log.append(Produced(SEND, PARTITION, value, None, headers, 0))
-    ask = served_by(log, Lane.BULK)  # type: ignore[arg-type]
+    ask = served_by(log, Lane.BULK, Counter())  # type: ignore[arg-type]
     assert await ask(PARTITION, NotTo("b-0", DEFAULT, 0)) == {delivery("u-2")}
+
+
+#: What names the broadcast and is no record of ours.
+STRANGE = [
+    b"b-0",
+    b'{"notification_id": "b-0"}',
+    b"\0\0\0\0\7b-0",
+    batches("u-1")[0][:-3],
+    receipt("u-1").replace(delivery("u-1").hex().encode(), b"x" * 32),  # no hexadecimal digits
+]
+
+
+@pytest.mark.parametrize("topic", [SEND, topics.RECEIPT, topics.keep(Lane.BULK)])
+@pytest.mark.parametrize("strange", STRANGE, ids=range(len(STRANGE)))
+async def test_a_strangers_record_that_names_the_broadcast_does_not_end_the_walker(topic: str, strange: bytes) -> None:
+    """It ended the planner's process, and every one that took the partition over after it."""
+    log, counters = Log(PARTITION), Counter[str]()
+    log.log.append(Produced(topic, PARTITION, strange, None, [], 0))
+    log.log.append(Produced(SEND, PARTITION, batches("u-2")[0], None, [], 0))
+    ask = served_by(log, Lane.BULK, counters)  # type: ignore[arg-type]
+    assert await ask(PARTITION, NotTo("b-0", DEFAULT, 0)) == {delivery("u-2")}
+    is_plain_there = topic == topics.keep(Lane.BULK) or (topic == SEND and strange == STRANGE[-1])
+    assert counters["unreadable"] == 1 or is_plain_there
+
+
+async def test_a_batch_of_a_later_release_is_waited_for() -> None:
+    log = Log(PARTITION)
+    log.log.append(Produced(SEND, PARTITION, SINGLE_OBJECT_MARKER + b"tomorrow" + b"b-0", None, [], 0))
+    ask = served_by(log, Lane.BULK, Counter())  # type: ignore[arg-type]
+    with pytest.raises(NewerSchema):
+        await ask(PARTITION, NotTo("b-0", DEFAULT, 0))

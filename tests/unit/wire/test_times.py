@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,3 +25,17 @@ def test_a_time_of_these_years_is_read_back_as_it_was_written(ms: int) -> None:
 @given(st.integers(0, MAX_MS), st.sampled_from(("", "9", "0004999", "999999")))
 def test_a_time_is_read_to_the_millisecond_that_has_begun_and_never_rounded_up(ms: int, more: str) -> None:
     assert to_ms(rfc3339(ms).replace("Z", f"{more}Z"), "at", 0) == ms
+
+
+@pytest.mark.parametrize(
+    ("ms", "said"),
+    [
+        (1_790_000_000_000_000, "9999-12-31T23:59:59.999Z"),
+        (2**63 - 1, "9999-12-31T23:59:59.999Z"),
+        (-(2**63), "0001-01-01T00:00:00.000Z"),
+        (-1, "1969-12-31T23:59:59.999Z"),
+    ],
+)
+def test_a_time_that_cannot_be_said_ends_no_answer(ms: int, said: str) -> None:
+    """A producer gave Kafka microseconds: `pushcast status` and `why` ended at the time of its record."""
+    assert rfc3339(ms) == said

@@ -210,4 +210,12 @@ METRICS: Final = (
         "Records of fenced-off predecessors that were found at a takeover and do not count.",
         "A few after a process was cut off from Kafka.",
     ),
+    Metric(
+        N.TAIL_UNREADABLE,
+        "counter",
+        "records",
+        (L.ROLE, L.LANE),
+        "Records of internal topics that a stage read back, and passed over because nobody can read them.",
+        "Any: something else writes to a topic that is Pushcast's alone. The log has the place of the first.",
+    ),
 )

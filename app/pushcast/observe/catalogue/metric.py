@@ -137,6 +137,7 @@ class MetricName(StrEnum):
     TAKEOVERS = "pushcast_takeovers_total"
     TAIL_RECORDS = "pushcast_tail_records_total"
     TAIL_VOID = "pushcast_tail_void_records_total"
+    TAIL_UNREADABLE = "pushcast_tail_unreadable_records_total"
     IN_FLIGHT = "pushcast_in_flight_deliveries"
     IN_FLIGHT_LIMIT = "pushcast_in_flight_deliveries_limit"
     PROVIDER_SECONDS = "pushcast_provider_request_seconds"

@@ -79,7 +79,8 @@ METRICS: Final = (
         "records",
         (L.TOPIC, L.REASON),
         "Records of the books that were left out because they could not be read, in the stores of this process.",
-        "push.engagement.v1: an app sends events with an error; `reason` says which. Others: see the log.",
+        "push.engagement.v1: an app sends events with an error; `reason` says which. push.device.changed.v1: it may "
+        "have been an erasure; forget the user again. Others: see the log.",
     ),
     Metric(
         N.WEBHOOK_REQUESTS,

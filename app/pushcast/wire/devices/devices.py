@@ -91,6 +91,11 @@ class DeviceChangeDecoder:
         raw = read_event(value, _Raw, self._json, self._avro, self._schemas)
         return self._validate(raw, user, timestamp_ms)
 
+    def decode_forgetting(self, user: str, value: bytes, timestamp_ms: int) -> DeviceChange | None:
+        """None for every other op, whatever its fields say. Raises InvalidInput."""
+        raw = read_event(value, _Raw, self._json, self._avro, self._schemas)
+        return self._validate(raw, user, timestamp_ms) if raw.op is Operation.FORGET_USER else None
+
     def _validate(self, raw: _Raw, user: str, timestamp_ms: int) -> DeviceChange:
         if raw.user is not None and raw.user != user:
             raise InvalidInput(Reason.INVALID_FIELD, "user differs from the record key", "user")

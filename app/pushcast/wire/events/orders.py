@@ -8,6 +8,7 @@ import msgspec
 
 from pushcast.model.broadcast import Instant, Step
 from pushcast.model.ids import partition_of
+from pushcast.wire.json_errors import decoded
 from pushcast.wire.schemas import avro_type
 
 #: Behind the id of an intake topic: orders of later steps are a log of their own, because no event stands behind them.
@@ -36,8 +37,11 @@ def encode_order(order: Order) -> bytes:
 
 
 def decode_order(value: bytes) -> Order:
-    """Raises InvalidInput for what SPREAD of this or an earlier release has not written."""
-    return Order(**_ORDER.decode(value))
+    """Raises InvalidInput for what SPREAD of this or an earlier release has not written; of its event what `steps_of`
+    asks is read, because every reader asks it, and none is to meet an error then."""
+    order = Order(**_ORDER.decode(value))
+    decoded(_STEPS, order.event)
+    return order
 
 
 def base_log(intake_id: str) -> str:

@@ -10,15 +10,16 @@ from pushcast.model.errors import InvalidInput
 from pushcast.wire.events.class_rules import OWN_RULES, class_rules
 from pushcast.wire.events.notifications import NotificationDecoder
 from pushcast.wire.events.timings import FURTHEST_AHEAD_MS
+from pushcast.wire.schemas import SchemaSource
 from pushcast.wire.waiting.held_broadcasts import is_held_broadcast
 from pushcast.wire.waiting.timers import Timer
 
 
-def lifetimes(settings: Settings) -> Callable[[str, Timer], Lifetime | None]:
+def lifetimes(settings: Settings, schemas: SchemaSource | None = None) -> Callable[[str, Timer], Lifetime | None]:
     """Of a user's timer. None where it is not known: a broadcast's content is elsewhere, and a local time is another
     one for each device."""
     rules = {**class_rules(settings.classes), **OWN_RULES}
-    decode = NotificationDecoder(settings.apps, rules, max_ahead_ms=FURTHEST_AHEAD_MS).decode
+    decode = NotificationDecoder(settings.apps, rules, schemas, max_ahead_ms=FURTHEST_AHEAD_MS).decode
 
     def lifetime(user: str, timer: Timer) -> Lifetime | None:
         if is_held_broadcast(timer.event):
