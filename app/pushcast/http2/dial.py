@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import random
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from aiohappyeyeballs import AddrInfoType, start_connection
 
@@ -19,6 +20,8 @@ from pushcast.http2.errors import AlpnRefused, ConnectFailed, NotConnected, Prox
 _MAX_PROXY_ANSWER_BYTES = 8_192
 # The Connection Attempt Delay that https://www.rfc-editor.org/rfc/rfc8305#section-5 advises.
 _NEXT_ADDRESS_SECONDS = 0.25
+# What is wrong with this machine's own network and says nothing about whom it was to reach.
+_NO_WAY_FROM_HERE = frozenset((errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT))
 
 Address = tuple[Any, ...]
 Resolver = Callable[[str, int], Awaitable[Sequence[tuple[int, Address]]]]
@@ -68,6 +71,7 @@ async def connect(addresses: Sequence[tuple[int, Address]]) -> tuple[socket.sock
     in turn, each 0.25 s after the one before without waiting for its failure (RFC 8305): an address whose packets get
     lost, such as IPv6 without a route, costs no more than that. Raises OSError; waits without bound."""
     which: dict[socket.socket, tuple[int, Address]] = {}
+    attempts = _Attempts()
 
     def make_socket(info: AddrInfoType) -> socket.socket:
         family, kind, protocol, _, address = info
@@ -81,10 +85,34 @@ async def connect(addresses: Sequence[tuple[int, Address]]) -> tuple[socket.sock
             [(family, socket.SOCK_STREAM, 0, "", address) for family, address in addresses],
             happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS,
             socket_factory=make_socket,
+            loop=cast(asyncio.AbstractEventLoop, attempts),  # asks nothing else of it
         )
-    except RuntimeError as error:  # what uvloop says of some addresses
-        raise OSError(str(error)) from error
+    except (OSError, RuntimeError) as error:  # the latter is what uvloop says of some addresses
+        raise attempts.refusal() or (error if isinstance(error, OSError) else OSError(str(error))) from error
     return connection_socket, which[connection_socket]
+
+
+class _Attempts:
+    """The running loop, for what connects; with what became of each address. All of them together are one error that
+    says of none what it was."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._errors: list[OSError] = []
+
+    async def sock_connect(self, attempt: socket.socket, address: Address) -> None:
+        try:
+            await self._loop.sock_connect(attempt, address)
+        except OSError as error:
+            self._errors.append(error)
+            raise
+
+    def refusal(self) -> OSError | None:
+        """Where every address that this machine has a way to refused the connection: one of these refusals."""
+        heard = [error for error in self._errors if error.errno not in _NO_WAY_FROM_HERE]
+        if heard and all(isinstance(error, ConnectionRefusedError) for error in heard):
+            return heard[0]
+        return None
 
 
 async def dial(endpoint: Endpoint, make: Callable[[], Connection], rng: random.Random) -> Connection:

@@ -243,6 +243,22 @@ async def test_where_tls_fails_another_address_is_tried(ca_file: Path) -> None:
         assert await send(endpoint) == ({"answered": 3}, [])
 
 
+async def test_who_refuses_at_every_address_that_can_be_reached_has_refused() -> None:
+    """Web Push gives up hosts by it: an address that this machine has no way to says nothing about the host."""
+    async with serving() as closed:
+        dead = closed.port
+    refusing = [(int(socket.AF_INET), (address, dead)) for address in ("127.0.0.1", "127.0.0.2")]
+    absent = (12_345, ("::1", dead))  # as AF_INET6 is where the kernel has no IPv6
+    no_way = (int(socket.AF_INET), ("255.255.255.255", 9))  # ENETUNREACH
+    for addresses in (refusing[:1], refusing, [absent, *refusing], [no_way, *refusing]):
+        with pytest.raises(ConnectionRefusedError):
+            await connect(addresses)
+    for unheard in ([absent], [no_way], [absent, no_way]):
+        with pytest.raises(OSError) as raised:
+            await connect(unheard)
+        assert not isinstance(raised.value, ConnectionRefusedError)
+
+
 async def test_nothing_stays_open_of_addresses_that_lost() -> None:
     before = len(os.listdir("/dev/fd"))
     with swallowing() as lost:

@@ -28,7 +28,7 @@ class Api:
 
     def __init__(self, refusal: Callable[[list[str]], tuple[int, Any]]) -> None:
         self.asked: list[list[str]] = []
-        self.on_refusal: Callable[[], None] = lambda: None
+        self.on_refusal: Callable[[], object] = lambda: None
         self._refusal = refusal
 
     def start(self) -> None: ...
