@@ -172,7 +172,7 @@ class AccessToken:
         self._fetching = None
 
     async def _fetch_once(self) -> None:
-        """Of the account in the file: where that was replaced meanwhile, what came of the old one counts for nothing."""
+        """Of the account in the file: where it is replaced meanwhile, what comes of the old one counts for nothing."""
         account: ServiceAccount | None = None
         while account is not self._account:
             account = self._account
