@@ -187,14 +187,25 @@ async def _open_tunnel(connection_socket: socket.socket, endpoint: Endpoint, pro
     if proxy.user_and_password is not None:
         lines.append(f"Proxy-Authorization: Basic {base64.b64encode(proxy.user_and_password.encode()).decode()}")
     await loop.sock_sendall(connection_socket, "\r\n".join([*lines, "", ""]).encode())
-    answer = b""
+    room = _MAX_PROXY_ANSWER_BYTES
+    status = b"100"
+    while status.startswith(b"1"):  # interim answers may come before the one that counts (RFC 9110 §15.2)
+        head = await _answer_head(connection_socket, room, proxy)
+        room -= len(head)
+        words = head.split(b"\r\n", 1)[0].split(b" ", 2)
+        status = words[1] if len(words) > 1 and words[0].startswith(b"HTTP/1.") else b""
+    if len(status) != 3 or not status.startswith(b"2"):  # any 2xx opens the tunnel (RFC 9110 §9.3.6)
+        shown = status.decode("latin-1")[:3] or "nothing"
+        raise ProxyRefused(f"{proxy.host}:{proxy.port} answered CONNECT with {shown}")
+
+
+async def _answer_head(connection_socket: socket.socket, room_bytes: int, proxy: HttpProxy) -> bytes:
+    loop = asyncio.get_running_loop()
+    head = b""
     # Byte by byte: what follows the blank line already belongs to TLS, and a plain server may speak first.
-    while not answer.endswith(b"\r\n\r\n"):
+    while not head.endswith(b"\r\n\r\n"):
         octet = await loop.sock_recv(connection_socket, 1)
-        if not octet or len(answer) >= _MAX_PROXY_ANSWER_BYTES:
+        if not octet or len(head) >= room_bytes:
             raise ProxyRefused(f"{proxy.host}:{proxy.port} did not answer CONNECT with an HTTP response")
-        answer += octet
-    words = answer.split(b"\r\n", 1)[0].split(b" ", 2)
-    if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or words[1] != b"200":
-        status = words[1].decode("latin-1")[:3] if len(words) > 1 else "nothing"
-        raise ProxyRefused(f"{proxy.host}:{proxy.port} answered CONNECT with {status}")
+        head += octet
+    return head

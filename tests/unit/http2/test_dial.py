@@ -180,12 +180,32 @@ async def test_a_proxy_is_asked_to_connect(ca_file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", b"SSH-2.0-x\r\n\r\n", b"x" * 9_000]
+    "answer",
+    [
+        b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+        b"SSH-2.0-x\r\n\r\n",
+        b"x" * 9_000,
+        b"HTTP/1.1 100 C\r\n\r\n" * 600,
+    ],
 )
 async def test_a_proxy_that_refuses_is_a_typed_fault(answer: bytes) -> None:
     async with tunnel(answer) as (_, port):
         proxy = HttpProxy("127.0.0.1", port)
         assert (await send(Endpoint(host="127.0.0.1", port=9, proxy=proxy)))[1] == ["proxy_refused"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 103 Early\r\nA: b\r\n\r\n" * 3 + b"HTTP/1.0 200 x\r\n\r\n",
+        b"HTTP/1.1 204 200\r\n\r\n",
+    ],
+)
+async def test_interim_answers_of_a_proxy_are_passed_over_and_any_success_opens_the_tunnel(answer: bytes) -> None:
+    async with tunnel(answer) as (_, port), serving() as server:
+        endpoint = Endpoint(host="127.0.0.1", port=server.port, proxy=HttpProxy("127.0.0.1", port))
+        assert await send(endpoint) == ({"answered": 3}, [])
 
 
 @contextmanager
