@@ -13,6 +13,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
 # 9999-12-31: what RFC 3339 can say. Larger numbers are microseconds or nanoseconds by mistake.
 MAX_MS = 253_402_300_799_999
+_FIRST_MS = -62_135_596_800_000  # the beginning of the year 1
 # 2000-01-01. Events did not happen before it: smaller numbers are seconds by mistake.
 MIN_EVENT_MS = 946_684_800_000
 # Two years earlier: what is reckoned from an event (a schedule, a time to live) can be said, too.
@@ -59,7 +60,10 @@ def check_event_time(ms: int, field: str) -> None:
 
 
 def rfc3339(ms: int) -> str:
-    """UTC text with milliseconds."""
+    """UTC text with milliseconds; in place of a time that no clock can tell the first or the last one that can be
+    told: the number of a record that anybody may have written must end no reader."""
+    if not _FIRST_MS <= ms <= MAX_MS:
+        ms = _FIRST_MS if ms < 0 else MAX_MS
     return f"{_second(ms // 1000)}.{ms % 1000:03d}Z"
 
 
