@@ -103,10 +103,18 @@ async def test_web_push_asks_too(webpush: OtherLab) -> None:
 
 async def test_expo_asks_before_each_request(expo: OtherLab) -> None:
     # A hundred leave at once, and the others wait for their turn.
-    answers = iter((True, False))
-    results = await sent(expo.provider, expo.message(expo_tokens(150)), lambda: next(answers))
+    results = await sent(expo.provider, expo.message(expo_tokens(150)), lambda: expo.stats["requests"] == 0)
     assert outcomes(results) == {("accepted", None): 100, HELD_BACK: 50}
     assert expo.stats["requests"] == 1
+
+
+async def test_expo_asks_just_before_it_writes_however_long_the_connection_took(expo: OtherLab) -> None:
+    answers = iter((True, False))
+    mine, theirs = (expo.message(expo_tokens(3)) for _ in range(2))
+    stays, goes = await asyncio.gather(sent(expo.provider, mine, lambda: next(answers)), expo.send_message(theirs))
+    assert outcomes(stays) == {HELD_BACK: 3}
+    assert outcomes(goes) == {("accepted", None): 3}
+    assert (expo.stats["requests"], expo.stats["accepted"]) == (1, 3)
 
 
 async def test_expo_sends_what_others_may_send_in_the_same_request(expo: OtherLab) -> None:

@@ -9,6 +9,7 @@ import hmac
 from base64 import urlsafe_b64encode
 from collections import OrderedDict
 from collections.abc import Mapping
+from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
@@ -32,7 +33,7 @@ class AnonymousDevices:
 
     def __init__(self, key: bytes | None) -> None:
         self._key = key
-        self._registered: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._registered: OrderedDict[tuple[str, str], bytes | None] = OrderedDict()
 
     @property
     def taken(self) -> bool:
@@ -57,9 +58,9 @@ class AnonymousDevices:
             raise not_yours()
         return {**who, ANONYMOUS: PROVEN}
 
-    def remember(self, app: str, device: str) -> None:
-        """It is registered."""
-        self._registered[app, device] = None
+    def remember(self, app: str, device: str, attempt: str | None) -> None:
+        """It is registered, or may be. `attempt`: the Idempotency-Key of the request."""
+        self._registered[app, device] = None if attempt is None else _digest(attempt)
         if len(self._registered) > MAX_REMEMBERED:
             self._registered.popitem(last=False)
 
@@ -70,6 +71,15 @@ class AnonymousDevices:
     def remembers(self, app: str, device: str) -> bool:
         """Whether this process has registered it lately."""
         return (app, device) in self._registered
+
+    def repeats(self, app: str, device: str, attempt: str | None) -> bool:
+        """Whether this process has registered it lately for the same client, whose Idempotency-Key nobody else has."""
+        known = self._registered.get((app, device))
+        return attempt is not None and known is not None and hmac.compare_digest(known, _digest(attempt))
+
+
+def _digest(attempt: str) -> bytes:
+    return blake2b(attempt.encode(), digest_size=16).digest()
 
 
 def not_yours() -> Problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from pushcast.gateway.events import (
     user_in,
 )
 from pushcast.gateway.http import Answer, Request, answer
+from pushcast.gateway.notifications import idempotency_key
 from pushcast.gateway.problems import FieldError, Problem
 from pushcast.gateway.questions import Questions, Sources
 from pushcast.gateway.writing import Writer
@@ -54,17 +56,24 @@ class Devices:
         return await self._write(request, caller, body | {"op": Operation.REGISTER})
 
     async def _first(self, request: Request, caller: Caller, body: dict[str, Any]) -> Answer:
-        """The first registration of a device without a user: the answer has its secret."""
-        app, device = request.path["app"], request.path["device"]
-        rows = await self._questions.ask(self._sources.devices, request.path["user"])
-        if self._anonymous.remembers(app, device) or any(row["app"] == app for row in rows):
-            raise not_yours()
-        self._anonymous.remember(app, device)
-        more = {"secret": self._anonymous.secret_of(app, device)}
+        """The first registration of a device without a user: the answer has its secret. So has a problem that leaves
+        open whether it was written, and the answer to a repeat with the same Idempotency-Key: the client that never
+        learns it could do nothing with its device any more."""
+        app, device, attempt = request.path["app"], request.path["device"], idempotency_key(request)
+        if not self._anonymous.repeats(app, device, attempt):
+            rows = await self._questions.ask(self._sources.devices, request.path["user"])
+            if self._anonymous.remembers(app, device) or any(row["app"] == app for row in rows):
+                raise not_yours()
+        self._anonymous.remember(app, device, attempt)
+        secret = {"secret": self._anonymous.secret_of(app, device)}
         try:
-            return await self._write(request, caller, body | {"op": Operation.REGISTER}, more)
-        except BaseException:
-            self._anonymous.forget(app, device)  # nobody has been told its secret: it may come again
+            return await self._write(request, caller, body | {"op": Operation.REGISTER}, secret)
+        except BaseException as error:
+            late = isinstance(error, Problem) and error.name == "ack_timeout"
+            if attempt is None or not (late or isinstance(error, asyncio.CancelledError)):
+                self._anonymous.forget(app, device)  # it may come again, as far as this process knows
+            if isinstance(error, Problem) and late:
+                error.more |= secret
             raise
 
     async def delete(self, request: Request, caller: Caller) -> Answer:

@@ -139,11 +139,12 @@ class Answers:
             self.trusted = True
 
     def abandon(self, stream_id: int, kind: Kind, fault: str) -> None:
-        """Ends a stream that gets no (whole) answer. A status that came counts as the answer all the same."""
-        self._outbound.rests.pop(stream_id, None)
+        """Ends a stream that gets no (whole) answer. A status that came counts as the answer all the same. Without one,
+        a request whose body has not left to its end was not processed, whatever ended it: no server has all of it."""
+        rest = self._outbound.rests.pop(stream_id, None)
         answer = self.partial.pop(stream_id, None)
         if answer is None:
-            response = Response(kind, fault=fault)
+            response = Response(kind if rest is None or kind is Kind.REFUSED else Kind.UNSENT, fault=fault)
         else:
             body = bytes(answer.body)
             response = Response(Kind.ANSWERED, answer.status, answer.headers, body, "incomplete_body")

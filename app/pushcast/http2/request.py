@@ -39,7 +39,8 @@ class Response:
       send again.
     - UNKNOWN: it left us and no answer came; `fault` says why (a fault's reason, "cancelled", "reset:<code>").
     - DEADLINE: it left us and was not answered in time, although what had come was read; as unknown as UNKNOWN.
-    - UNSENT: no byte left us; `fault` says why (WAITED, UNHEARD, "cancelled", "not_ours", "closed_by_us").
+    - UNSENT: no byte left us, or its body not to the end; `fault` says why (WAITED, UNHEARD, "cancelled", "not_ours",
+      "closed_by_us", or what ended its stream).
     """
 
     __slots__ = ("body", "fault", "headers", "kind", "status")

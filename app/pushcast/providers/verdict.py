@@ -16,6 +16,8 @@ from pushcast.providers.port import Disposition
 MAX_RETRY_AFTER_SECONDS: Final = 86_400.0
 # Of what is UNSENT for our own reasons: it waited too long here, or was not to leave any more.
 NOT_SENT_IN_TIME: Final = "not_sent_in_time"
+#: Reasons of UNSENT that say nothing about the provider: those, and a turn at our own pace that was too far away.
+OUR_OWN_WAITING: Final = frozenset((NOT_SENT_IN_TIME, str(Reason.RATE_LIMITED)))
 
 
 class Remedy(StrEnum):

@@ -14,7 +14,7 @@ from random import Random
 from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Outcome, Platform
 from pushcast.providers.port import Disposition, Result
-from pushcast.providers.verdict import NOT_SENT_IN_TIME
+from pushcast.providers.verdict import OUR_OWN_WAITING
 from pushcast.send.aside import Aside
 from pushcast.send.decide import End, Policy
 from pushcast.send.endings import Endings, Share, TagOf
@@ -115,7 +115,7 @@ class Outcomes:
             tally.sound += accepted
             held_back = 0
             for result in rest:
-                if result.disposition is Disposition.UNSENT and (not ours or result.reason == NOT_SENT_IN_TIME):
+                if result.disposition is Disposition.UNSENT and (not ours or result.reason in OUR_OWN_WAITING):
                     held_back += 1  # by our own lease or waiting: it says nothing about the provider
                 else:
                     tally.add(result, self._judging.witness(job, result.target))

@@ -16,6 +16,10 @@ import httpx
 
 #: A host and port to its addresses; raises OSError.
 Resolve = Callable[[str, int], Awaitable[list[str]]]
+#: For each address but the last one that is tried: one whose packets get lost must not use up the time of the others.
+ADDRESS_SECONDS: Final = 2.0
+#: So many addresses of a name are tried.
+MOST_ADDRESSES: Final = 4
 #: Prefixes whose addresses carry another one inside: whoever translates them may reach what is not global.
 _CARRIERS: Final = tuple(
     map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96"))
@@ -58,6 +62,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         self._inner = inner
         self._resolve = resolve
         self._allowed = allowed
+        self._reached = ""  # the address that was connected to last
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         host, port = request.url.host, request.url.port or 443
@@ -66,8 +71,26 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         if not addresses or not all(map(self._allowed, addresses)):
             raise Blocked("blocked_address")
         request.extensions = {**request.extensions, "sni_hostname": host}
-        request.url = request.url.copy_with(host=addresses[0])
-        return await self._inner.handle_async_request(request)
+        # That one first: httpx keeps its connection open.
+        some = sorted(dict.fromkeys(addresses), key=lambda address: address != self._reached)[:MOST_ADDRESSES]
+        for address in some[:-1]:
+            try:
+                return await self._to(address, request, ADDRESS_SECONDS)
+            except (httpx.ConnectError, httpx.ConnectTimeout):  # nothing was sent
+                continue
+        return await self._to(some[-1], request, None)
+
+    async def _to(self, address: str, request: httpx.Request, connect_seconds: float | None) -> httpx.Response:
+        given = request.extensions
+        if connect_seconds is not None:
+            request.extensions = {**given, "timeout": {**given.get("timeout", {}), "connect": connect_seconds}}
+        request.url = request.url.copy_with(host=address)
+        try:
+            answer = await self._inner.handle_async_request(request)
+        finally:
+            request.extensions = given
+        self._reached = address
+        return answer
 
     async def aclose(self) -> None:
         await self._inner.aclose()

@@ -37,11 +37,12 @@ class EndpointPatience:
         self.failures, self.again_at = 0, 0.0
 
     def failed(self, said: Said, now: float) -> float:
-        """It does not. Returns how long to wait."""
+        """It does not. Returns how long to wait: as it asked, unless it asked for nothing, or for a time that is over.
+        An endpoint that always does so would otherwise be asked without a pause for three days."""
         wait: float = min(LONGEST_SECONDS, FIRST_SECONDS * 2 ** min(self.failures, 10))
         wait *= self._spread(1 - JITTER, 1 + JITTER)
-        if said.retry_after_seconds is not None:
-            wait = min(LONGEST_ASKED_SECONDS, max(0.0, said.retry_after_seconds))
+        if said.retry_after_seconds is not None and said.retry_after_seconds > 0:
+            wait = min(LONGEST_ASKED_SECONDS, said.retry_after_seconds)
         self.failures += 1
         self.again_at = now + wait
         return wait

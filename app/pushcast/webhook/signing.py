@@ -49,8 +49,8 @@ class SecretsFile:
     def __init__(self, file: Path) -> None:
         """Raises ConfigurationError."""
         self._file = file
+        self._seen = self._state()  # before it is read: what changes in between is read again
         self._secrets = read_secrets(file)
-        self._seen = self._state()
 
     def now(self) -> list[bytes]:
         """Those that sign."""
@@ -63,12 +63,13 @@ class SecretsFile:
                 logger.error("the secrets of before go on signing: %s", error)  # noqa: TRY400 - its text says it all
         return self._secrets
 
-    def _state(self) -> tuple[int, int] | None:
+    def _state(self) -> tuple[int, int, int, int] | None:
+        """Another owner or other permissions, too: a file that could not be read may be readable now."""
         try:
             found = self._file.stat()
         except OSError:
             return None
-        return found.st_mtime_ns, found.st_ino
+        return found.st_mtime_ns, found.st_size, found.st_ino, found.st_ctime_ns
 
 
 def _secret(file: Path, number: int, line: str) -> bytes:

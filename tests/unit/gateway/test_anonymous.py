@@ -74,6 +74,49 @@ async def test_a_device_whose_first_registration_was_refused_or_not_written_come
     assert "secret" in first.json()
 
 
+async def test_a_registration_that_may_have_been_written_tells_its_secret_all_the_same(options: dict[str, Any]) -> None:
+    async with gateway(ack_seconds=0.05, options=options) as rig, rig.client() as client:
+        rig.people, rig.producer.confirms = {}, False
+        late = await client.put(PATH, json=DEVICE, headers=headers(rig))
+        rig.producer.confirms = True
+        rig.people = {"device:d-1": [{"app": "news"}]}  # it came to be written
+        proof = {"Pushcast_Device_Secret": late.json()["secret"]}
+        again = await client.put(PATH, json=DEVICE, headers=headers(rig, **proof))
+    assert (late.status_code, late.json()["type"], again.status_code) == (503, "/problems/ack_timeout", 202)
+
+
+async def test_a_client_whose_answer_was_lost_repeats_it_with_its_key(options: dict[str, Any]) -> None:
+    async with gateway(ack_seconds=0.05, options=options) as rig, rig.client() as client:
+        rig.people = {}
+        mine = {"Idempotency_Key": "6f1c"}
+        lost = await client.put(PATH, json=DEVICE, headers=headers(rig, **mine))
+        rig.people = {"device:d-1": [{"app": "news"}]}
+        again = await client.put(PATH, json=DEVICE, headers=headers(rig, **mine))
+        others = [
+            await client.put(PATH, json=DEVICE, headers=headers(rig, **more))
+            for more in ({"Idempotency_Key": "6f1d"}, {})
+        ]
+        rig.producer.confirms = False
+        late = await client.put("/v1/me/devices/d-2", json=DEVICE, headers=headers(rig, **mine))
+        rig.producer.confirms = True
+        rig.people["device:d-2"] = [{"app": "news"}]
+        found = await client.put("/v1/me/devices/d-2", json=DEVICE, headers=headers(rig, **mine))
+        empty = await client.put("/v1/me/devices/d-3", json=DEVICE, headers=headers(rig, Idempotency_Key=""))
+    assert (lost.status_code, again.status_code) == (202, 202)
+    assert lost.json()["secret"] == again.json()["secret"]
+    assert [answer.status_code for answer in others] == [403, 403]
+    assert (late.status_code, found.status_code, empty.status_code) == (503, 202, 400)
+    assert late.json()["secret"] == found.json()["secret"]
+
+
+async def test_a_registration_that_was_refused_may_come_again_with_another_key(options: dict[str, Any]) -> None:
+    async with gateway(options=options) as rig, rig.client() as client:
+        rig.people = {}
+        refused = await client.put(PATH, json=DEVICE | {"token": "x"}, headers=headers(rig, Idempotency_Key="a"))
+        first = await client.put(PATH, json=DEVICE, headers=headers(rig, Idempotency_Key="b"))
+    assert (refused.status_code, "secret" in refused.json(), first.status_code) == (422, False, 202)
+
+
 async def test_an_anonymous_device_tells_of_its_own_pushes_only(options: dict[str, Any]) -> None:
     body = {"events": [{"event": "opened", "notification": "n"}]}
     async with gateway(options=options) as rig, rig.client() as client:

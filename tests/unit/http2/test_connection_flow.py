@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import pytest
+
 from pushcast.http2.frames import (
     DATA,
+    INTERNAL_ERROR,
     SETTINGS_INITIAL_WINDOW_SIZE,
     SETTINGS_MAX_FRAME_SIZE,
     WINDOW_UPDATE,
     pack_data,
     pack_ping,
+    pack_rst_stream,
     pack_settings,
     pack_window_update,
     unpack_u32,
@@ -145,3 +149,33 @@ def test_early_data_on_a_reset_stream_still_counts_and_harms_nobody() -> None:
     wire.say(wire.headers(1, 200, end=False) + pack_data(1, b"late") + wire.answer(3))
     assert sent.outcomes[0].kind is Kind.UNKNOWN
     assert sent.outcomes[1].status == 200
+
+
+@pytest.mark.parametrize("end", ["lost", "reset", "deadline", "cancelled", "closed"])
+@pytest.mark.parametrize(("window", "kind"), [(0, Kind.UNSENT), (24, Kind.UNSENT), (25, None)])
+def test_a_request_whose_body_has_not_left_to_its_end_was_not_processed(
+    end: str, window: int, kind: Kind | None
+) -> None:
+    wire = Wire().settle({SETTINGS_INITIAL_WINDOW_SIZE: window})
+    sent = wire.submit(1, timeout_seconds=10.0)
+    assert len(wire.requests[1].body) == window
+    if end == "lost":
+        wire.connection.connection_lost(None)
+    elif end == "reset":
+        wire.say(pack_rst_stream(1, INTERNAL_ERROR))
+    elif end == "deadline":
+        wire.now = 11.0
+        wire.connection.sweep(wire.now)
+    elif end == "cancelled":
+        wire.connection.cancel(sent.job, [0])
+    else:
+        wire.connection.close()
+    assert sent.outcomes[0].kind is (kind or (Kind.DEADLINE if end == "deadline" else Kind.UNKNOWN))
+
+
+def test_an_answer_to_a_request_whose_body_has_not_left_counts() -> None:
+    wire = Wire().settle({SETTINGS_INITIAL_WINDOW_SIZE: 10})
+    sent = wire.submit(2)
+    wire.say(wire.headers(1, 413) + wire.headers(3, 200, end=False))
+    wire.connection.connection_lost(None)
+    assert {index: response.status for index, response in sent.outcomes.items()} == {0: 413, 1: 200}

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 import trustme
 
-from pushcast.http2.dial import Address, Endpoint, HttpProxy, resolve
+from pushcast.http2.dial import Address, Endpoint, HttpProxy, Resolver, connect, resolve
 from pushcast.http2.errors import ConnectionFault
 from pushcast.http2.options import PoolOptions
 from pushcast.http2.pool import Pool
@@ -177,9 +180,117 @@ async def test_a_proxy_is_asked_to_connect(ca_file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", b"SSH-2.0-x\r\n\r\n", b"x" * 9_000]
+    "answer",
+    [
+        b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+        b"SSH-2.0-x\r\n\r\n",
+        b"x" * 9_000,
+        b"HTTP/1.1 100 C\r\n\r\n" * 600,
+    ],
 )
 async def test_a_proxy_that_refuses_is_a_typed_fault(answer: bytes) -> None:
     async with tunnel(answer) as (_, port):
         proxy = HttpProxy("127.0.0.1", port)
         assert (await send(Endpoint(host="127.0.0.1", port=9, proxy=proxy)))[1] == ["proxy_refused"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 103 Early\r\nA: b\r\n\r\n" * 3 + b"HTTP/1.0 200 x\r\n\r\n",
+        b"HTTP/1.1 204 200\r\n\r\n",
+    ],
+)
+async def test_interim_answers_of_a_proxy_are_passed_over_and_any_success_opens_the_tunnel(answer: bytes) -> None:
+    async with tunnel(answer) as (_, port), serving() as server:
+        endpoint = Endpoint(host="127.0.0.1", port=server.port, proxy=HttpProxy("127.0.0.1", port))
+        assert await send(endpoint) == ({"answered": 3}, [])
+
+
+@contextmanager
+def swallowing() -> Iterator[int]:
+    """A port whose queue is full: the kernel throws SYNs away, as a network without a route does."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+def ports(*them: int) -> Resolver:
+    """Four addresses; the random numbers of `send` have the second one tried last."""
+
+    async def resolver(host: str, port: int) -> list[tuple[int, Address]]:
+        return [(int(socket.AF_INET), ("127.0.0.1", each)) for each in them]
+
+    return resolver
+
+
+async def test_addresses_that_swallow_packets_do_not_use_up_the_time_of_the_others() -> None:
+    patient = PoolOptions(tick_seconds=0.005, connect_timeout_seconds=5.0, backoff_seconds=60.0)
+    with swallowing() as lost:
+        async with serving() as server:
+            endpoint = Endpoint(host="push.example", port=443, resolver=ports(lost, server.port, lost, lost))
+            assert await send(endpoint, options=patient) == ({"answered": 3}, [])
+
+
+async def test_addresses_of_a_proxy_that_swallow_packets_do_not_use_up_the_time_of_the_others() -> None:
+    patient = PoolOptions(tick_seconds=0.005, connect_timeout_seconds=5.0, backoff_seconds=60.0)
+    with swallowing() as lost:
+        async with tunnel() as (_, port), serving() as server:
+            endpoint = Endpoint(
+                host="127.0.0.1",
+                port=server.port,
+                proxy=HttpProxy("proxy.example", 3128),
+                resolver=ports(lost, port, lost, lost),
+            )
+            assert await send(endpoint, options=patient) == ({"answered": 3}, [])
+
+
+async def test_where_tls_fails_another_address_is_tried(ca_file: Path) -> None:
+    async with (
+        serving(tls=server_context(trustme.CA(), alpn=["h2"])) as foreign,
+        serving(tls=server_context(AUTHORITY, alpn=["h2"])) as server,
+    ):
+        resolver = ports(foreign.port, server.port, foreign.port, foreign.port)
+        tls = client_context(ca_file=ca_file)
+        endpoint = Endpoint(host="push.example", port=443, tls=tls, server_name="127.0.0.1", resolver=resolver)
+        assert await send(endpoint) == ({"answered": 3}, [])
+
+
+async def test_who_refuses_at_every_address_that_can_be_reached_has_refused() -> None:
+    """Web Push gives up hosts by it: an address that this machine has no way to says nothing about the host."""
+    async with serving() as closed:
+        dead = closed.port
+    refusing = [(int(socket.AF_INET), (address, dead)) for address in ("127.0.0.1", "127.0.0.2")]
+    absent = (12_345, ("::1", dead))  # as AF_INET6 is where the kernel has no IPv6
+    no_way = (int(socket.AF_INET), ("255.255.255.255", 9))  # ENETUNREACH
+    for addresses in (refusing[:1], refusing, [absent, *refusing], [no_way, *refusing]):
+        with pytest.raises(ConnectionRefusedError):
+            await connect(addresses)
+    for unheard in ([absent], [no_way], [absent, no_way]):
+        with pytest.raises(OSError) as raised:
+            await connect(unheard)
+        assert not isinstance(raised.value, ConnectionRefusedError)
+
+
+async def test_nothing_stays_open_of_addresses_that_lost() -> None:
+    before = len(os.listdir("/dev/fd"))
+    with swallowing() as lost:
+        async with serving() as server:
+            reached, used = await connect([(int(socket.AF_INET), ("127.0.0.1", each)) for each in (lost, server.port)])
+            assert used[1] == ("127.0.0.1", server.port)
+            reached.close()
+    await until(lambda: len(os.listdir("/dev/fd")) <= before + 1)
+
+
+async def test_an_ipv6_address_stands_in_brackets_where_a_proxy_is_asked() -> None:
+    async with tunnel(b"HTTP/1.1 403 Forbidden\r\n\r\n") as (proxied, port):
+        endpoint = Endpoint(host="2001:db8::1", port=443, proxy=HttpProxy("127.0.0.1", port))
+        assert (await send(endpoint))[1] == ["proxy_refused"]
+    assert proxied.asked == [b"CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\n\r\n"]

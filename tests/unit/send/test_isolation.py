@@ -253,6 +253,18 @@ async def test_a_provider_that_fails_for_a_while_opens_and_spends_no_more_rounds
     assert ATTEMPT not in dict(parked.headers)
 
 
+@pytest.mark.parametrize("reason", ["not_sent_in_time", "rate_limited"])
+async def test_what_waited_too_long_for_its_turn_at_our_own_pace_opens_nothing(reason: str) -> None:
+    """Expo's line gives back what waits for a minute: a sender with a small share of the project's rate has plenty."""
+    late = failed(Disposition.UNSENT, reason)
+    harness = isolated(TwinProvider(script={f"u{n}": [late] for n in range(200)}), attempts=1)
+    for first_user in (0, 60, 120):
+        await harness.feed(send_batch(message(60, first_user=first_user)))
+        harness.clock.advance(4)
+    assert announced(harness) == []
+    assert harness.outbox.parked() == []
+
+
 async def test_what_may_have_arrived_is_parked_with_that_doubt_and_never_sent_again_when_at_most_once() -> None:
     lost = failed(Disposition.UNKNOWN, "unknown_outcome")
     once = Options(at_most_once=True)

@@ -135,6 +135,33 @@ def test_an_endpoint_gets_what_it_wants_and_passes_by_the_rest(tmp_path: Path, r
     assert rig.endpoint.reader.unreadable == {"unknown_frame": 1}
 
 
+@pytest.mark.parametrize("at", [2**62, -(2**62)])
+def test_a_record_with_a_time_that_no_clock_tells_ends_no_endpoint(
+    at: int, tmp_path: Path, runner: asyncio.Runner
+) -> None:
+    token = TokenInvalid("u", "news", "d", "fcm", b"h" * 16, "device_unregistered", 404, None, at, 7, "ab")
+    breaker = encode(BreakerRecord("open", "timeout", 2**53, 2**53))
+    spots = {ENDED: (0, ""), DEAD_TOKENS: (0, ""), CONTROL: (0, "")}
+    logs: dict[Any, list[bytes | None]] = {
+        ENDED: log("a", created_at=at) + log("b"),
+        DEAD_TOKENS: [encode_token_invalid(token)],
+        CONTROL: [breaker],
+    }
+    keys = {CONTROL: [Subject(Kind.BREAKER, "news", Platform.APNS).key()]}
+    receiver = Receiver()
+    rig = Rig(
+        tmp_path,
+        Broker(logs, spots, keys),
+        receiver,
+        events=["deliveries.ended", "tokens.invalid", "breaker.changed"],
+    )
+    for spot in spots:
+        rig.read(spot=spot)
+    rig.post(runner)
+    bodies = [json.loads(body) for _, body in receiver.requests]
+    assert sorted(body["type"] for body in bodies) == ["breaker.changed", "deliveries.ended", "tokens.invalid"]
+
+
 def test_breakers_canaries_and_settled_reports_are_told_each_type_in_requests_of_its_own(
     tmp_path: Path, runner: asyncio.Runner
 ) -> None:

@@ -93,6 +93,38 @@ async def test_one_address_of_ours_among_public_ones_is_refused() -> None:
     await poster.close()
 
 
+class Reaching(Inner):
+    """Connects to one address only."""
+
+    def __init__(self, reached: str) -> None:
+        super().__init__()
+        self.reached = reached
+        self.tried: list[tuple[str, float]] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.tried.append((request.url.host, request.extensions["timeout"]["connect"]))
+        if request.url.host != self.reached:
+            raise httpx.ConnectTimeout("no route")
+        return await super().handle_async_request(request)
+
+
+@pytest.mark.parametrize("lost", ["2606:2800:21f:cb07:6820:80da:af6b:8b2c", "93.184.215.15"])
+async def test_an_address_that_cannot_be_reached_is_passed_over_for_the_others(lost: str) -> None:
+    async def several(host: str, port: int) -> list[str]:
+        return [lost, "93.184.215.14", "93.184.215.16"]
+
+    inner = Reaching("93.184.215.14")
+    poster = Poster("https://crm.example/push", GuardedTransport(inner, resolve=several), 30.0)
+    said = [(await poster.post("crm_1_1_1", b"{}", [b"s" * 32], 1.0)).result for _ in range(2)]
+    inner.reached = "none"
+    said.append((await poster.post("crm_1_1_1", b"{}", [b"s" * 32], 1.0)).result)
+    await poster.close()
+    assert said == ["ok", "ok", "timeout"]
+    # The one that was reached comes first the next time; only the last one has all the time there is.
+    assert inner.tried[:3] == [(lost, 2.0), ("93.184.215.14", 2.0), ("93.184.215.14", 2.0)]
+    assert inner.tried[3:] == [("93.184.215.14", 2.0), (lost, 2.0), ("93.184.215.16", 30.0)]
+
+
 @pytest.fixture
 async def listener() -> AsyncIterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -23,9 +23,15 @@ def test_endpoints_of_one_receiver_do_not_come_back_together() -> None:
     assert (low, high) == (4.0, 6.0)
 
 
-@pytest.mark.parametrize(("asked", "waits"), [(60.0, 60.0), (0.0, 0.0), (-5.0, 0.0), (10**8, 3600.0)])
+@pytest.mark.parametrize(("asked", "waits"), [(60.0, 60.0), (0.5, 0.5), (10**8, 3600.0)])
 def test_w5_retry_after_is_obeyed_up_to_an_hour(asked: float, waits: float) -> None:
     assert EndpointPatience(max).failed(Said("http_429", asked), 7.0) == waits
+
+
+@pytest.mark.parametrize("asked", [0.0, -5.0])
+def test_a_retry_after_of_nothing_or_of_a_time_that_is_over_takes_no_wait_away(asked: float) -> None:
+    patience = EndpointPatience(lambda low, high: (low + high) / 2)
+    assert [patience.failed(Said("http_503", asked), 7.0) for _ in range(3)] == [5, 10, 20]
 
 
 def test_w5_an_endpoint_is_given_up_at_410_and_after_72_hours() -> None:

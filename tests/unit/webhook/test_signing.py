@@ -8,6 +8,7 @@ import os
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -61,6 +62,19 @@ def test_a_file_that_became_unreadable_leaves_the_secrets_as_they_were(
     assert "line 1 is not whsec_" in caplog.text
     (tmp_path / "crm.whsec").unlink()
     assert file.now() == before
+
+
+def test_a_file_whose_permissions_are_put_right_is_read_although_nobody_wrote_to_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = SecretsFile(write(tmp_path, OLD))
+    write(tmp_path, NEW)
+    with monkeypatch.context() as others:
+        others.setattr(Path, "read_text", Mock(side_effect=PermissionError(13, "Permission denied")))
+        before = file.now()
+    (tmp_path / "crm.whsec").chmod(0o640)
+    assert before == [b"o" * 32]
+    assert file.now() == [b"n" * 32]
 
 
 @pytest.mark.parametrize(

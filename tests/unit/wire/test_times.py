@@ -11,6 +11,11 @@ from hypothesis import strategies as st
 from pushcast.wire.times import MAX_MS, rfc3339, to_ms
 
 
+def test_of_a_time_that_no_clock_tells_the_first_or_the_last_one_is_written() -> None:
+    assert {rfc3339(ms) for ms in (MAX_MS + 1, 2**62, 10**30)} == {"9999-12-31T23:59:59.999Z"}
+    assert {rfc3339(ms) for ms in (-62_135_596_800_001, -(2**62))} == {"0001-01-01T00:00:00.000Z"}
+
+
 @given(st.integers(-62_135_596_800_000, MAX_MS) | st.integers(1_700_000_000_000, 1_900_000_000_000))
 def test_a_time_is_written_as_it_is(ms: int) -> None:
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)

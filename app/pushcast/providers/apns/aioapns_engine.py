@@ -19,6 +19,7 @@ import orjson
 from aioapns.common import NotificationRequest
 from aioapns.connection import AuthorizationHeaderProvider
 
+from pushcast.http2.dial import connect, resolve
 from pushcast.http2.leave import MayLeave, always
 from pushcast.http2.pool_stats import PoolStats
 from pushcast.http2.request import Kind, Response, Template
@@ -184,12 +185,17 @@ class AioapnsEngine:
         authority = self._host if self._port == 443 else f"{self._host}:{self._port}"
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
-            _, connection = await loop.create_connection(
-                lambda: AioapnsConnection(authority, "", self._authorization if self._with_token else None),
-                self._host,
-                self._port,
-                ssl=self._tls,
-            )
+            connection_socket, _ = await connect(await resolve(self._host, self._port))
+            try:
+                _, connection = await loop.create_connection(
+                    lambda: AioapnsConnection(authority, "", self._authorization if self._with_token else None),
+                    sock=connection_socket,
+                    ssl=self._tls,
+                    server_hostname=self._host,
+                )
+            except BaseException:
+                connection_socket.close()
+                raise
             await connection.settled
         self._connections.append(connection)
         return connection

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any, Final, TypeVar
 
 from pushcast.http2.attended import any_done
+from pushcast.http2.leave import MayLeave, always
 
 T = TypeVar("T")
 
@@ -13,18 +14,32 @@ T = TypeVar("T")
 _READ_SECONDS: Final = 0.5
 
 
-class RequestProgress:
-    """Give `trace` to httpx as the extension of that name (https://www.encode.io/httpcore/extensions/#trace)."""
+class NotLeft(Exception):
+    """The request was not to leave any more when it could have been written; nothing of it was."""
 
-    def __init__(self) -> None:
+
+class RequestProgress:
+    """Give `trace` to httpx as the extension of that name (https://www.encode.io/httpcore/extensions/#trace).
+
+    `may_leave` is asked just before the first byte is written, however long the connection took: on False the request
+    ends with NotLeft."""
+
+    def __init__(self, may_leave: MayLeave = always) -> None:
         self.begun = False
+        self._may_leave = may_leave
+        self._to_proxy = False
         self._left = asyncio.Event()
 
-    async def trace(self, event: str, _: dict[str, Any]) -> None:
-        """Called by httpcore at each step."""
+    async def trace(self, event: str, info: dict[str, Any]) -> None:
+        """Called by httpcore at each step. What a proxy is asked first (CONNECT) has the same steps: it is nothing of
+        the request. Raises NotLeft."""
         if event.endswith("send_request_headers.started"):
-            self.begun = True
-        elif event.endswith("send_request_body.complete"):
+            self._to_proxy = getattr(info.get("request"), "method", b"") == b"CONNECT"
+            if not self._to_proxy:
+                if not self._may_leave():
+                    raise NotLeft
+                self.begun = True
+        elif event.endswith("send_request_body.complete") and not self._to_proxy:
             self._left.set()
 
     async def in_time(self, request: asyncio.Task[T], timeout_seconds: float) -> bool:

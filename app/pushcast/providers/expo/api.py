@@ -8,13 +8,14 @@ from typing import Final, NamedTuple
 
 import httpx
 
+from pushcast.http2.leave import MayLeave, always
 from pushcast.model.words import Reason
 from pushcast.providers.engines.engine import Slots
-from pushcast.providers.engines.httpx_progress import RequestProgress
+from pushcast.providers.engines.httpx_progress import NotLeft, RequestProgress
 from pushcast.providers.expo.credentials import AccessToken
 from pushcast.providers.expo.message import encoded
 from pushcast.providers.port import Disposition
-from pushcast.providers.verdict import Verdict, retry_after_seconds
+from pushcast.providers.verdict import NOT_SENT_IN_TIME, Verdict, retry_after_seconds
 
 # Expo's own SDK for Node sends as many requests at a time.
 MAX_CONNECTIONS: Final = 6
@@ -22,7 +23,8 @@ MAX_ANSWER_BYTES: Final = 1_048_576
 SEND_PATH: Final = "/--/api/v2/push/send"
 RECEIPTS_PATH: Final = "/--/api/v2/push/getReceipts"
 _KEEPALIVE_SECONDS: Final = 30.0
-_UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+#: What `may_leave` said no to when it could have been written.
+NOT_LEFT: Final = Verdict(Disposition.UNSENT, NOT_SENT_IN_TIME)
 
 
 class ExpoAnswer(NamedTuple):
@@ -82,12 +84,12 @@ class ExpoApi:
         if self._client is not None:
             await self._client.aclose()
 
-    async def post(self, path: str, body: bytes) -> ExpoAnswer | Verdict:
-        """The answer, or the verdict when there is none."""
+    async def post(self, path: str, body: bytes, may_leave: MayLeave = always) -> ExpoAnswer | Verdict:
+        """The answer, or the verdict when there is none: NOT_LEFT when `may_leave` said no just before the write."""
         async with self._slots.one():
-            return await self._post(path, body)
+            return await self._post(path, body, may_leave)
 
-    async def _post(self, path: str, body: bytes) -> ExpoAnswer | Verdict:
+    async def _post(self, path: str, body: bytes, may_leave: MayLeave) -> ExpoAnswer | Verdict:
         if self._client is None:
             return Verdict(Disposition.UNSENT, "closed_by_us")
         content, headers = encoded(body)
@@ -95,15 +97,15 @@ class ExpoApi:
         authorization = self._access_token.header()
         if authorization is not None:
             headers["authorization"] = authorization
-        progress = RequestProgress()
+        progress = RequestProgress(may_leave)
         request = asyncio.create_task(_ask(self._client, path, content, headers, progress))
         try:
             if await progress.in_time(request, self._timeout_seconds):
                 return request.result()
-        except _UNSENT:
-            return Verdict(Disposition.UNSENT, str(Reason.CONNECTION_FAILED))
+        except NotLeft:
+            return NOT_LEFT
         except httpx.HTTPError:
-            return Verdict(Disposition.UNKNOWN, str(Reason.UNKNOWN_OUTCOME))
+            pass  # how far it had come says what that means
         finally:
             await _ended(request)
         if progress.begun:

@@ -10,10 +10,19 @@ import asyncio
 
 from pushcast.model.clock import Clock
 from pushcast.providers.doubt import Doubt
-from pushcast.providers.expo.api import SEND_PATH, ExpoApi
+from pushcast.providers.expo.api import NOT_LEFT, SEND_PATH, ExpoApi
 from pushcast.providers.expo.message import request_body
 from pushcast.providers.expo.pacer import Pacer, Unpaced
-from pushcast.providers.expo.pushes import QueuedPush, by_project, deliver, leaving, result_of, ticket_result
+from pushcast.providers.expo.pushes import (
+    QueuedPush,
+    SendCall,
+    by_project,
+    deliver,
+    leaving,
+    result_of,
+    ticket_result,
+    unwanted,
+)
 from pushcast.providers.expo.strangers import Strangers
 from pushcast.providers.expo.verdicts import (
     DIVISIBLE,
@@ -42,10 +51,9 @@ class SendInParts:
 
     async def send(self, pushes: list[QueuedPush]) -> None:
         """Sends, and delivers a result for each; in parts where Expo takes parts only."""
-        pushes = leaving(pushes)
-        refusal = await self._attempt(pushes) if pushes else None
+        asked, refusal = await self._attempt(pushes)
         if refusal is not None:
-            await self._divide(pushes, refusal)
+            await self._divide(asked, refusal)
 
     async def _divide(self, pushes: list[QueuedPush], refusal: Refusal) -> None:
         if refusal.row is OTHER_PROJECT:
@@ -68,10 +76,7 @@ class SendInParts:
         began_at = self._clock.monotonic_seconds()
         for whole in parts:
             await self._turn(len(whole))
-            part = leaving(whole)
-            if not part:
-                continue
-            refusal = await self._attempt(part, hold=UNAUTHORIZED)
+            part, refusal = await self._attempt(whole, hold=UNAUTHORIZED)
             if refusal is not None and refusal.row is UNAUTHORIZED:
                 refused.append(part)
             elif refusal is not None:
@@ -82,14 +87,29 @@ class SendInParts:
             else:
                 self._unauthorized(part, None, None)
 
-    async def _attempt(self, pushes: list[QueuedPush], hold: Row | None = None) -> Refusal | None:
-        """One request. None when each push had its result; a refusal when it may be sent in parts, or is `hold`."""
+    async def _attempt(
+        self, pushes: list[QueuedPush], hold: Row | None = None
+    ) -> tuple[list[QueuedPush], Refusal | None]:
+        """One request, with those that may leave when it is written. Returns them, and a refusal when they have no
+        results yet: they may be sent in parts, or it is `hold`."""
+        pushes = leaving(pushes, unwanted(pushes), self._clock.now_ms())
+        if not pushes:
+            return pushes, None
+        stays: set[SendCall] = set()
+
+        def may_leave() -> bool:
+            stays.update(unwanted(pushes))
+            return not stays
+
         sent_at = self._clock.now_ms()
         left_at = self._clock.monotonic_seconds()
-        answer = await self._api.post(SEND_PATH, request_body([push.recipient for push in pushes]))
+        body = request_body([push.recipient for push in pushes])
+        answer = await self._api.post(SEND_PATH, body, may_leave)
+        if answer is NOT_LEFT:
+            return await self._attempt(leaving(pushes, stays, sent_at), hold)
         if isinstance(answer, Verdict):
             deliver([(push, result_of(push, answer, None, None, sent_at, sent_at)) for push in pushes])
-            return None
+            return pushes, None
         now = self._clock.now_ms()
         read = read_send(answer.status, answer.body, len(pushes))
         if not isinstance(read, Refusal):
@@ -101,18 +121,18 @@ class SendInParts:
                     for push, ticket in zip(pushes, read, strict=True)
                 ],
             )
-            return None
+            return pushes, None
         if read.row in DIVISIBLE or read.row is hold:
-            return read
+            return pushes, read
         after = answer.named_delay(self._clock.now_ms())
         if read.row is UNAUTHORIZED:
             self._unauthorized(pushes, answer.status, after, sent_at)
-            return None
+            return pushes, None
         if read.row is TOO_MANY_REQUESTS:
             pause = TOO_MANY_REQUESTS.retry_after_seconds if after is None else after
             self._pacer.slow_down(min(pause or 0.0, self._max_pause_seconds), self._clock.monotonic_seconds())
         self._refuse(pushes, read.row, answer.status, after, sent_at)
-        return None
+        return pushes, None
 
     def _unauthorized(
         self, pushes: list[QueuedPush], status: int | None, after: float | None, sent_at: int = 0

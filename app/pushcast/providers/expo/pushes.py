@@ -23,6 +23,10 @@ class SendCall:
         self.left = left
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
+    def wanted(self) -> bool:
+        """Whether its pushes may leave: it was not cancelled, and its caller says so."""
+        return not self.done.done() and self.may_leave()
+
     def deliver(self, results: list[Result]) -> None:
         """A cancelled call hears nothing more; what its callback raises is its own caller's to know."""
         if self.done.done():
@@ -46,13 +50,21 @@ class QueuedPush(NamedTuple):
     queued_at: float
 
 
-def leaving(pushes: list[QueuedPush]) -> list[QueuedPush]:
-    """Those that may still leave; the others have their results."""
-    stays = {sending for sending in {push.sending for push in pushes} if not sending.may_leave()}
-    if not stays:
-        return pushes
-    deliver([(push, unsent(push, NOT_SENT_IN_TIME)) for push in pushes if push.sending in stays])
-    return [push for push in pushes if push.sending not in stays]
+def unwanted(pushes: list[QueuedPush]) -> set[SendCall]:
+    """Calls whose pushes may not leave now."""
+    return {sending for sending in {push.sending for push in pushes} if not sending.wanted()}
+
+
+def leaving(pushes: list[QueuedPush], stays: set[SendCall], now_ms: int) -> list[QueuedPush]:
+    """Those that may still leave; those of `stays`, and those that have expired, have their results, where anybody
+    wants one."""
+    late = now_ms // 1000
+    going: list[QueuedPush] = []
+    held: list[QueuedPush] = []
+    for push in pushes:
+        (held if push.sending in stays or 0 < push.recipient.expiration <= late else going).append(push)
+    deliver([(push, unsent(push, NOT_SENT_IN_TIME)) for push in held])
+    return going
 
 
 def by_project(pushes: list[QueuedPush], projects: dict[str, list[str]]) -> list[list[QueuedPush]]:

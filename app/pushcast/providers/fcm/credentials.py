@@ -172,18 +172,24 @@ class AccessToken:
         self._fetching = None
 
     async def _fetch_once(self) -> None:
-        try:
-            self._token = await self._request()
-        except CredentialUnavailable as problem:
-            self._pause_seconds = min(self._pause_seconds * 2 or FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
-            pause = self._pause_seconds * self._random.uniform(0.5, 1.0)
-            problem.retry_after_seconds = pause
-            self._problem = problem
-            self._not_before = self._clock.monotonic_seconds() + pause
-            log.warning("fcm_access_token_unavailable", problem=str(problem), reason=problem.reason)
-        else:
-            self._problem = None
-            self._pause_seconds = 0.0
+        """Of the account in the file: where it is replaced meanwhile, what comes of the old one counts for nothing."""
+        account: ServiceAccount | None = None
+        while account is not self._account:
+            account = self._account
+            token, problem = None, None
+            try:
+                token = await self._request()
+            except CredentialUnavailable as error:
+                problem = error
+        if problem is None:
+            self._token, self._problem, self._pause_seconds = token, None, 0.0
+            return
+        self._pause_seconds = min(self._pause_seconds * 2 or FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+        pause = self._pause_seconds * self._random.uniform(0.5, 1.0)
+        problem.retry_after_seconds = pause
+        self._problem = problem
+        self._not_before = self._clock.monotonic_seconds() + pause
+        log.warning("fcm_access_token_unavailable", problem=str(problem), reason=problem.reason)
 
     async def _request(self) -> _Token:
         loop = asyncio.get_running_loop()

@@ -28,7 +28,7 @@ class Origins:
         self._max_origins = max_origins
         self._held: OrderedDict[Origin, _Held] = OrderedDict()
         self._closing: set[asyncio.Task[None]] = set()
-        self._waiters: list[asyncio.Future[None]] = []
+        self._waiters: dict[asyncio.Future[None], Origin] = {}
 
     @property
     def origins(self) -> list[Origin]:
@@ -57,13 +57,12 @@ class Origins:
                 await held.engine.start()
                 return held.engine
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
+            self._waiters[waiter] = origin
             self._evict()
             try:
                 await waiter
             finally:
-                if waiter in self._waiters:
-                    self._waiters.remove(waiter)
+                self._waiters.pop(waiter, None)
 
     def release(self, origin: Origin) -> None:
         """Once for each `acquire`."""
@@ -73,9 +72,9 @@ class Origins:
             self._wake()
 
     def _evict(self) -> None:
-        """One idle engine for each who waits."""
+        """One idle engine for each origin that is waited for, and for which none is being closed yet."""
         idle = [origin for origin, held in self._held.items() if not held.users]
-        for origin in idle[: len(self._waiters) - len(self._closing)]:
+        for origin in idle[: max(0, len(set(self._waiters.values())) - len(self._closing))]:
             task = asyncio.create_task(self._held.pop(origin).engine.close())
             self._closing.add(task)
             task.add_done_callback(self._closed)
@@ -85,7 +84,7 @@ class Origins:
         self._wake()
 
     def _wake(self) -> None:
-        waiters, self._waiters = self._waiters, []
+        waiters, self._waiters = self._waiters, {}
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)

@@ -10,7 +10,7 @@ from typing import Final
 from pushcast.http2.request import Kind, Response, Template, Varying
 from pushcast.model.words import Reason
 from pushcast.providers.port import Disposition
-from pushcast.providers.verdict import Verdict, unanswered
+from pushcast.providers.verdict import Verdict, retry_after_seconds, unanswered
 from pushcast.providers.webpush.subscription import EndpointForbidden, Malformed, parse
 
 #: Services that delete, as the host of an endpoint ends. The simulators' is this machine.
@@ -39,7 +39,7 @@ def template_of(authority: str, authorization: bytes) -> Template:
     return Template(path=_PATH, headers=headers, authority=authority.encode(), method=b"DELETE")
 
 
-def judge(response: Response) -> Verdict:
+def judge(response: Response, now_ms: int) -> Verdict:
     """A message that is not there was delivered, or is deleted already: there is nothing to be done either way."""
     if response.kind is not Kind.ANSWERED:
         verdict = unanswered(response)
@@ -48,4 +48,6 @@ def judge(response: Response) -> Verdict:
         return verdict._replace(disposition=Disposition.UNSENT) if unknown else verdict
     if response.status < 300 or response.status in {404, 410}:
         return _TAKEN_BACK
-    return Verdict(Disposition.RETRY, str(Reason.PROVIDER_ERROR), retry_after_seconds=_AGAIN_SECONDS)
+    named = retry_after_seconds(response.header(b"retry-after"), now_ms)
+    after = _AGAIN_SECONDS if named is None else named
+    return Verdict(Disposition.RETRY, str(Reason.PROVIDER_ERROR), retry_after_seconds=after)

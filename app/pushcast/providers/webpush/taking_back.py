@@ -115,8 +115,9 @@ class TakingBack:
         """Of a target with several messages, the verdict that is no success counts."""
 
         def note(outcomes: Outcomes) -> None:
+            now = self._clock.now_ms()
             for position, response in outcomes:
-                verdict = judge(response)
+                verdict = judge(response, now)
                 index = pairs[position][0]
                 if verdict.disposition is not Disposition.ACCEPTED or index not in verdicts:
                     verdicts[index] = verdict, response.status or None

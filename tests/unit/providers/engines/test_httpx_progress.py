@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from types import SimpleNamespace
 
-from pushcast.providers.engines.httpx_progress import RequestProgress
+import pytest
 
+from pushcast.providers.engines.httpx_progress import NotLeft, RequestProgress
+
+BEGUN = "http11.send_request_headers.started"
 LEFT = "http11.send_request_body.complete"
 
 
@@ -60,3 +64,21 @@ async def test_a_process_without_cpu_reads_on_before_it_calls_an_answer_missing(
         return "answer"
 
     assert await in_time(progress, asyncio.create_task(answered()), 1.0)
+
+
+async def test_what_a_proxy_is_asked_first_is_nothing_of_the_request() -> None:
+    progress = RequestProgress()
+    await progress.trace(BEGUN, {"request": SimpleNamespace(method=b"CONNECT")})
+    await progress.trace(LEFT, {})
+    assert not progress.begun
+    assert not await in_time(progress, asyncio.create_task(silence()), 0.01)
+    await progress.trace(BEGUN, {"request": SimpleNamespace(method=b"POST")})
+    assert progress.begun
+
+
+async def test_what_may_not_leave_any_more_ends_before_its_first_byte() -> None:
+    progress = RequestProgress(lambda: False)
+    await progress.trace(BEGUN, {"request": SimpleNamespace(method=b"CONNECT")})
+    with pytest.raises(NotLeft):
+        await progress.trace(BEGUN, {"request": SimpleNamespace(method=b"POST")})
+    assert not progress.begun

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import ssl
 from pathlib import Path
 from typing import Any
@@ -131,3 +132,35 @@ async def test_a_replaced_service_account_is_used_within_seconds(
     file.write_bytes(b"broken")
     clock.advance(6)
     assert token.current() == b"Bearer k2-new"
+
+
+@pytest.mark.parametrize("old_is_refused", [False, True])
+async def test_an_account_that_is_replaced_while_a_token_is_fetched_is_the_one_that_counts(
+    old_is_refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, may_answer = ManualClock(), asyncio.Event()
+    asked: list[str] = []
+
+    async def request(token: AccessToken) -> Any:
+        asked.append(token._account.key_id)
+        key_id = asked[-1]
+        await may_answer.wait()
+        if key_id == "k1" and old_is_refused:
+            return token_of(400, b'{"error":"invalid_grant"}', clock.monotonic_seconds())
+        answer = orjson.dumps({"access_token": key_id, "expires_in": 3600})
+        return token_of(200, answer, clock.monotonic_seconds())
+
+    monkeypatch.setattr(AccessToken, "_request", request)
+    file = tmp_path / "sa.json"
+    file.write_bytes(account())
+    token = AccessToken(file, "https://x.example/token", ssl.create_default_context(), clock)
+    first = asyncio.create_task(token.header())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    file.write_bytes(account(private_key_id="k2-new"))
+    clock.advance(6)
+    second = asyncio.create_task(token.header())
+    await asyncio.sleep(0)
+    may_answer.set()
+    assert await asyncio.gather(first, second) == [b"Bearer k2-new"] * 2
+    assert asked == ["k1", "k2-new"]

@@ -92,6 +92,42 @@ async def test_engines_that_are_being_closed_count() -> None:
     await waiting
 
 
+async def test_no_more_is_closed_than_is_waited_for() -> None:
+    made: dict[Origin, FakeEngine] = {}
+
+    def make(origin: Origin) -> FakeEngine:
+        made[origin] = FakeEngine(origin)
+        made[origin].may_close.clear()
+        return made[origin]
+
+    held = [Origin(f"{number}.example", 443, True) for number in range(8)]
+    origins = Origins(make, len(held))
+    for origin in held:
+        await origins.acquire(origin)
+        origins.release(origin)
+    given_up = [asyncio.create_task(origins.acquire(origin)) for origin in (A, B, C)]
+    await settled()
+    assert origins.origins == held[3:]
+    for task in given_up:
+        task.cancel()
+    waiting = asyncio.create_task(origins.acquire(C))
+    await settled()
+    assert origins.origins == held[3:], "one of the three that are being closed will do"
+    made[held[0]].may_close.set()
+    await waiting
+    assert origins.origins == [*held[3:], C]
+
+
+async def test_those_who_wait_for_one_origin_need_one_place() -> None:
+    origins = Origins(FakeEngine, 4)
+    held = [Origin(f"{number}.example", 443, True) for number in range(4)]
+    for origin in held:
+        await origins.acquire(origin)
+        origins.release(origin)
+    await asyncio.gather(*[origins.acquire(A) for _ in range(3)])
+    assert origins.origins == [*held[1:], A]
+
+
 async def test_a_waiter_that_gives_up_leaves_nothing_behind() -> None:
     origins = Origins(FakeEngine, 1)
     await origins.acquire(A)

@@ -40,7 +40,13 @@ def address(endpoint: str) -> bytes:
 def test_what_is_not_there_needs_no_deletion_and_nothing_about_one_is_in_doubt(
     response: Response, disposition: str
 ) -> None:
-    assert judge(response).disposition.value == disposition
+    assert judge(response, 0).disposition.value == disposition
+
+
+@pytest.mark.parametrize(("named", "waits"), [(None, 60.0), (b"300", 300.0), (b"5", 5.0), (b"soon", 60.0)])
+def test_a_service_that_names_a_time_is_not_asked_before_it(named: bytes | None, waits: float) -> None:
+    headers = () if named is None else ((b"retry-after", named),)
+    assert judge(Response(Kind.ANSWERED, 429, headers), 0).retry_after_seconds == waits
 
 
 def test_only_services_that_delete_are_asked() -> None:
