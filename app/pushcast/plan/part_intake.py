@@ -4,6 +4,7 @@ for the others. Local times and quiet hours make them differ, and preferences le
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import tzinfo
 from enum import Enum
 from operator import attrgetter
 from typing import Final, TypeVar
@@ -118,7 +119,8 @@ class PartIntake:
                 return THERE
             devices = left
         if not devices and not sent and not released.done:
-            return self._for_nobody(tenure, entry, record, note, now_ms)
+            zone = self._local.zone_of(note, home, wishes)
+            return self._for_nobody(tenure, entry, record, note, zone, at_ms, released)
         found = self._share(note, devices, home, released.done, at_ms, wishes)
         leaving = found.leaving
         if not leaving and not sent and self._gathers(note, found, released):
@@ -170,16 +172,26 @@ class PartIntake:
             entry.note = judged_by(part, terms)
             tenure.windows.add(entry, devices, now)
 
-    def _for_nobody(self, tenure: PlanTenure, entry: Entry, record: Record, note: Notification, now_ms: int) -> Settled:
-        """Somebody may register until then."""
+    def _for_nobody(
+        self,
+        tenure: PlanTenure,
+        entry: Entry,
+        record: Record,
+        note: Notification,
+        zone: tzinfo,
+        at_ms: int,
+        released: Released,
+    ) -> Settled:
+        """Somebody may register until it is due. What the keeper let go is, unless zones were changed."""
         if note.timing is None or not note.timing.is_local:
             return NO_DEVICES
-        at = nobody(note, self._local.zone_of_app(note.app or ""))
-        if at is None:
+        due_at = nobody(note, zone)
+        if due_at is None:
             return EXPIRED
-        if at <= now_ms or tenure.source is not Source.NOTIFICATION:
+        is_due = tenure.source is not Source.NOTIFICATION and not released.zoned
+        if is_due or due_at <= at_ms or released.part >= MAX_PARTS:
             return NO_DEVICES
-        self._hold(tenure, entry, record, note, at, Released(0, None))
+        self._hold(tenure, entry, record, note, due_at, released)
         return None
 
     def _as_decided(

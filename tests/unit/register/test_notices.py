@@ -44,6 +44,45 @@ async def test_s12_a_device_with_another_zone_than_before_is_told_and_no_other()
     assert told(harness) == [Notice(NoticeKind.ZONES_CHANGED, T0 - 30)]
 
 
+def another(at: int, device: str, zone: str | None, **fields: Any) -> bytes:
+    return register(at, device=device, token=device * 20, time_zone=zone, **fields)
+
+
+async def test_s14_a_device_more_is_told_where_devices_are_in_different_zones_and_else_not() -> None:
+    """It got what waited for a later zone with that zone's devices, hours after its own time."""
+    harness = Harness()
+    await harness.change(
+        (USER, another(T0 - 90, "d1", "America/New_York")),
+        (USER, another(T0 - 80, "d2", "America/New_York")),
+        (USER, another(T0 - 70, "d3", None)),
+    )
+    assert told(harness) == [], "for those in one zone nothing waits that is over for others"
+    await harness.change((USER, another(T0 - 60, "d4", "Asia/Tokyo")))
+    await harness.change((USER, another(T0 - 50, "d5", "Asia/Tokyo")))
+    assert told(harness) == [Notice(NoticeKind.ZONES_CHANGED, at) for at in (T0 - 60, T0 - 50)]
+    await harness.change((USER, another(T0 - 40, "d5", "Asia/Tokyo", locale="de")))
+    assert len(told(harness)) == 2, "a refresh is no device more"
+
+
+async def test_s14_a_device_more_that_is_handled_again_is_told_again() -> None:
+    harness = Harness()
+    event = another(T0 - 60, "d2", "Asia/Tokyo")
+    await harness.change((USER, another(T0 - 90, "d1", "America/New_York")))
+    await harness.change((USER, event))
+    await harness.change((USER, event))
+    assert told(harness) == [Notice(NoticeKind.ZONES_CHANGED, T0 - 60)] * 2
+
+
+async def test_s14_a_staged_device_is_told_when_it_is_activated() -> None:
+    harness = Harness()
+    await harness.change((USER, another(T0 - 90, "d1", "America/New_York")))
+    await harness.change((USER, another(T0 - 80, "d2", "Asia/Tokyo", staged=True)))
+    before = len(told(harness))
+    activate = json.dumps({"op": "activate", "app": "news", "device": "d2", "at": T0 - 70}).encode()
+    await harness.change((USER, activate))
+    assert (before, len(told(harness))) == (0, 1)
+
+
 async def test_another_zone_of_the_user_is_told_and_no_other_preference() -> None:
     harness = Harness()
     await harness.change(
