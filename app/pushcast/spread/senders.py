@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 GONE_SECONDS: Final = 60.0
 
 
-class LaneSenders(Protocol):
+class TakenOffsets(Protocol):
     """Where the senders of a lane stand (`kafka.group_offsets`)."""
 
     async def committed(self, partitions: list[int]) -> Mapping[int, Mapping[str, int]]:
@@ -29,7 +29,7 @@ class Absences:
     """All lanes. A platform has no senders when something waits for them, and they have not moved while they were
     asked for a minute. Senders of a provider that is away take what waits, and put it aside: they move."""
 
-    def __init__(self, senders: Mapping[str, LaneSenders], reader: SpanReader, partitions: int, clock: Clock) -> None:
+    def __init__(self, senders: Mapping[str, TakenOffsets], reader: SpanReader, partitions: int, clock: Clock) -> None:
         """`senders`: by lane."""
         self._senders = dict(senders)
         self._reader = reader
