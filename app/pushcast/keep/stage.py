@@ -51,6 +51,7 @@ def keep_rules(settings: Settings, rates: Rates) -> KeepRules:
         badges=BadgeRules(round(keep.badge_wait_seconds * 1000), keep.badges_per_hour),
         rates=rates,
         remember_ms=keep.remember_seconds * 1000,
+        mandatory=frozenset(name for name, each in settings.classes.items() if each.mandatory),
     )
 
 

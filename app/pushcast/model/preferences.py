@@ -40,6 +40,13 @@ class Wishes(NamedTuple):
             return Reason.MUTED
         return Reason.OPTED_OUT if opt_in and word != ON else None
 
+    def threads_off(self) -> dict[str, list[str]]:
+        """Threads that are off, by app, for those that have a word of their own on threads; under an empty name in all
+        other apps."""
+        everywhere = self.everywhere.threads
+        found = {"": everywhere} | {app: everywhere | row.threads for app, row in self.by_app.items() if row.threads}
+        return {app: [thread for thread, word in words.items() if word == OFF] for app, words in found.items()}
+
     def quiet_hours(self, app: str) -> tuple[QuietHours, ...]:
         """The app's before those for all apps; empty: the user has none."""
         return self.by_app.get(app, _NOTHING).quiet_hours or self.everywhere.quiet_hours

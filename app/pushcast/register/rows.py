@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from pushcast.model.device import REGISTRATIONS, DeviceChange, DeviceRow, DeviceState, Operation
-from pushcast.model.ids import device_row_key, is_user_row, user_row_key
+from pushcast.model.ids import device_row_key, is_user_row, split_device_row_key, user_row_key
 from pushcast.model.ownership import Token
+from pushcast.model.preferences import Wishes
 from pushcast.model.user import UserRow
 from pushcast.register import zones
 from pushcast.register.cap import MAX_MARKERS, OVER_CAP, over_cap, overtaken, spare_markers
@@ -19,7 +20,7 @@ from pushcast.register.view import UserView
 from pushcast.register.writing import Writing
 from pushcast.stream.batch import Record
 from pushcast.wire.headers import appended_at
-from pushcast.wire.waiting.notices import Notice, NoticeKind
+from pushcast.wire.waiting.notices import Notice, NoticeKind, thread_name
 
 #: Why a marker is no more although its 14 days are not over.
 TOO_MANY_MARKERS: Final = "too_many_markers"
@@ -102,7 +103,7 @@ class Changes:
 
     def _tell_of_another(self, record: Record, user: bytes, at: int) -> None:
         """One device more gets pushes. What waits for the local time of another one may have come to its own."""
-        if zones.differ(self._view.readable(user)):
+        if zones.differ(row for _, row in self._view.readable(user)):
             self._tell_zones_changed(record, at)
 
     def _may_be_full(self, rows: int) -> bool:
@@ -199,11 +200,20 @@ class Changes:
         zone_after = zone_before if isinstance(after, Kept) else after.time_zone
         if zone_after != zone_before or after is Kept.UNCHANGED:
             self._tell_zones_changed(record, at)
-        if isinstance(after, Kept):
-            self._counters["preferences", after] += 1
-            return
-        self._write.user(record, user_row_key(event.user, event.app), after)
-        self._counters["preferences", "written"] += 1
+        if not isinstance(after, Kept):
+            self._write.user(record, user_row_key(event.user, event.app), after)
+        if (after is Kept.UNCHANGED and before is not None and before.threads) or (
+            not isinstance(after, Kept) and after.threads != ({} if before is None else before.threads)
+        ):
+            self._tell_threads_switched(record, user, at)
+        self._counters["preferences", after if isinstance(after, Kept) else "written"] += 1
+
+    def _tell_threads_switched(self, record: Record, user: bytes, at: int) -> None:
+        """What gathers in a digest leaves it with others: its planner cannot judge it by its own thread then."""
+        own = {split_device_row_key(key)[1]: row for key, row in self._view.readable(user) if isinstance(row, UserRow)}
+        off = Wishes(own.pop("", UserRow()), own).threads_off()
+        names = {app: frozenset(map(thread_name, threads)) for app, threads in off.items()}
+        self._write.notice(record, Notice(NoticeKind.THREADS_SWITCHED, at, names))
 
     def _unregister(self, record: Record, event: DeviceChange, at: int) -> None:
         user = event.user.encode()

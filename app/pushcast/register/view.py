@@ -86,18 +86,19 @@ class UserView:
         """Whatever row is there; None for one that nobody can read. Raises NewerSchema."""
         return self._row(user, key)[0]
 
-    def readable(self, user: bytes) -> Iterator[Row]:
-        """All rows of a user but those that this release cannot read, which are neither counted nor waited for."""
+    def readable(self, user: bytes) -> Iterator[tuple[bytes, Row]]:
+        """All rows of a user with their keys, but those that this release cannot read, which are neither counted nor
+        waited for."""
         in_flight = self._overlay.of_user(user)
         for key in self.keys(user):
             entry = in_flight.get(key)
             if entry is not None:
                 if entry.row is not None:
-                    yield entry.row
+                    yield key, entry.row
                 continue
             value = self._of(user)[key]
             try:
-                yield decode_user_row(value) if is_user_row(key) else decode_row(value)
+                yield key, decode_user_row(value) if is_user_row(key) else decode_row(value)
             except InvalidInput:
                 continue
 
