@@ -67,7 +67,7 @@ class StepTally:
             return
         known = self._outcomes.get(delivery)
         if takes_place(receipt["run"], None if known is None else known[:2]):
-            self._outcomes[delivery] = receipt["run"], receipt["outcome"], intern(receipt["platform"])
+            self._outcomes[delivery] = receipt["run"], receipt["outcome"], intern(receipt["platform"] or "")
         while len(self._outcomes) > MAX_DELIVERIES:
             self._halved += 1
             self._outcomes = {each: found for each, found in self._outcomes.items() if self._sampled(each)}
