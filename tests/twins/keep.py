@@ -40,7 +40,7 @@ from pushcast.wire.headers import origin
 from pushcast.wire.sending.recall_offers import RecallOffer, encode_offer
 from pushcast.wire.waiting.facts import Facts, encode_facts
 from pushcast.wire.waiting.held import Held, held_headers
-from pushcast.wire.waiting.notices import Notice, NoticeKind, notice_headers
+from pushcast.wire.waiting.notices import Notice, NoticeKind, ThreadsOff, notice_headers
 from pushcast.wire.waiting.timers import Timer
 from twins.handover import Log, Message, Process
 from twins.kafka import OPEN, ManualTimers, Produced, record, settled
@@ -170,6 +170,7 @@ class KeepWorld(Log):
         self.digests = {"posts": DigestRule(86_400_000)}
         self.live: dict[str, Rate] = {}  # rates of campaigns, by the control topic
         self.caps: list[CapRule] = []
+        self.mandatory: frozenset[str] = frozenset()
         self.earlier: EarlierRecords = Earlier(self)
         self.quotas: dict[str, int] = {}  # pushes that providers take in a minute, by app
         self.lifetime_of: Callable[[str, Timer], Lifetime | None] = unknown
@@ -218,9 +219,9 @@ class KeepWorld(Log):
         self.log.append(Produced(topic, PARTITION, event, user.encode(), headers, T0))
         return f"{lane}|{offset}"
 
-    def notice(self, kind: NoticeKind, at: int = T0, user: str = USERS[0]) -> None:
+    def notice(self, kind: NoticeKind, at: int = T0, user: str = USERS[0], off: ThreadsOff | None = None) -> None:
         """A registrar tells something of a user."""
-        headers = notice_headers(Notice(kind, at))
+        headers = notice_headers(Notice(kind, at, off))
         self.log.append(Produced(topics.keep(Lane.URGENT), PARTITION, b"", user.encode(), headers, T0))
 
     def gather(
@@ -233,11 +234,14 @@ class KeepWorld(Log):
         lane: Lane = Lane.NORMAL,
         key: str = "",
         revision: int | None = None,
+        thread: str | None = None,
+        app: str | None = "news",
     ) -> str:
         """A planner gives a notification of the class `posts` to a digest, written now. Returns the timer's name."""
         now_ms = self.clock.now_ms()
-        facts = Facts(Reason.DIGEST, "posts", expires_at, "news", key, f"title of {note_id}")
-        event = b'{"id": "%s"}' % note_id.encode()
+        facts = Facts(Reason.DIGEST, "posts", expires_at, app, key, f"title of {note_id}")
+        said = {"id": note_id} | ({} if thread is None else {"app": app, "options": {"thread_id": thread}})
+        event = orjson.dumps(said)
         return self.hold(
             note_id,
             now_ms + window_ms,
@@ -406,6 +410,7 @@ class Keeper:
                 tzdata=tzdata,
                 closing_gather_seconds=world.closing_gather_seconds,
                 remember_ms=world.remember_ms,
+                mandatory=world.mandatory,
             ),
             counters=self.counters,
             fatal=lambda what, error: self.fatal.append((what, error)),

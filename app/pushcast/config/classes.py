@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from pushcast.config.digests import Digest
 from pushcast.config.strict import Strict
+from pushcast.model.digest import NO_RULE, DigestRule
 from pushcast.model.pacing import MAX_PER_MINUTE
 from pushcast.model.quiet import Quiet
 from pushcast.model.sealing import Fallback, Sealing
@@ -61,6 +62,14 @@ class Class(Strict):
         if self.quiet is not None:
             return Quiet(self.quiet)
         return Quiet.IGNORE if self.lane is Lane.URGENT else Quiet.HOLD
+
+    @property
+    def digest_rule(self) -> DigestRule:
+        """How its notifications leave together. Those of a class without a digest do so after quiet hours, or where a
+        cap says so; what is now or never lives in a digest as long as its members."""
+        if self.digest is not None:
+            return self.digest.rule(self.ttl_seconds)
+        return DigestRule(self.ttl_seconds * 1000) if self.ttl_seconds else NO_RULE
 
     @model_validator(mode="after")
     def _opting_is_one_way(self) -> Self:

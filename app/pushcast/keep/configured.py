@@ -17,7 +17,9 @@ from pushcast.model.pacing import Rates
 
 
 class KeepRules(NamedTuple):
-    """`digests`: by class. `outlook`: of the forecast, and of what expires first; None: none. `hold_on_disagreement`:
+    """`digests`: by class. `mandatory`: classes that nobody can opt out of.
+
+    `outlook`: of the forecast, and of what expires first; None: none. `hold_on_disagreement`:
     partitions whose broker is ahead of another one's let nothing go. `tzdata`: the version of the zones, this process's
     own unless a test has another. `closing_gather_seconds`: see `DueRecords`; `remember_ms`: see `Queues`."""
 
@@ -32,3 +34,4 @@ class KeepRules(NamedTuple):
     tzdata: str | None = None
     closing_gather_seconds: float = 0.0
     remember_ms: int = REMEMBER_MS
+    mandatory: frozenset[str] = frozenset()

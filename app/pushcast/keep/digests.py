@@ -74,8 +74,9 @@ def members_of(head: Head, timers: Mapping[bytes, Timer]) -> list[Member]:
 
 
 def flush(head: Head, members: Iterable[Member], now_ms: int) -> Flush:
-    """How it leaves now. What has expired is not counted."""
-    return Flush(now_ms, head.count, [each for each in members if each.facts.expires_at > now_ms])
+    """How it leaves now. What has expired is not counted, nor what its user does not want any more."""
+    counted = [each for each in members if each.facts.expires_at > now_ms and not each.facts.unwanted]
+    return Flush(now_ms, head.count, counted)
 
 
 def flushed(head: Head, at: int, upto: int, *, is_push: bool) -> Head:
@@ -90,6 +91,8 @@ def left(head: Head, member: Member) -> Timer:
         raise ValueError("this digest is open")
     if member.facts.expires_at <= head.flushed_at:
         return closed_as(timer, EXPIRED_DIGEST)
+    if member.facts.unwanted:
+        return closed_as(timer, Reason.OPTED_OUT)
     if head.left_as and timer.number <= head.upto:
         return msgspec.structs.replace(closed_as(timer, Reason.DIGESTED), left_as=head.left_as)
     return msgspec.structs.replace(

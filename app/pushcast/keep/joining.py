@@ -8,6 +8,7 @@ import msgspec
 
 from pushcast.keep import digests
 from pushcast.keep.rows import Rows
+from pushcast.keep.switching import Switching
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.digest import NO_RULE, DigestRule
 from pushcast.model.words import Reason
@@ -21,8 +22,9 @@ from pushcast.wire.waiting.timers import Timer
 class Joining:
     """Never awaits. `rules`: by class."""
 
-    def __init__(self, rows: Rows, rules: Mapping[str, DigestRule]) -> None:
+    def __init__(self, rows: Rows, rules: Mapping[str, DigestRule], switching: Switching) -> None:
         self._rows = rows
+        self.switching = switching
         self._rules = rules
 
     def join(self, tenure: KeepTenure, barrier: Barrier, user: str, note_id: str, timer: Timer, facts: Facts) -> Timer:
@@ -41,7 +43,7 @@ class Joining:
                 passed = passing(timer.passed, Reason.DIGEST)
                 return msgspec.structs.replace(timer, due_at=timer.written_at, passed=passed)
         gone = self._gone(tenure, user, note_id, head) if head.count + 1 >= rule.max_events else 0
-        head, member = digests.joined(head, timer, rule, gone)
+        head, member = digests.joined(head, self.switching.joining(tenure, user, timer), rule, gone)
         self._rows.put(tenure, barrier, key, head)
         return member
 

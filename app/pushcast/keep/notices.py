@@ -11,7 +11,7 @@ from pushcast.keep.tenure import KeepTenure
 from pushcast.stream.edge import Count
 from pushcast.stream.ports import Barrier
 from pushcast.wire.waiting.digests import Head, all_heads_prefix
-from pushcast.wire.waiting.notices import Notice, NoticeKind
+from pushcast.wire.waiting.notices import Notice, NoticeKind, ThreadsOff
 from pushcast.wire.waiting.timers import Timer, note_id_of, timer_key
 from pushcast.wire.waiting.usage import usage_key
 
@@ -39,6 +39,8 @@ class Notices:
         """What leaves at this moment goes on: its planner judges it by the same. `written_at`: of the notice."""
         if notice.kind is NoticeKind.FORGOTTEN:
             self._forget(tenure, barrier, user, notice.at)
+        elif notice.off is not None:
+            self._switch(tenure, barrier, user, notice.off)
         else:
             tenure.moved.add(user.encode(), written_at + LATE_MS)
             self._look_again(tenure, barrier, user)
@@ -62,6 +64,17 @@ class Notices:
             return rules.looked_at_by(timer, until) or timer
         return timer
 
+    def _switch(self, tenure: KeepTenure, barrier: Barrier, user: str, off: ThreadsOff) -> None:
+        """Members of digests say from now on whether their user wants them. Anything else its planner judges when it
+        is due."""
+        self._joining.switching.remember(tenure, user, off)
+        for key, timer in self._rows.waiting_of(tenure, user).items():
+            if not timer.digest or timer.closes or is_leaving(tenure, key) or self._joining.leaves(tenure, user, timer):
+                continue
+            row = self._joining.switching.judged(timer, off)
+            if row != timer:
+                self._rows.put(tenure, barrier, key, row)
+
     def _look_again(self, tenure: KeepTenure, barrier: Barrier, user: str) -> None:
         """Due times that depend on a zone are found anew, by planners: they know the user's devices."""
         for key, timer in self._rows.waiting_of(tenure, user).items():
@@ -74,6 +87,7 @@ class Notices:
         """What waits ends, and nothing else of the user stays but who had which notification, and that the user was
         forgotten, for minutes."""
         tenure.forgotten.add(user.encode(), at)
+        tenure.switched.pop(user.encode(), None)
         mark, now_ms = timer_key(user, _NO_ID), tenure.time.now_ms() or at
         known = self._rows.timer(tenure, mark)
         if known is None or known.written_at < at:

@@ -19,6 +19,7 @@ from pushcast.keep.read_back import EarlierRecords, ReadBack
 from pushcast.keep.release import Release
 from pushcast.keep.removing import Removing
 from pushcast.keep.rows import Rows
+from pushcast.keep.switching import Switching
 from pushcast.keep.tenure import KeepTenure, Row
 from pushcast.keep.ticking import Ticking
 from pushcast.keep.written import WrittenEntries
@@ -48,7 +49,7 @@ class KeepParts:
         self._ports = ports
         threads = ThreadReader(schemas)
         self.rows = Rows(ports.table, ports.outbox, written)
-        joining = Joining(self.rows, asked.digests)
+        joining = Joining(self.rows, asked.digests, Switching(threads, asked.mandatory))
         self.due_rows = DueRows(ports, self.rows, joining, threads, asked, may_hold_before)
         capping, badging = self.due_rows.capping, self.due_rows.badges
         self.healing = KeepHealing(ports, self.rows)

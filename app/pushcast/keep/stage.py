@@ -45,12 +45,13 @@ def keep_rules(settings: Settings, rates: Rates) -> KeepRules:
     keep = settings.keep
     return KeepRules(
         settings.kafka.partitions,
-        digests={name: each.digest.rule(each.ttl_seconds) for name, each in settings.classes.items() if each.digest},
+        digests={name: each.digest_rule for name, each in settings.classes.items()},
         caps=settings.cap_rules,
         removals=RemovalRules(round(keep.removal_wait_seconds * 1000), keep.removals_per_hour),
         badges=BadgeRules(round(keep.badge_wait_seconds * 1000), keep.badges_per_hour),
         rates=rates,
         remember_ms=keep.remember_seconds * 1000,
+        mandatory=frozenset(name for name, each in settings.classes.items() if each.mandatory),
     )
 
 

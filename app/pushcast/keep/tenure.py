@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
 
 from pushcast.keep.broker_time import BrokerTime
@@ -22,6 +23,7 @@ from pushcast.wire.control.control import CampaignCancel
 from pushcast.wire.headers import Headers
 from pushcast.wire.waiting.badge_rows import Badge
 from pushcast.wire.waiting.digests import Head
+from pushcast.wire.waiting.notices import ThreadsOff
 from pushcast.wire.waiting.recallable import Recallable
 from pushcast.wire.waiting.timers import Timer
 
@@ -74,6 +76,7 @@ class KeepTenure:
         self.tzdata = ""  # the version by which due times of its timers were found
         self.forgotten = UsersUntil()
         self.moved = UsersUntil()  # what planners judged until then may be by the zones of before
+        self.switched: OrderedDict[bytes, ThreadsOff] = OrderedDict()  # threads that are off, of users who changed that
         self.active = Active(known_from=now_ms + USUAL_MS)
         self.read = Marks()  # what users have read
         self.read_back_to = 0  # offset below which what they read is to be read once more; 0: nothing is

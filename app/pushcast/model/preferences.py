@@ -36,9 +36,20 @@ class Wishes(NamedTuple):
             return Reason.OPTED_OUT
         if thread is not None and (own.threads.get(thread) or everywhere.threads.get(thread)) == OFF:
             return Reason.OPTED_OUT
-        if max(own.muted_until or 0, everywhere.muted_until or 0) > now_ms:
+        if self.muted_until(app) > now_ms:
             return Reason.MUTED
         return Reason.OPTED_OUT if opt_in and word != ON else None
+
+    def muted_until(self, app: str) -> int:
+        """Until when nothing is wanted in this app, milliseconds since the epoch; 0: it was never muted."""
+        return max(self.by_app.get(app, _NOTHING).muted_until or 0, self.everywhere.muted_until or 0)
+
+    def threads_off(self) -> dict[str, list[str]]:
+        """Threads that are off, by app, for those that have a word of their own on threads; under an empty name in all
+        other apps."""
+        everywhere = self.everywhere.threads
+        found = {"": everywhere} | {app: everywhere | row.threads for app, row in self.by_app.items() if row.threads}
+        return {app: [thread for thread, word in words.items() if word == OFF] for app, words in found.items()}
 
     def quiet_hours(self, app: str) -> tuple[QuietHours, ...]:
         """The app's before those for all apps; empty: the user has none."""

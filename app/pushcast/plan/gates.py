@@ -35,7 +35,7 @@ from pushcast.wire.devices.device_zones import home_of
 from pushcast.wire.devices.row_reader import Device
 from pushcast.wire.devices.user_rows import wishes_of
 from pushcast.wire.waiting.facts import encode_facts
-from pushcast.wire.waiting.held import Held, Released
+from pushcast.wire.waiting.held import LAST_MS, Held, Released
 
 
 class GatedNotes(NamedTuple):
@@ -93,24 +93,26 @@ class PlanGates:
         """Asks every gate. `rows`: all of the user's. `again`: it was looked up before, without devices."""
         now, now_ms = times
         wishes = wishes_of(own, self._unreadable) if own else NO_WISHES
-        devices, unwanted = self._wanted.of(note, devices, wishes, now_ms)
         is_local = note.timing is not None and note.timing.is_local
         released = tenure.released.get(record.offset)
+        is_new = (tenure.source is Source.NOTIFICATION and not again) or (released is not None and released.zoned)
+        # What the keeper let go is due, whatever this machine's clock says, unless zones were changed.
+        due_ms = note.due_at if is_new and note.timing is not None else 0
+        # A mute is over when it is over by then. Of local times each device is asked at its own (`parts.share`).
+        devices, unwanted = self._wanted.of(note, devices, wishes, LAST_MS if is_local else max(now_ms, due_ms))
         forgotten = _is_forgotten(wishes, record, released)
         gate = self._gate_of(note, released, own)
         verdict: Verdict
         if is_local and not cancelled and not forgotten:  # each part of it expires by itself
             verdict = None if unwanted is None else Ends(Outcome.SUPPRESSED, unwanted)
         else:
-            is_new = (tenure.source is Source.NOTIFICATION and not again) or (released is not None and released.zoned)
             known = KnownNote(
                 now_ms,
                 self._now_or_never_ms,
                 cancelled=cancelled,
                 forgotten=forgotten,
                 unwanted=unwanted,
-                # What the keeper let go is due, whatever this machine's clock says, unless zones were changed.
-                due_ms=note.due_at if is_new and note.timing is not None else 0,
+                due_ms=due_ms,
                 waits_for=_held_for(note),
                 asks_reader=tenure.source is Source.NOTIFICATION and not again and self._wanted.asks_reader(note),
                 # One that gathers need not be looked up again: its digest is.
@@ -161,7 +163,8 @@ class PlanGates:
             return True
         if topics.keep(self._lane) in there or own or self._wanted.differs(note):
             wishes = wishes_of(own, self._unreadable)
-            devices, _ = self._wanted.of(note, devices, wishes, times[1])
+            is_local = note.timing is not None and note.timing.is_local
+            devices, _ = self._wanted.of(note, devices, wishes, LAST_MS if is_local else times[1])
             home = partial(home_of, rows)
             return self._parts.plan(tenure, entry, record, note, devices, home, times, wishes, there) is not None
         tenure.released.pop(record.offset, None)

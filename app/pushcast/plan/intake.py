@@ -24,7 +24,7 @@ from pushcast.plan.local_times import LocalTimes
 from pushcast.plan.match import NO_ROWS, Row, split_rows, that_waited, with_locales
 from pushcast.plan.outputs import PlanOutputs, Refused
 from pushcast.plan.part_intake import PartIntake
-from pushcast.plan.parts import names_in
+from pushcast.plan.parts import planned_in
 from pushcast.plan.reading import Taken
 from pushcast.plan.recent import ANY_CONTENT, mark_of
 from pushcast.plan.refused_due import end_refused
@@ -201,7 +201,7 @@ class PlanIntake:
     def _note_slot(self, tenure: PlanTenure, entry: Entry, record: Record, note: Notification) -> None:
         released = tenure.released.get(record.offset)
         if note.has_number or (released is not None and has_passed(released.passed, Reason.FREQUENCY_CAP)):
-            earlier = len(names_in(released.done)) if released is not None else 0
+            earlier = len(planned_in(released.done)) if released is not None else 0
             entry.slot = PlannedSlot(note.user, note.id, note.app or "", note.klass, earlier)
 
     def _belongs(self, tenure: PlanTenure, batch: Batch, record: Record, refused: list[Refused]) -> bool:

@@ -31,6 +31,7 @@ class LocalTimes:
         self._rule = QuietRule(times, round(settings.keep.quiet_release_spread_seconds * 1000))
         self._calm = CalmTimes(self._rule)
         self._quiet = {name: each.in_quiet_hours for name, each in settings.classes.items()}
+        self._mandatory = frozenset(name for name, each in settings.classes.items() if each.mandatory)
         self._count = count
         self._now_or_never_ms = round(settings.send.now_or_never_seconds * 1000)
 
@@ -60,7 +61,9 @@ class LocalTimes:
 
     def around(self, note: Notification, home: Home, wishes: Wishes) -> Around:
         """What decides beside the notification itself."""
-        return Around(wishes, home, self.zone_of_app, self._rule, self.quiet_of(note), self._now_or_never_ms)
+        may_mute = note.klass not in self._mandatory
+        quiet, ms = self.quiet_of(note), self._now_or_never_ms
+        return Around(wishes, home, self.zone_of_app, self._rule, quiet, may_mute, ms)
 
     def quiet_of(self, note: Notification) -> Quiet:
         """What becomes of it in quiet hours."""

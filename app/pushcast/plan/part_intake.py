@@ -4,6 +4,7 @@ for the others. Local times and quiet hours make them differ, and preferences le
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import tzinfo
 from enum import Enum
 from operator import attrgetter
 from typing import Final, TypeVar
@@ -25,10 +26,12 @@ from pushcast.plan.outputs import PlanOutputs
 from pushcast.plan.parts import (
     Share,
     dated,
+    done_with,
     held_until,
     name_of,
     names_in,
     nobody,
+    planned_in,
     share,
 )
 from pushcast.plan.tenure import PlanTenure
@@ -118,7 +121,8 @@ class PartIntake:
                 return THERE
             devices = left
         if not devices and not sent and not released.done:
-            return self._for_nobody(tenure, entry, record, note, now_ms)
+            zone = self._local.zone_of(note, home, wishes)
+            return self._for_nobody(tenure, entry, record, note, zone, at_ms, released)
         found = self._share(note, devices, home, released.done, at_ms, wishes)
         leaving = found.leaving
         if not leaving and not sent and self._gathers(note, found, released):
@@ -136,7 +140,8 @@ class PartIntake:
             if carried is None and leaving and self._asks_reader(note):
                 carried = Reason.READ_GATE
             if found.later_at is not None or carried is not None:  # its parts are planned as the keeper lets them go
-                at = found.due_at if leaving else found.later_at or 0
+                # Who is left out now is named when that is let go.
+                at = found.due_at if leaving else at_ms if found.left_out else found.later_at or 0
                 reason = found.waits_for if found.later_at is not None else carried or Reason.SCHEDULED
                 self._hold(tenure, entry, record, note, at, Released(0, None), reason)
                 return None
@@ -147,14 +152,14 @@ class PartIntake:
         if leaves:
             entry.date(part)
         if found.later_at is not None and released.part < MAX_PARTS:
-            done = released.done + sent + b"".join(map(name_of, leaving))
+            done = done_with(released.done, sent + b"".join(map(name_of, leaving)), found.left_out)
             rest = released._replace(done=done)
             self._hold(tenure, entry, record, note, found.later_at, rest, found.waits_for, lets_go=not leaves)
         if leaves:
             self._add(tenure, entry, part, found, times[0])
         if leaves or found.later_at is not None:
             return None
-        return THERE if released.done or sent else found.ends or EXPIRED
+        return THERE if planned_in(released.done) or sent else found.ends or EXPIRED
 
     def _part(self, note: Notification, due_at: int, released: Released) -> Notification:
         """What of it is due then, as it is planned."""
@@ -170,16 +175,26 @@ class PartIntake:
             entry.note = judged_by(part, terms)
             tenure.windows.add(entry, devices, now)
 
-    def _for_nobody(self, tenure: PlanTenure, entry: Entry, record: Record, note: Notification, now_ms: int) -> Settled:
-        """Somebody may register until then."""
+    def _for_nobody(
+        self,
+        tenure: PlanTenure,
+        entry: Entry,
+        record: Record,
+        note: Notification,
+        zone: tzinfo,
+        at_ms: int,
+        released: Released,
+    ) -> Settled:
+        """Somebody may register until it is due. What the keeper let go is, unless zones were changed."""
         if note.timing is None or not note.timing.is_local:
             return NO_DEVICES
-        at = nobody(note, self._local.zone_of_app(note.app or ""))
-        if at is None:
+        due_at = nobody(note, zone)
+        if due_at is None:
             return EXPIRED
-        if at <= now_ms or tenure.source is not Source.NOTIFICATION:
+        is_due = tenure.source is not Source.NOTIFICATION and not released.zoned
+        if is_due or due_at <= at_ms or released.part >= MAX_PARTS:
             return NO_DEVICES
-        self._hold(tenure, entry, record, note, at, Released(0, None))
+        self._hold(tenure, entry, record, note, due_at, released)
         return None
 
     def _as_decided(
@@ -197,7 +212,7 @@ class PartIntake:
     ) -> Settled:
         """A keep record that is there is the decision, whatever clocks and zones say now: exactly those devices are
         planned that it names, less what is there."""
-        decided = set[bytes]().union(*(names_in(blob) for blob in there[self._keep_topic])) - names_in(released.done)
+        decided = set[bytes]().union(*map(planned_in, there[self._keep_topic])) - names_in(released.done)
         named = [device for device in devices if name_of(device) in decided]
         found = self._share(note, named, home, b"", max(times[1], released.due_at), wishes)
         due_at = found.due_at or released.due_at

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import tzinfo
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -19,11 +19,15 @@ from pushcast.model.notification import Notification
 from pushcast.model.preferences import Wishes
 from pushcast.model.quiet import Quiet, QuietRule, QuietTerms
 from pushcast.model.timing import Timing, spread_of
-from pushcast.model.words import Reason
+from pushcast.model.words import Outcome, Reason
 from pushcast.model.zones import name_of as name_of_zone
 from pushcast.wire.devices.device_zones import Home, place_of
 from pushcast.wire.devices.row_reader import Device
 from pushcast.wire.devices.row_tail import seen_at_ms
+
+#: Stands before the names of devices that were left out. An earlier release takes it for one more device.
+_LEFT_OUT: Final = bytes(DEVICE_NAME_BYTES)
+MUTED: Final = Ends(Outcome.SUPPRESSED, Reason.MUTED)
 
 
 class Around(NamedTuple):
@@ -35,11 +39,14 @@ class Around(NamedTuple):
     default: Callable[[str], tzinfo]
     rule: QuietRule
     quiet: Quiet  # what its class does in quiet hours
+    may_mute: bool = True  # whether a mute counts for its class
     now_or_never_ms: int = 0
 
 
 class Share(NamedTuple):
-    """`now`: devices that are due. `silent`: due ones in quiet hours, which get it without sound. `terms`: by row key,
+    """`now`: devices that are due. `left_out`: due ones that do not get it, now or later.
+
+    `silent`: due ones in quiet hours, which get it without sound. `terms`: by row key,
     the quiet hours that a later try is judged by. `due_at`: the latest of their times. `later_at`: when the next of the
     others is due, and `waits_for` why; None: no other waits. `ends`: what becomes of those that never get it.
     `assumed`: devices whose zone is not known."""
@@ -52,6 +59,7 @@ class Share(NamedTuple):
     waits_for: Reason
     ends: Ends | None
     assumed: int
+    left_out: list[Device]
 
     @property
     def leaving(self) -> list[Device]:
@@ -65,8 +73,27 @@ def name_of(device: Device) -> bytes:
 
 
 def names_in(done: bytes) -> set[bytes]:
-    """Devices that were planned already."""
-    return {done[at : at + DEVICE_NAME_BYTES] for at in range(0, len(done), DEVICE_NAME_BYTES)}
+    """Devices that do not get it any more: they were planned, or left out."""
+    return set(_names(done)) - {_LEFT_OUT}
+
+
+def planned_in(done: bytes) -> set[bytes]:
+    """Of these the devices that were planned."""
+    names = _names(done)
+    return set(names[: names.index(_LEFT_OUT)]) if _LEFT_OUT in names else set(names)
+
+
+def done_with(done: bytes, planned: bytes, left_out: Sequence[Device]) -> bytes:
+    """The same with more: names of planned devices, and devices that are left out. A planner that is killed says by
+    this what its successor plans, so the two are told apart."""
+    names, skipped = _names(done), list(map(name_of, left_out))
+    before = names.index(_LEFT_OUT) if _LEFT_OUT in names else len(names)
+    skipped = [*names[before + 1 :], *skipped]
+    return b"".join([*names[:before], planned, *([_LEFT_OUT, *skipped] if skipped else ())])
+
+
+def _names(done: bytes) -> list[bytes]:
+    return [done[at : at + DEVICE_NAME_BYTES] for at in range(0, len(done), DEVICE_NAME_BYTES)]
 
 
 def share(note: Notification, devices: Sequence[Device], done: bytes, now_ms: int, around: Around) -> Share:
@@ -74,7 +101,7 @@ def share(note: Notification, devices: Sequence[Device], done: bytes, now_ms: in
     timing, wishes = note.timing, around.wishes
     is_local = timing is not None and timing.is_local
     planned = names_in(done)
-    now, silent, latest, assumed = list[Device](), list[Device](), 0, 0
+    now, silent, left_out, latest, assumed = list[Device](), list[Device](), list[Device](), 0, 0
     later: list[tuple[int, Reason]] = []
     terms: dict[bytes, QuietTerms] = {}
     ends: Ends | None = None
@@ -101,10 +128,15 @@ def share(note: Notification, devices: Sequence[Device], done: bytes, now_ms: in
             if part.is_over(now_ms, around.now_or_never_ms):  # whatever others are due by now
                 ends = EXPIRED
                 continue
+            if around.may_mute and wishes.muted_until(device.app) > now_ms:
+                ends = MUTED
+                left_out.append(device)
+                continue
         until = None if zone is None else around.rule.until(windows, zone, note.user, now_ms)
         verdict: Verdict = None if until is None else in_quiet_hours(around.quiet, until, part.expires_at)
         if isinstance(verdict, Ends):
             ends = verdict
+            left_out.append(device)
         elif until is not None and verdict is not None:
             later.append((until, Reason.QUIET_HOURS))
         else:
@@ -113,7 +145,7 @@ def share(note: Notification, devices: Sequence[Device], done: bytes, now_ms: in
             if zone is not None and windows and around.quiet is not Quiet.PASSIVE:
                 terms[device.key] = QuietTerms(around.quiet, name_of_zone(zone), windows)
     later_at, waits_for = min(later, default=(None, Reason.SCHEDULED))
-    return Share(now, silent, terms, latest, later_at, waits_for, ends, assumed)
+    return Share(now, silent, terms, latest, later_at, waits_for, ends, assumed, left_out)
 
 
 def nobody(note: Notification, zone: tzinfo) -> int | None:

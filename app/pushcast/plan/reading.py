@@ -75,6 +75,7 @@ class PlanReading:
             schemas,
             max_ahead_ms=FURTHEST_AHEAD_MS,
             local_spread_ms=spread_ms,
+            of_keeper=True,
         )
 
     def read(self, tenure: PlanTenure, records: Sequence[Record], contents: Contents = NOTHING) -> Taken:

@@ -10,7 +10,7 @@ from pushcast.model.words import Reason
 from pushcast.plan.entry import Entry, PlannedSlot
 from pushcast.plan.gates import GatedNotes
 from pushcast.plan.outputs import PlanOutputs, Refused
-from pushcast.plan.parts import names_in
+from pushcast.plan.parts import planned_in
 from pushcast.plan.refused import note_of_refused
 from pushcast.plan.tenure import PlanTenure
 from pushcast.stream.tracker import record_bytes
@@ -43,7 +43,7 @@ def end_refused(
         entry = Entry(batch, record.offset, record_bytes(record), note)
         entry.provider_id = released.left_as or None
         if has_passed(released.passed, Reason.FREQUENCY_CAP) or released.badge is not None:
-            earlier = len(names_in(released.done))
+            earlier = len(planned_in(released.done))
             entry.slot = PlannedSlot(note.user, note.id, note.app or "", note.klass, earlier)
         if tail and tail.is_done(place):
             known.append(record.offset)

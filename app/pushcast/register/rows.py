@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from pushcast.model.device import REGISTRATIONS, DeviceChange, DeviceRow, Operation
-from pushcast.model.ids import device_row_key, is_user_row, user_row_key
+from pushcast.model.device import REGISTRATIONS, DeviceChange, DeviceRow, DeviceState, Operation
+from pushcast.model.ids import device_row_key, is_user_row, split_device_row_key, user_row_key
 from pushcast.model.ownership import Token
+from pushcast.model.preferences import Wishes
 from pushcast.model.user import UserRow
+from pushcast.register import zones
 from pushcast.register.cap import MAX_MARKERS, OVER_CAP, over_cap, overtaken, spare_markers
 from pushcast.register.claims import given_up, held, registered, too_late
 from pushcast.register.context import Context
@@ -18,7 +20,7 @@ from pushcast.register.view import UserView
 from pushcast.register.writing import Writing
 from pushcast.stream.batch import Record
 from pushcast.wire.headers import appended_at
-from pushcast.wire.waiting.notices import Notice, NoticeKind
+from pushcast.wire.waiting.notices import Notice, NoticeKind, thread_name
 
 #: Why a marker is no more although its 14 days are not over.
 TOO_MANY_MARKERS: Final = "too_many_markers"
@@ -76,6 +78,8 @@ class Changes:
             self._write.claims(record, [claim for claim in (held(key, before),) if claim is not None])
             if before is not None and before.zone_at is not None:
                 self._tell_zones_changed(record, at)
+            elif before is not None and before.first_at == appended_at(record):
+                self._tell_of_another(record, user, at)
         if isinstance(after, Kept):
             self._counters["registrations", after] += 1
         elif is_new and self._may_be_full(rows) and not self._make_room(record, user, key, after):
@@ -89,11 +93,18 @@ class Changes:
                 self._write.claims(record, registered(key, before, after))
             if before is not None and before.time_zone != after.time_zone:
                 self._tell_zones_changed(record, at)
+            elif rows and (before is None or before.state != DeviceState.ACTIVE):
+                self._tell_of_another(record, user, at)
             self._counters["registrations", "written"] += 1
 
     def _tell_zones_changed(self, record: Record, at: int) -> None:
         """NoticeKind again for a record that is handled again: a kill may have come between the row and this."""
         self._write.notice(record, Notice(NoticeKind.ZONES_CHANGED, at))
+
+    def _tell_of_another(self, record: Record, user: bytes, at: int) -> None:
+        """One device more gets pushes. What waits for the local time of another one may have come to its own."""
+        if zones.differ(row for _, row in self._view.readable(user)):
+            self._tell_zones_changed(record, at)
 
     def _may_be_full(self, rows: int) -> bool:
         """`rows`: of the user in all apps, at most."""
@@ -169,9 +180,12 @@ class Changes:
         after = activated(before)
         if isinstance(after, Kept):
             self._write.restated(record, [held(key, before)])
+            if after is Kept.UNCHANGED:
+                self._tell_of_another(record, user, appended_at(record) or event.at)
             self._counters["activations", after] += 1
             return
         self._write.device(record, key, after, "device")
+        self._tell_of_another(record, user, appended_at(record) or event.at)
         self._write.restated(record, [held(key, after)])
         self._counters["activations", "written"] += 1
 
@@ -186,11 +200,20 @@ class Changes:
         zone_after = zone_before if isinstance(after, Kept) else after.time_zone
         if zone_after != zone_before or after is Kept.UNCHANGED:
             self._tell_zones_changed(record, at)
-        if isinstance(after, Kept):
-            self._counters["preferences", after] += 1
-            return
-        self._write.user(record, user_row_key(event.user, event.app), after)
-        self._counters["preferences", "written"] += 1
+        if not isinstance(after, Kept):
+            self._write.user(record, user_row_key(event.user, event.app), after)
+        if (after is Kept.UNCHANGED and before is not None and before.threads) or (
+            not isinstance(after, Kept) and after.threads != ({} if before is None else before.threads)
+        ):
+            self._tell_threads_switched(record, user, at)
+        self._counters["preferences", after if isinstance(after, Kept) else "written"] += 1
+
+    def _tell_threads_switched(self, record: Record, user: bytes, at: int) -> None:
+        """What gathers in a digest leaves it with others: its planner cannot judge it by its own thread then."""
+        own = {split_device_row_key(key)[1]: row for key, row in self._view.readable(user) if isinstance(row, UserRow)}
+        off = Wishes(own.pop("", UserRow()), own).threads_off()
+        names = {app: frozenset(map(thread_name, threads)) for app, threads in off.items()}
+        self._write.notice(record, Notice(NoticeKind.THREADS_SWITCHED, at, names))
 
     def _unregister(self, record: Record, event: DeviceChange, at: int) -> None:
         user = event.user.encode()

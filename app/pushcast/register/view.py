@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from pushcast.model.device import DeviceRow
@@ -85,6 +85,22 @@ class UserView:
     def row(self, user: bytes, key: bytes) -> Row | None:
         """Whatever row is there; None for one that nobody can read. Raises NewerSchema."""
         return self._row(user, key)[0]
+
+    def readable(self, user: bytes) -> Iterator[tuple[bytes, Row]]:
+        """All rows of a user with their keys, but those that this release cannot read, which are neither counted nor
+        waited for."""
+        in_flight = self._overlay.of_user(user)
+        for key in self.keys(user):
+            entry = in_flight.get(key)
+            if entry is not None:
+                if entry.row is not None:
+                    yield key, entry.row
+                continue
+            value = self._of(user)[key]
+            try:
+                yield key, decode_user_row(value) if is_user_row(key) else decode_row(value)
+            except InvalidInput:
+                continue
 
     def _row(self, user: bytes, key: bytes) -> tuple[Row | None, bool]:
         entry = self._overlay.of_user(user).get(key)

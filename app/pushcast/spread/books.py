@@ -11,7 +11,8 @@ from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
 from pushcast.spread.register import Register
-from pushcast.spread.steps import StepTally, judged
+from pushcast.spread.senders import Absences
+from pushcast.spread.steps import StepTally, asks_receipts, judged
 from pushcast.wire import topics
 from pushcast.wire.answers.legs import decode_leg
 from pushcast.wire.answers.receipts import decode_receipt
@@ -21,8 +22,11 @@ from pushcast.wire.events.orders import Order, steps_of
 class SpreadBooks:
     """Every method raises TailUnreadable without an answer, or NewerSchema, and may be called again."""
 
-    def __init__(self, reader: SpanReader, partitions: int, clock: Clock, counters: Counter[str]) -> None:
+    def __init__(
+        self, reader: SpanReader, partitions: int, clock: Clock, absences: Absences, counters: Counter[str]
+    ) -> None:
         """`counters`: of `pass_over`."""
+        self._absences = absences
         self._reader = reader
         self._partitions = partitions
         self._clock = clock
@@ -58,6 +62,8 @@ class SpreadBooks:
             await watched.legs()
         if tally.walked and self._clock.now_ms() >= tally.walked_at + step.wait_seconds * 1000:
             await watched.receipts()
+            if asks_receipts(step) and tally.planned and not tally.has_enough:
+                tally.left_out = await self._absences.of(lane, tally.behind)
         return judged(step, tally, self._clock.now_ms()), tally
 
     def _watched(self, lane: str, order: Order) -> _Watched:

@@ -10,8 +10,10 @@ from typing import Final
 from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader, TailUnreadable
 from pushcast.kafka.clients import client_config
+from pushcast.kafka.group_offsets import GroupOffsets
 from pushcast.kafka.topics.errors import ClusterUnavailable
 from pushcast.kafka.topics.facts import cluster_facts
+from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Platform
 from pushcast.observe import stage_counters
 from pushcast.spread.agent import SpreadStage
@@ -19,6 +21,7 @@ from pushcast.spread.books import SpreadBooks
 from pushcast.spread.counters import COUNTERS
 from pushcast.spread.exact import LogIds, SpreadHandover
 from pushcast.spread.reads import ROLE, SOURCES
+from pushcast.spread.senders import Absences
 from pushcast.stream.batch import Bounds
 from pushcast.stream.spec import Host, StageSpec, Subscription
 from pushcast.stream.table import Table
@@ -55,7 +58,13 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             control=host.control,
             counters=counters,
             fatal=host.fatal,
-            books=SpreadBooks(reader, settings.kafka.partitions, host.clock, handover.counters),
+            books=SpreadBooks(
+                reader,
+                settings.kafka.partitions,
+                host.clock,
+                _absences(settings, reader, host.clock),
+                handover.counters,
+            ),
             schemas=host.schemas,
         )
 
@@ -68,6 +77,19 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             produces=(*WALK_TOPICS.values(), topics.CONTROL),
         )
     ]
+
+
+def _absences(settings: Settings, reader: SpanReader, clock: Clock) -> Absences:
+    kafka = settings.kafka
+    senders = {
+        str(lane): GroupOffsets(
+            kafka.bootstrap_servers,
+            kafka.security,
+            {str(each): (groups.send(each, lane), topics.send(each, lane)) for each in Platform},
+        )
+        for lane in Lane
+    }
+    return Absences(senders, reader, kafka.partitions, clock)
 
 
 def log_ids(settings: Settings) -> LogIds:

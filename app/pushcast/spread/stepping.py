@@ -116,7 +116,8 @@ class Stepping:
                 return None
             known = _decision(lane, order, go=go, tally=tally, now_ms=self._clock.now_ms())
             await self._say(order.broadcast, known)
-            logger.info("%s: step %d %s", order.broadcast, known.step, known.comment)
+            said = logger.warning if tally.left_out else logger.info
+            said("%s: step %d %s", order.broadcast, known.step, known.comment)
         return "" if known.go else Reason.STOP_IF
 
     async def _say(self, broadcast: str, decision: StepDecision) -> None:
@@ -128,6 +129,7 @@ class Stepping:
 
 def _decision(lane: str, order: Order, *, go: bool, tally: StepTally, now_ms: int) -> StepDecision:
     shares = f"{tally.share(Outcome.INVALID):.4f} invalid, {tally.share(Outcome.REJECTED):.4f} rejected"
+    shares += f"; not waited for, without senders: {', '.join(sorted(tally.left_out))}" if tally.left_out else ""
     return StepDecision(
         lane=lane,
         step=steps_of(order).step + 1,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from sys import intern
 from typing import Any, Final
 
 from pushcast.model.broadcast import Step
-from pushcast.model.words import Outcome, Reason, Source
+from pushcast.model.words import Outcome, Platform, Reason, Source
 from pushcast.wire.answers.legs import Leg
 from pushcast.wire.answers.receipts import takes_place
 from pushcast.wire.events.orders import Order, steps_of
@@ -30,8 +31,11 @@ class StepTally:
         self.planned = 0
         self.walked_at = 0  # when the last of its last legs was written, milliseconds
         self._offsets: dict[int, int] = {}  # by partition, of the step's order
-        self._outcomes: dict[str, tuple[int, str]] = {}  # by delivery: run, outcome
+        self._planned: Counter[str] = Counter()  # by platform
+        self._outcomes: dict[str, tuple[int, str, str]] = {}  # by delivery: run, outcome, platform
         self._halved = 0  # how often the sample was
+        #: Platforms that nobody waits for, because they have no senders.
+        self.left_out: frozenset[str] = frozenset()
 
     def leg(self, partition: int, leg: Leg) -> None:
         """A leg of a partition."""
@@ -39,6 +43,7 @@ class StepTally:
         if not mine or leg.source != Source.WALK or leg.count_only or leg.reason == Reason.DUPLICATE:
             return
         self.planned += leg.planned
+        self._planned.update({platform: getattr(leg, platform) for platform in Platform})
         self._offsets[partition] = leg.source_offset
         if leg.last:
             self._walked.add(partition)
@@ -60,8 +65,9 @@ class StepTally:
         delivery = receipt["delivery_id"]
         if not self._sampled(delivery):
             return
-        if takes_place(receipt["run"], self._outcomes.get(delivery)):
-            self._outcomes[delivery] = receipt["run"], receipt["outcome"]
+        known = self._outcomes.get(delivery)
+        if takes_place(receipt["run"], None if known is None else known[:2]):
+            self._outcomes[delivery] = receipt["run"], receipt["outcome"], intern(receipt["platform"] or "")
         while len(self._outcomes) > MAX_DELIVERIES:
             self._halved += 1
             self._outcomes = {each: found for each, found in self._outcomes.items() if self._sampled(each)}
@@ -76,8 +82,31 @@ class StepTally:
 
     def share(self, outcome: Outcome) -> float:
         """Of the deliveries that have ended."""
-        counts = Counter(outcome for _, outcome in self._outcomes.values())
+        counts = Counter(outcome for _, outcome, _ in self._outcomes.values())
         return counts[outcome] / max(1, len(self._outcomes))
+
+    @property
+    def behind(self) -> list[str]:
+        """Platforms of which less than half of the deliveries have ended."""
+        ended = self._ended_on()
+        return [name for name, planned in self._planned.items() if ended[name] < LEAST_ENDED * planned]
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether enough has ended to judge by: half of what was planned where there are senders. Where there are
+        none at all, nothing has."""
+        waited_for = {name: planned for name, planned in self._planned.items() if name not in self.left_out}
+        planned, ended = sum(waited_for.values()), self._ended_on()
+        return bool(planned) and sum(ended[name] for name in waited_for) >= LEAST_ENDED * planned
+
+    def _ended_on(self) -> Counter[str]:
+        ended = Counter(platform for *_, platform in self._outcomes.values())
+        return Counter({name: count << self._halved for name, count in ended.items()})
+
+
+def asks_receipts(step: Step) -> bool:
+    """Whether receipts decide about the step behind this one."""
+    return step.stop_if.invalid_share is not None or step.stop_if.rejected_share is not None
 
 
 def judged(step: Step, tally: StepTally, now_ms: int) -> bool | None:
@@ -85,8 +114,8 @@ def judged(step: Step, tally: StepTally, now_ms: int) -> bool | None:
     if not tally.walked or now_ms < tally.walked_at + step.wait_seconds * 1000:
         return None
     limits = ((Outcome.INVALID, step.stop_if.invalid_share), (Outcome.REJECTED, step.stop_if.rejected_share))
-    if tally.planned and any(limit is not None for _, limit in limits):
-        if tally.ended < LEAST_ENDED * tally.planned:
+    if tally.planned and asks_receipts(step):
+        if not tally.has_enough:
             return None
         return all(limit is None or tally.share(outcome) <= limit for outcome, limit in limits)
     return True

@@ -168,6 +168,43 @@ async def test_s14_who_registers_before_it_is_due_gets_it() -> None:
     assert world.arrived == {"late": "24T14:00Z"}
 
 
+async def test_s14_who_registers_while_it_waits_for_a_later_zone_gets_it_by_its_own_time() -> None:
+    """The registrar tells the keeper of a device more in another zone, and the keeper the planner."""
+    world = World()
+    world.device("york", "America/New_York")
+    world.device("tokyo", "Asia/Tokyo")
+    await world.send_locally()
+    await world.release()
+    assert world.arrived == {"tokyo": "24T00:00Z"}
+    world.device("berlin", "Europe/Berlin")
+    world.device("osaka", "Asia/Tokyo")
+    await world.release(zoned=True)
+    assert world.arrived == {"tokyo": "24T00:00Z", "osaka": "24T00:00Z"}, "its time is over: at once"
+    await world.release_all()
+    assert world.arrived == {"tokyo": "24T00:00Z", "osaka": "24T00:00Z", "berlin": "24T08:00Z", "york": "24T14:00Z"}
+    assert set(world.twice.values()) == {1}
+
+
+async def test_s14_other_zones_end_nothing_of_a_user_who_has_no_device_yet() -> None:
+    """A keeper that started with another tzdata ended it as `no_devices`, weeks before it was due."""
+    world = World()
+    await world.send_locally()
+    await world.release(zoned=True)
+    await world.harness.pass_time(5)
+    await world.harness.acknowledge()
+    assert (world.harness.receipts(), len(world.kept)) == ([], 2)
+    world.device("late", "America/New_York")
+    await world.release_all()
+    assert world.arrived == {"late": "24T14:00Z"}
+
+
+async def test_s14_for_a_user_without_devices_it_waits_where_the_user_says_to_be() -> None:
+    world = World()
+    world.wishes(time_zone="Asia/Tokyo")
+    await world.send_locally()
+    assert [held_of(each.headers).due_at for each in world.kept] == [ms("2026-12-24T00:00Z")]
+
+
 async def test_s14_without_a_device_then_it_ends_as_no_devices() -> None:
     world = World()
     await world.send_locally()

@@ -51,6 +51,39 @@ async def test_p1_who_opts_out_after_scheduling_does_not_get_it() -> None:
     assert (it.arrived, it.ends) == ({}, OPTED_OUT)
 
 
+@pytest.mark.parametrize(("muted_until", "ends"), [("2026-12-01T18:00:00Z", []), ("2026-12-01T18:00:01Z", MUTED)])
+async def test_p1_a_mute_that_is_over_when_it_is_due_ends_nothing(
+    muted_until: str, ends: list[tuple[str, str]]
+) -> None:
+    """Who had muted for an hour never got what was scheduled for the next day in that hour."""
+    it = world()
+    it.wishes(muted_until=ms(muted_until))
+    await send(it, deliver_at="2026-12-01T18:00:00Z")
+    await it.release_all()
+    assert (it.ends, it.arrived) == (ends, {} if ends else {"phone": "01T18:00Z"})
+
+
+async def test_p1_of_local_times_each_device_is_muted_by_its_own() -> None:
+    it = World(NOW, promo=Class(window_seconds=0))
+    for name, zone in (("tokyo", "Asia/Tokyo"), ("berlin", "Europe/Berlin"), ("york", "America/New_York")):
+        it.device(name, zone)
+    it.wishes(muted_until=ms("2026-12-24T01:00Z"))
+    await send(it, deliver_local_at="2026-12-24T09:00")
+    await it.release_all()
+    assert it.arrived == {"berlin": "24T08:00Z", "york": "24T14:00Z"}
+    assert it.ends == []
+
+
+async def test_p1_a_local_time_within_a_mute_everywhere_ends_as_muted() -> None:
+    it = World(NOW, promo=Class(window_seconds=0))
+    it.device("tokyo", "Asia/Tokyo")
+    it.device("york", "America/New_York")
+    it.wishes(muted_until=ms("2026-12-25T00:00Z"))
+    await send(it, deliver_local_at="2026-12-24T09:00")
+    await it.release_all()
+    assert (it.arrived, it.ends) == ({}, MUTED)
+
+
 async def test_p1_nobody_opts_out_of_a_mandatory_class() -> None:
     it = world(Class(window_seconds=0, mandatory=True))
     it.wishes(classes={"promo": "off"})

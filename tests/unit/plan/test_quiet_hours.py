@@ -90,6 +90,24 @@ async def test_q7_a_class_may_drop_what_comes_in_quiet_hours() -> None:
     assert (it.kept, it.ends) == ([], [("suppressed", "quiet_hours")])
 
 
+async def test_q7_a_device_that_was_left_out_does_not_get_it_with_a_later_one() -> None:
+    """When quiet hours were over, the part for another zone took it along, hours late."""
+    it = world(promo=Class(window_seconds=0, quiet="drop"))
+    it.device("fiji", "UTC-11:00")
+    await it.send(klass="promo", deliver_local_at="2026-12-01T21:00")
+    await it.release_all()
+    assert "berlin" not in it.arrived
+    assert (set(it.arrived), it.ends) == ({"fiji"}, [])
+
+
+async def test_q7_where_all_are_left_out_one_after_the_other_it_ends_so() -> None:
+    it = world(promo=Class(window_seconds=0, quiet="drop"))
+    it.device("york", "America/New_York")
+    await it.send(klass="promo", deliver_local_at="23:00")
+    await it.release_all()
+    assert (it.arrived, it.ends) == ({}, [("suppressed", "quiet_hours")])
+
+
 async def test_q7_or_send_it_without_sound_on_the_devices_that_are_in_them() -> None:
     it = world(promo=Class(window_seconds=0, quiet="passive"), app={"silent_channel_id": "hush"})
     it.device("york", "America/New_York")

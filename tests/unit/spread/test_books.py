@@ -10,6 +10,7 @@ import pytest
 
 from pushcast.model.clock import ManualClock
 from pushcast.spread.books import SpreadBooks
+from pushcast.spread.senders import Absences
 from pushcast.wire import topics
 from pushcast.wire.answers.legs import Leg, encode_leg
 from pushcast.wire.events.orders import Order
@@ -30,6 +31,7 @@ async def test_a_strangers_record_that_names_the_broadcast_does_not_end_spread(t
     leg = Leg("bulk", 7, "b-0", 0, "", "", T0, T0, apns=1, last=True)
     for name, value in ((topic, strange), (topics.WALKED, encode_leg(leg)), (topics.RECEIPT, receipt("u-1"))):
         log.log.append(Produced(name, 0, value, None, [], 0))
-    books = SpreadBooks(cast(Any, log), 1, ManualClock(T0 + 10**6), counters)
+    reader, clock = cast(Any, log), ManualClock(T0 + 10**6)
+    books = SpreadBooks(reader, 1, clock, Absences({}, reader, 1, clock), counters)
     go, tally = await books.judged("bulk", ORDER)
     assert (go, tally.planned, tally.ended, counters["unreadable"]) == (True, 1, 1, 1)

@@ -33,6 +33,7 @@ def leg(order: int, **fields: Any) -> Leg:
 
 def receipt(delivery: int, outcome: str = "accepted", **fields: Any) -> dict[str, Any]:
     made = {"notification_id": "b-1", "lane": "bulk", "source": Source.WALK, "source_partition": 0, "source_offset": 7}
+    made |= {"platform": "apns"}
     return {**made, "delivery_id": f"{delivery:032x}", "outcome": outcome, "run": 0, **fields}
 
 
@@ -54,6 +55,27 @@ def test_it_waits_until_half_of_the_deliveries_have_ended() -> None:
     found.receipt(receipt(49))
     assert judged(STEP, found, LATER) is True
     assert judged(Step(100, 300), tally(), LATER) is True  # it asks for no receipts
+
+
+def test_a_platform_without_senders_is_not_waited_for() -> None:
+    """Most of the step was Expo's, and nobody had started its senders: the rest of the audience never got it."""
+    found = tally(40)
+    found.leg(0, leg(7, expo=60))
+    for delivery in range(20):
+        found.receipt(receipt(delivery))
+    assert judged(STEP, found, LATER) is None
+    assert (found.behind, found.has_enough) == (["expo"], False)
+    found.left_out = frozenset(["expo"])
+    assert judged(STEP, found, LATER) is True
+    for delivery in range(3):
+        found.receipt(receipt(delivery, "invalid", run=1))
+    assert judged(STEP, found, LATER) is False, "what has ended is judged as before"
+
+
+def test_where_there_are_no_senders_at_all_nothing_is_known() -> None:
+    found = tally()
+    found.left_out = frozenset(["apns"])
+    assert judged(STEP, found, LATER) is None
 
 
 @pytest.mark.parametrize(("outcome", "most"), [("invalid", 5), ("rejected", 2)])

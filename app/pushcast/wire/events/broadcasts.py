@@ -109,6 +109,8 @@ class BroadcastDecoder:
         self, apps: Collection[str], classes: Mapping[str, ClassRule], schemas: SchemaSource | None = None
     ) -> None:
         self._notes = NotificationDecoder(apps, classes, schemas)
+        # A frozen event has the times of before, whatever zones and counts make of them.
+        self._frozen_notes = NotificationDecoder(apps, classes, schemas, of_keeper=True)
         self._gathering = {name for name, rule in classes.items() if rule.gathers}
         self._gated = {name for name, rule in classes.items() if rule.gated}
         self._schemas = schemas
@@ -118,6 +120,7 @@ class BroadcastDecoder:
     def change(self, classes: Mapping[str, ClassRule]) -> None:
         """As of `NotificationDecoder`."""
         self._notes.change(classes)
+        self._frozen_notes.change(classes)
 
     def decode(self, key: bytes | None, value: bytes | None, timestamp_ms: int) -> BroadcastEvent:
         """`key` is the record's: the broadcast's id, or nothing. `timestamp_ms`: Kafka's time of the event.
@@ -165,7 +168,7 @@ class BroadcastDecoder:
         app = noted.get("app")
         if not isinstance(app, str):
             refuse("app", "is required: a broadcast is for the devices of one app")
-        note = self._note(noted, timestamp_ms)
+        note = self._note(noted, timestamp_ms, frozen=frozen)
         if note.options.badge == ONE_MORE:
             refuse("options.badge", "+1 is of one user: a broadcast sets a number, or none")
         if note.klass in self._gathering:
@@ -193,7 +196,7 @@ class BroadcastDecoder:
             audience,
             own.count_only,
             own.pace,
-            None if own.split is None else self._split(own.split, note.id, noted, timestamp_ms),
+            None if own.split is None else self._split(own.split, note.id, noted, timestamp_ms, frozen=frozen),
             None if own.not_to is None else not_to_of(own.not_to, note.id, frozen=frozen),
             () if own.steps is None else check_steps(own.steps, life_seconds),
             own.quick,
@@ -205,10 +208,13 @@ class BroadcastDecoder:
             check_contents([note] if broadcast.split is None else [each.note for each in broadcast.split.variants])
         return BroadcastEvent(broadcast, {**fields, "created_at": note.created_at, "expires_at": note.expires_at})
 
-    def _note(self, fields: Mapping[str, Any], timestamp_ms: int) -> Notification:
-        return self._notes.decode("", msgspec.json.encode(fields), timestamp_ms)
+    def _note(self, fields: Mapping[str, Any], timestamp_ms: int, *, frozen: bool) -> Notification:
+        notes = self._frozen_notes if frozen else self._notes
+        return notes.decode("", msgspec.json.encode(fields), timestamp_ms)
 
-    def _split(self, raw: _RawSplit, broadcast_id: str, noted: Mapping[str, Any], timestamp_ms: int) -> Split:
+    def _split(
+        self, raw: _RawSplit, broadcast_id: str, noted: Mapping[str, Any], timestamp_ms: int, *, frozen: bool
+    ) -> Split:
         if not 1 <= len(raw.variants) <= MAX_VARIANTS:
             refuse("split.variants", f"has {len(raw.variants)} entries; 1 to {MAX_VARIANTS}")
         shares = [each.share for each in raw.variants]
@@ -221,7 +227,7 @@ class BroadcastDecoder:
             if not 1 <= len(each.name.encode()) <= MAX_VARIANT_NAME_BYTES:
                 refuse(f"split.variants[{place}].name", f"takes 1 to {MAX_VARIANT_NAME_BYTES} bytes")
             texts = {name: text for name in _TEXTS if (text := getattr(each, name)) is not None}
-            variants.append(Variant(each.name, each.share, self._note({**noted, **texts}, timestamp_ms)))
+            variants.append(Variant(each.name, each.share, self._note({**noted, **texts}, timestamp_ms, frozen=frozen)))
         salt = broadcast_id if raw.salt is None else check_id(raw.salt, "split.salt")
         return Split(raw.unit, salt, raw.holdout, tuple(variants))
 

@@ -61,8 +61,12 @@ class NotificationDecoder:
         schemas: SchemaSource | None = None,
         max_ahead_ms: int = MAX_AHEAD_MS,
         local_spread_ms: int = 0,
+        *,
+        of_keeper: bool = False,
     ) -> None:
-        """`local_spread_ms`: of local times whose events say nothing of a spread."""
+        """`local_spread_ms`: of local times whose events say nothing of a spread. `of_keeper`: events were taken once,
+        and are read again."""
+        self._is_new = not of_keeper
         self._max_ahead_ms = max_ahead_ms
         self._local_spread_ms = local_spread_ms
         self._apps = frozenset(apps)
@@ -229,7 +233,7 @@ class NotificationDecoder:
             if self._local_spread_ms:
                 timing = spread_by_lane(timing, self._local_spread_ms, created_at, own, ttl_ms)
             of_whom = campaign or note_id, created_at, own, ttl_ms, self._max_ahead_ms
-            due, expires_at = due_and_expiry(timing, user, *of_whom)
+            due, expires_at = due_and_expiry(timing, user, *of_whom, is_new=self._is_new)
             lives_ms = 0 if own is not None else ttl_ms
         return Notification(
             note_id,

@@ -61,6 +61,11 @@ class ThreadReader:
             return None
         return Thread(event.app, event.options.thread_id, _created_at(event))
 
+    def named(self, value: bytes) -> tuple[str | None, str | None]:
+        """Its app and its thread, each None where it has none. Raises InvalidInput."""
+        event = self._event(value)
+        return event.app, (None if event.options is None else event.options.thread_id) or None
+
     def campaign(self, value: bytes) -> CampaignLabel | None:
         """None: it is of no campaign. Raises InvalidInput."""
         event = self._event(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, time
+from datetime import UTC, date, time, timedelta, timezone
 from typing import Final, get_args
 
 import msgspec
@@ -21,6 +21,8 @@ FURTHEST_AHEAD_MS: Final = 366 * 86_400_000
 MAX_SPREAD_SECONDS: Final = 86_400
 #: A wall time comes so much later than in UTC where it comes last.
 _WESTMOST_MS: Final = 12 * 3_600_000
+#: And where it comes first.
+_EASTMOST: Final = timezone(timedelta(hours=14))
 MAX_UNLESS_READ_SECONDS: Final = 3_600
 MAX_REVISION: Final = 2**31 - 1
 #: Wherever a device is, a reading of this day or later lies behind 1970, where `deliver_at` begins. Programs write the
@@ -116,9 +118,13 @@ def due_and_expiry(
     expires_at: int | None,
     ttl_ms: int,
     max_ahead_ms: int,
+    *,
+    is_new: bool = True,
 ) -> tuple[int, int]:
     """(due, expiry) of an event. `name`: campaign or id. A local time has them of its creation: the planner knows the
-    devices' zones. Raises InvalidInput: too_far_ahead, or invalid_field for an expiry that is not after what is due."""
+    devices' zones. `is_new`: it was not taken yet; one that was is not refused because zones have changed since.
+
+    Raises InvalidInput: too_far_ahead, or invalid_field for an expiry that is not after what is due."""
     due = timing.due(created_at)
     if due is None:  # over, and to be dropped
         return created_at, created_at
@@ -134,6 +140,10 @@ def due_and_expiry(
     end = due + ttl_ms if expires_at is None else expires_at
     if expires_at is not None and expires_at <= due and not timing.is_local and timing.reading is None:
         raise _refusal("expires_at", "is not after deliver_at")
+    if is_new and expires_at is not None and timing.reading is not None and not timing.last_active:
+        earliest = timing.due_in(timing.zone or _EASTMOST, created_at)
+        if earliest is not None and created_at < earliest and expires_at <= earliest:
+            raise _refusal("expires_at", "is not after deliver_local_at, wherever a device is")
     if timing.spread_ms and due + timing.spread_ms >= end:
         raise _refusal("spread_seconds", "reaches beyond the expiry")
     if timing.wait_ms and due + timing.spread_ms + timing.wait_ms >= end:

@@ -27,5 +27,6 @@ CLOSINGS: Final = {
     Reason.DIGESTED.value: Closing(Outcome.SUPPRESSED, Reason.DIGESTED),
     EXPIRED_DIGEST: Closing(Outcome.EXPIRED, Reason.DIGEST),
     Reason.FREQUENCY_CAP.value: Closing(Outcome.SUPPRESSED, Reason.FREQUENCY_CAP),
+    Reason.OPTED_OUT.value: Closing(Outcome.SUPPRESSED, Reason.OPTED_OUT),
     EXPIRED_CAP: Closing(Outcome.EXPIRED, Reason.FREQUENCY_CAP),
 }

@@ -28,6 +28,7 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     title: str = ""
     dry_run: bool = False
     zone: str = "UTC"
+    unwanted: bool = False  # its user has switched its thread off since
 
 
 _ENCODE: Final = msgspec.json.Encoder().encode

@@ -19,7 +19,7 @@ def lifetimes(settings: Settings, schemas: SchemaSource | None = None) -> Callab
     """Of a user's timer. None where it is not known: a broadcast's content is elsewhere, and a local time is another
     one for each device."""
     rules = {**class_rules(settings.classes), **OWN_RULES}
-    decode = NotificationDecoder(settings.apps, rules, schemas, max_ahead_ms=FURTHEST_AHEAD_MS).decode
+    decode = NotificationDecoder(settings.apps, rules, schemas, max_ahead_ms=FURTHEST_AHEAD_MS, of_keeper=True).decode
 
     def lifetime(user: str, timer: Timer) -> Lifetime | None:
         if is_held_broadcast(timer.event):

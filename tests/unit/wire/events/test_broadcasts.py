@@ -343,3 +343,10 @@ def test_a_class_that_waits_for_each_user_is_not_for_broadcasts(rule: dict[str, 
     with pytest.raises(InvalidInput, match=f"has a {problem}") as caught:
         decoder.decode(None, json.dumps(event()).encode(), T0)
     assert caught.value.field == "class"
+
+
+def test_a_count_of_a_local_time_ahead_can_be_read_by_those_who_walk_it() -> None:
+    """It walks now, so its frozen event has the expiry of now beside the time ahead."""
+    found = decoded(count_only=True, deliver_local_at="2026-12-24T09:00", created_at="2026-12-20T00:00:00Z")
+    frozen = DECODER.decode_frozen(found.frozen(lambda _: None), T0)
+    assert (frozen.count_only, frozen.note.expires_at) == (True, found.broadcast.note.expires_at)

@@ -52,6 +52,30 @@ def test_s5_the_expiry_counts_from_what_is_due() -> None:
 
 
 @pytest.mark.parametrize(
+    ("zone", "last"),
+    [("Europe/Berlin", "2026-12-24T08:00:00Z"), ("device", "2026-12-23T19:00:00Z"), ("user", "2026-12-23T19:00:00Z")],
+)
+def test_s5_an_expiry_before_a_local_time_is_refused_where_it_comes_first(zone: str, last: str) -> None:
+    """Ruling II.43. It waited for weeks, and ended as `expired` when it was due."""
+    fields: dict[str, Any] = {"deliver_local_at": "2026-12-24T09:00", "time_zone": zone}
+    assert refused(**fields, expires_at=last) == ("invalid_field", "expires_at")
+    assert decode(**fields, expires_at=ms(last) + 1).expires_at == ms(last) + 1
+
+
+def test_s5_an_expiry_before_a_local_time_that_was_taken_is_read_again() -> None:
+    """Zones may have changed since: its planner says `expired`, which is no mistake of its producer."""
+    decoder = NotificationDecoder((), {"default": ClassRule(DAY_MS)}, of_keeper=True)
+    event = {"id": "n", "title": "t", "deliver_local_at": "2026-12-24T09:00", "time_zone": "Europe/Berlin"}
+    event |= {"created_at": "2026-12-01T00:00:00Z", "expires_at": "2026-12-24T08:00:00Z"}
+    assert decoder.decode("u", json.dumps(event).encode(), 0).expires_at == ms("2026-12-24T08:00:00Z")
+
+
+def test_s5_an_expiry_of_a_local_time_that_is_over_counts_as_it_is() -> None:
+    note = decode(deliver_local_at="2026-11-01T09:00", time_zone="UTC", expires_at="2026-12-01T01:00:00Z")
+    assert note.expires_at == ms("2026-12-01T01:00:00Z")
+
+
+@pytest.mark.parametrize(
     ("fields", "field"),
     [
         ({"deliver_at": "2026-12-01T00:00:00.001Z"}, "deliver_at"),
