@@ -94,7 +94,8 @@ def fetch(
         try:
             _fill(missing, cache, environment, progress)
         except OSError as error:  # a full disk, a file system that is read-only
-            raise DownloadError(f"cannot write to the jar cache {cache}: {error.strerror or error}") from error
+            reason = f"cannot write to the jar cache {cache}: {error.strerror or error}"
+            raise DownloadError(f"{reason}; PUSHCAST_CACHE_DIR names another place") from error
     return [cache / jar.file_name for jar in jars]
 
 
