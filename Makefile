@@ -26,6 +26,12 @@ export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
 export PUSHCAST_CACHE_DIR ?= $(CURDIR)/.cache/pushcast
 endif
 STAMP := $(VENV)/.ready
+# Of a Python that is gone since, or of a checkout that was moved: its programs name the old path.
+STALE := $(shell test -e $(STAMP) || exit 0; test -x $(VENV)/bin/python && \
+	{ test ! -s $(STAMP) || test "$$(cat $(STAMP))" = "$(CURDIR)"; } || echo stale)
+ifdef STALE
+.PHONY: $(STAMP)
+endif
 PYTEST := $(VENV)/bin/python -m pytest
 # Tests at a time. Each worker has a Kafka, folders and ports of its own; a file stays with one worker, as its tests may
 # share what they start.
@@ -57,14 +63,14 @@ $(BOOT)/bin/uv:
 $(STAMP): pyproject.toml requirements/dev.txt | $(UV_FILE)
 	@test -n "$(PYTHON)" || { echo "Pushcast needs Python 3.11 or newer on the PATH; found: $$(python3 --version 2>&1)" >&2; exit 1; }
 	@echo "==> installing the locked environment into $(VENV)" >&2
-	@test -x $(VENV)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(VENV) >&2
+	@test -z "$(STALE)" && test -x $(VENV)/bin/python || $(UV) venv --quiet --clear --python $(PYTHON) $(VENV) >&2
 	@ask="-m pip config get global.index-url"; \
 	index="$$({ $(BOOT)/bin/python $$ask || $(PYTHON) $$ask; } 2>/dev/null)"; \
 	if [ -n "$$index" ] && [ -z "$$UV_DEFAULT_INDEX" ]; then export UV_DEFAULT_INDEX="$$index"; fi; \
 	$(UV) pip sync --quiet --python $(VENV)/bin/python --require-hashes requirements/dev.txt >&2
 	@$(UV) pip install --quiet --python $(VENV)/bin/python --no-deps --no-build-isolation --editable . >&2
 	@$(VENV)/bin/python -m compileall -q -j 0 app >&2
-	@touch $@
+	@echo "$(CURDIR)" > $@
 
 demo: $(STAMP)
 	@$(VENV)/bin/pushcast demo $(ARGS)

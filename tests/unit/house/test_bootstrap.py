@@ -14,9 +14,10 @@ from unit.house.imports import ROOT as APP
 ROOT = APP.parent
 #: Writes down what it is told; a virtual environment's Python that does nothing is all it makes.
 UV = """#!/bin/sh
-echo "$1 $2 cache=$UV_CACHE_DIR jars=$PUSHCAST_CACHE_DIR index=$UV_DEFAULT_INDEX" >> {calls}
+echo "$1 $2 $3 cache=$UV_CACHE_DIR jars=$PUSHCAST_CACHE_DIR index=$UV_DEFAULT_INDEX" >> {calls}
 if [ "$1" = venv ]; then
     mkdir -p {venv}/bin
+    rm -f {venv}/bin/python
     printf '#!/bin/sh\\n' > {venv}/bin/python
     chmod +x {venv}/bin/python
 fi
@@ -35,7 +36,8 @@ def calls(tmp_path: Path) -> Path:
 def make(tmp_path: Path, calls: Path, python: str = sys.executable, **variables: str) -> list[str]:
     """What uv was told in each call of a first `make`; its own folder has a space in its name."""
     tools = tmp_path / "my tools"
-    tools.mkdir()
+    tools.mkdir(exist_ok=True)
+    calls.unlink(missing_ok=True)
     venv = tmp_path / "venv"
     (tools / "uv").write_text(UV.format(calls=calls, venv=venv))
     (tools / "uv").chmod(0o755)
@@ -43,7 +45,7 @@ def make(tmp_path: Path, calls: Path, python: str = sys.executable, **variables:
     command = ["make", f"VENV={venv}", f"PYTHON={python}", f"BOOT={tmp_path}/boot", f"{venv}/.ready"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return calls.read_text().splitlines()
+    return calls.read_text().splitlines() if calls.exists() else []
 
 
 def test_packages_and_jars_lie_where_they_do_for_everybody(tmp_path: Path, calls: Path) -> None:
@@ -71,4 +73,24 @@ def test_the_package_index_is_that_of_pips_own_files(
     python.write_text(PYTHON.format(index="of-pip"))
     python.chmod(0o755)
     told = make(tmp_path, calls, str(python), **chosen)
-    assert [line.rpartition("index=")[2] for line in told if line.startswith("pip sync")] == [taken]
+    assert [line.rpartition("index=")[2] for line in told if line.startswith("pip sync ")] == [taken]
+
+
+def test_what_is_installed_is_not_installed_again(tmp_path: Path, calls: Path) -> None:
+    assert len(make(tmp_path, calls)) == 3
+    assert make(tmp_path, calls) == []
+
+
+@pytest.mark.parametrize("what", ["the Python is gone", "the checkout was moved"])
+def test_an_environment_that_does_not_run_any_more_is_made_anew(tmp_path: Path, calls: Path, what: str) -> None:
+    make(tmp_path, calls)
+    python, stamp = tmp_path / "venv" / "bin" / "python", tmp_path / "venv" / ".ready"
+    assert stamp.read_text() == f"{ROOT}\n"
+    if what == "the Python is gone":
+        python.unlink()
+        python.symlink_to(tmp_path / "python-of-last-year")
+    else:
+        stamp.write_text("/elsewhere\n")
+    told = make(tmp_path, calls)
+    assert told[0].startswith("venv --quiet --clear ")
+    assert len(told) == 3
