@@ -6,18 +6,32 @@ VENV := .venv
 BOOT := .cache/boot
 # The first of these that is >= 3.11; choose another with `make PYTHON=python3.12 ...`
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
-UV := $(shell command -v uv 2>/dev/null || echo $(BOOT)/bin/uv)
+# By its name alone: make would take a path with a space in it for two files.
+UV := $(shell command -v uv >/dev/null 2>&1 && echo uv || echo $(BOOT)/bin/uv)
+UV_FILE := $(filter-out uv,$(UV))
 UV_VERSION := 0.13.9
 # The machine's Python is the contract: uv must never fetch an interpreter.
 export UV_PYTHON_DOWNLOADS := never
-# The machine's own certificates and package index, as pip uses them.
+# The machine's own certificates and package index, as pip uses them. What pip's files say uv is told below.
 export UV_SYSTEM_CERTS := 1
 # Compiled once, here. Where PYTHONDONTWRITEBYTECODE is set, as in many containers, every process would compile anew.
 export UV_COMPILE_BYTECODE := 1
 ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
+# A home that cannot be written, as of a container's user without one: packages and jars are kept in the checkout.
+CACHES := $(or $(XDG_CACHE_HOME),$(if $(HOME),$(HOME)/.cache))
+ifeq ($(shell { test -d "$(CACHES)" || mkdir -p "$(CACHES)"; } 2>/dev/null && test -w "$(CACHES)" && echo yes),)
+export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
+export PUSHCAST_CACHE_DIR ?= $(CURDIR)/.cache/pushcast
+endif
 STAMP := $(VENV)/.ready
+# Of a Python that is gone since, or of a checkout that was moved: its programs name the old path.
+STALE := $(shell test -e $(STAMP) || exit 0; test -x $(VENV)/bin/python && \
+	{ test ! -s $(STAMP) || test "$$(cat $(STAMP))" = "$(CURDIR)"; } || echo stale)
+ifdef STALE
+.PHONY: $(STAMP)
+endif
 PYTEST := $(VENV)/bin/python -m pytest
 # Tests at a time. Each worker has a Kafka, folders and ports of its own; a file stays with one worker, as its tests may
 # share what they start.
@@ -46,14 +60,17 @@ $(BOOT)/bin/uv:
 	@$(PYTHON) -m venv $(BOOT) || { echo "python3 -m venv failed: install your system's python3-venv package, or a Python from python.org" >&2; rm -rf $(BOOT); exit 1; }
 	@$(BOOT)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) >&2
 
-$(STAMP): pyproject.toml requirements/dev.txt | $(UV)
+$(STAMP): pyproject.toml requirements/dev.txt | $(UV_FILE)
 	@test -n "$(PYTHON)" || { echo "Pushcast needs Python 3.11 or newer on the PATH; found: $$(python3 --version 2>&1)" >&2; exit 1; }
 	@echo "==> installing the locked environment into $(VENV)" >&2
-	@test -x $(VENV)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(VENV) >&2
-	@$(UV) pip sync --quiet --python $(VENV)/bin/python --require-hashes requirements/dev.txt >&2
+	@test -z "$(STALE)" && test -x $(VENV)/bin/python || $(UV) venv --quiet --clear --python $(PYTHON) $(VENV) >&2
+	@ask="-m pip config get global.index-url"; \
+	index="$$({ $(BOOT)/bin/python $$ask || $(PYTHON) $$ask; } 2>/dev/null)"; \
+	if [ -n "$$index" ] && [ -z "$$UV_DEFAULT_INDEX" ]; then export UV_DEFAULT_INDEX="$$index"; fi; \
+	$(UV) pip sync --quiet --python $(VENV)/bin/python --require-hashes requirements/dev.txt >&2
 	@$(UV) pip install --quiet --python $(VENV)/bin/python --no-deps --no-build-isolation --editable . >&2
 	@$(VENV)/bin/python -m compileall -q -j 0 app >&2
-	@touch $@
+	@echo "$(CURDIR)" > $@
 
 demo: $(STAMP)
 	@$(VENV)/bin/pushcast demo $(ARGS)
@@ -108,13 +125,13 @@ dashboards: $(STAMP)
 	@$(VENV)/bin/python -m pushcast.observe.dashboards
 
 # No index URL may land in the lock: --no-emit-index-url, and hashes name the files.
-lock: | $(UV)
+lock: | $(UV_FILE)
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements/base.txt
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --all-extras --constraint requirements/base.txt pyproject.toml -o requirements/extras.txt
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --group dev --group sdks pyproject.toml requirements/build.in -o requirements/dev.txt
 
 # A wheel and the sources, built with the locked tools.
-dist: | $(UV)
+dist: | $(UV_FILE)
 	@$(UV) build --quiet --build-constraints requirements/dev.txt --require-hashes --out-dir dist
 
 # Needs no environment: the locks say it all.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from pushcast.config.servers import servers
 from pushcast.config.settings import Settings, load
 from pushcast.kafka.reach import require_broker
 from pushcast.kafka.topics.facts import check_cluster
@@ -18,7 +19,11 @@ def connect(bootstrap_servers: str | None = None) -> Settings:
     """
     settings = load()
     if bootstrap_servers is not None:
-        kafka = settings.kafka.model_copy(update={"bootstrap_servers": bootstrap_servers})
+        try:
+            named = servers(bootstrap_servers, settings.kafka.security.protocol)
+        except ValueError as error:
+            raise ConfigurationError(f"--bootstrap-servers: {error}") from None
+        kafka = settings.kafka.model_copy(update={"bootstrap_servers": named})
         settings = settings.model_copy(update={"kafka": kafka})
     require_broker(settings.kafka.bootstrap_servers)
     return settings

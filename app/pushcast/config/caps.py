@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from pushcast.config.strict import Strict
 from pushcast.model.caps import CapRule
 
 MAX_CAPS = 10
 
 
-class Cap(BaseModel):
+class Cap(Strict):
     """One rule. Either `window_seconds`, which rolls, or `calendar`, in the user's zone."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
     classes: tuple[str, ...] | Literal["*"] = "*"  # whose notifications count

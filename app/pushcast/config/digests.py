@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from pushcast.config.strict import Strict
 from pushcast.model.digest import PLACES, DigestRule
 from pushcast.model.zones import reading_of
 
 DAY_SECONDS: Final = 86_400
 
 
-class Digest(BaseModel):
+class Digest(Strict):
     """What gathers, for how long, and what is shown. Either `window_seconds` or `at`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     window_seconds: int | None = Field(default=None, ge=1, le=604_800)  # from the first one's Kafka time on
     at: tuple[str, ...] = ()  # times of the day in the user's zone instead, HH:MM

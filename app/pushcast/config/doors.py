@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from pushcast.config.strict import LOOPBACK, Name, Strict
+from pushcast.config.strict import LOOPBACK, Name, Strict, port_of
 from pushcast.model.words import Outcome
 
 #: A name with a dot whose last label is no number: nothing that a resolver takes for an address.
@@ -177,8 +177,10 @@ class Webhook(Strict):
         if not self.url.isprintable() or self.url != self.url.strip():
             raise ValueError("url holds a control character, or white space at an end")
         parts = urlsplit(self.url)
-        if parts.port == 0:  # of another that is none it raises ValueError
-            raise ValueError("url has port 0; 1 to 65535")
+        try:
+            port_of(parts)
+        except ValueError as error:
+            raise ValueError(f"url: {error}") from None
         host = parts.hostname or ""
         if parts.scheme != "https" or not _HOST.fullmatch(host) or parts.username is not None or parts.fragment:
             raise ValueError("url must be https:// and the name of a host, without user, password, fragment or address")

@@ -6,19 +6,18 @@ from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pushcast.config.quiet import QuietWindows
+from pushcast.config.strict import Strict, port_of
 from pushcast.model.fcm_topics import is_fcm_topic
 from pushcast.model.pacing import MAX_PER_MINUTE
 from pushcast.model.words import Lane, Platform
 from pushcast.model.zones import zone_of
 
 
-class Proxy(BaseModel):
+class Proxy(Strict):
     """An HTTP proxy that takes CONNECT. The password is in a file, so that no dump of the settings can hold it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: str  # http://host:port
     username: str | None = Field(default=None, min_length=1, pattern=r"^[^:]+$")  # where the proxy asks for one
@@ -30,7 +29,7 @@ class Proxy(BaseModel):
         parts = urlsplit(url)
         if parts.scheme != "http" or not parts.hostname or parts.path.strip("/") or parts.query or "@" in parts.netloc:
             raise ValueError("not http://host or http://host:port; user and password have settings of their own")
-        _ = parts.port  # raises ValueError
+        port_of(parts)
         return url
 
     @model_validator(mode="after")
@@ -40,20 +39,16 @@ class Proxy(BaseModel):
         return self
 
 
-class CanarySettings(BaseModel):
+class CanarySettings(Strict):
     """A push to a device of yours, all the way, again and again: `pushcast_canary_last_success_timestamp_seconds`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     token_file: Path  # the device's token; for Web Push its subscription as JSON
     every_seconds: float = Field(default=3600, ge=60, le=3600)  # between two of them
     mode: Literal["dry", "real"] = "dry"  # dry: as options.dry_run; FCM validates, others are not asked
 
 
-class ProviderSettings(BaseModel):
+class ProviderSettings(Strict):
     """What every provider has. Environment variables like HTTPS_PROXY are not looked at."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     ca_file: Path | None = None  # None: the system's certificates
     canary: CanarySettings | None = None
@@ -128,10 +123,8 @@ EXPO_QUOTA_PER_SECOND = 600
 FCM_QUOTA_PER_MINUTE = 600_000  # per project, https://firebase.google.com/docs/cloud-messaging/scale-fcm
 
 
-class LaneWeights(BaseModel):
+class LaneWeights(Strict):
     """How the lanes' senders share a quota; only the proportions count."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     urgent: float = Field(default=0.3, gt=0)  # of the urgent lane's senders
     normal: float = Field(default=0.3, gt=0)  # of the normal lane's
@@ -218,10 +211,8 @@ class Webpush(ProviderSettings):
     encryption_processes: int | None = Field(default=None, ge=0, le=64)
 
 
-class App(BaseModel):
+class App(Strict):
     """One app: what it has is what it can send."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     time_zone: str = "UTC"  # of devices that have none, for local times
     quiet_hours: QuietWindows = ()  # of users who have chosen none

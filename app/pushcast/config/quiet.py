@@ -6,17 +6,18 @@ from collections.abc import Mapping
 from datetime import UTC
 from typing import Annotated, Protocol
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
+from pushcast.config.strict import Strict
 from pushcast.model.quiet import DAYS, MAX_WINDOWS, AppTimes, problem_of
 from pushcast.model.user import QuietHours
 from pushcast.model.zones import zone_of
 
 
-class QuietWindow(BaseModel):
+class QuietWindow(Strict):
     """A span of local time, [from, to), that begins on these days. It ends on the next one when `to` is earlier."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
     days: tuple[str, ...] = DAYS
     begins: str = Field(alias="from")

@@ -8,20 +8,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import model_validator
+
+from pushcast.config.strict import Strict
 
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
 
-class KafkaSecurity(BaseModel):
+class KafkaSecurity(Strict):
     """`kafka.security`. A key that the protocol would ignore is refused: it shows that another protocol was meant.
 
     The password is in a file and never in the tree, so that no dump of the settings can hold it. The broker's
     certificate and host name are always verified; `ca_file` None means the machine's own certificates.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     protocol: Protocol = "PLAINTEXT"  # as the brokers' listener has it
     sasl_mechanism: SaslMechanism | None = None  # of a SASL protocol

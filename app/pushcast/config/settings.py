@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from pushcast.config.caps import MAX_CAPS, Cap, refuse_wrong
 from pushcast.config.classes import Campaign, Class
@@ -20,7 +26,8 @@ from pushcast.config.refusals import sentences
 from pushcast.config.security import KafkaSecurity
 from pushcast.config.servers import servers
 from pushcast.config.stages import Broadcast, Devices, Flood, Keep, Park, Plan, Retry, Send, Sweep, Tickets
-from pushcast.config.strict import EndpointName, Label, Name, Strict
+from pushcast.config.strict import EndpointName, Label, Name, Strict, port_of
+from pushcast.config.variables import unknown_variables, unreadable_variable
 from pushcast.model.caps import CapRule
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.own import OwnClass
@@ -65,6 +72,17 @@ class Schemas(Strict):
 
     registry_url: str | None = None  # of a Confluent Schema Registry; None: Confluent frames are dead letters
     write: Literal[1, 2] = 2  # the generation that the stages write
+
+    @field_validator("registry_url")
+    @classmethod
+    def _can_be_asked(cls, url: str | None) -> str | None:
+        """What httpx refuses would end a role at its start, with a traceback that quotes the URL."""
+        if url is not None:
+            parts = urlsplit(url)
+            if parts.scheme not in {"http", "https"} or not parts.hostname or not url.isprintable() or " " in url:
+                raise ValueError("must be an http:// or https:// URL")
+            port_of(parts)
+        return url
 
 
 class Sealing(Strict):
@@ -217,31 +235,23 @@ def config_file() -> Path | None:
     return DEFAULT_FILE if DEFAULT_FILE.exists() else None
 
 
-def _refuse_unknown_variables() -> None:
-    sections = Settings.model_fields
-    for name in os.environ:
-        if not name.startswith("PUSHCAST_") or name in OTHER_VARIABLES:
-            continue
-        section = name.removeprefix("PUSHCAST_").split("__")[0].lower()
-        if section not in sections:
-            near = get_close_matches(section, sections, 1)
-            hint = f"did you mean {near[0].upper()}?" if near else f"sections are {', '.join(sorted(sections))}"
-            raise ConfigurationError(f"{name}: there is no setting of this name; {hint}")
-
-
 def load(**overrides: Any) -> Settings:
     """The settings of this process: overrides, then environment, then file, then defaults.
 
     Raises ConfigurationError naming each wrong key; values are not shown, they may be secrets.
     """
-    _refuse_unknown_variables()
+    refused = unknown_variables(os.environ.keys() - OTHER_VARIABLES, Settings.model_fields)
     file = config_file()
     if file is not None and not file.is_file():
         raise ConfigurationError(f"{CONFIG_VARIABLE}: {file} is not a file")
     try:
-        return Settings(**overrides)
+        settings = Settings(**overrides)
     except ValidationError as error:
-        raise ConfigurationError("configuration refused:\n  " + "\n  ".join(sentences(error, Settings))) from None
+        refused += sentences(error, Settings)
+    except SettingsError as error:
+        refused.append(unreadable_variable(error, os.environ))
+    except RecursionError:  # of a variable: a file's depth has its limit
+        refused.append("a PUSHCAST_ variable is nested too deeply")
     except yaml.MarkedYAMLError as error:  # its own text quotes the line, which may hold a secret
         at = error.problem_mark
         where = "" if at is None else f", line {at.line + 1}, column {at.column + 1}"
@@ -253,3 +263,6 @@ def load(**overrides: Any) -> Settings:
         raise ConfigurationError(f"configuration refused: {file}, byte {error.start + 1}: not UTF-8") from None
     except (ValueError, OSError) as error:
         raise ConfigurationError(f"configuration refused: {error}") from None
+    if refused:
+        raise ConfigurationError("configuration refused:\n  " + "\n  ".join(refused))
+    return settings

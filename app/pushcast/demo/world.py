@@ -20,6 +20,7 @@ from typing import Any
 
 import yaml
 
+from pushcast.config.servers import servers as one_form
 from pushcast.config.settings import CONFIG_VARIABLE, Settings, load
 from pushcast.demo.load import APPS, PLATFORM_SHARES
 from pushcast.demo.sections import DEMO_SECTIONS, PARTITIONS, TRANSIENT_ERRORS, WRITTEN
@@ -101,6 +102,7 @@ class World:
         stack.callback(os.environ.pop, CONFIG_VARIABLE, None)
         self.settings = load()
         kafka = self.settings.kafka
+        servers = one_form(servers, kafka.security.protocol)
         if kafka.bootstrap_servers != servers:
             raise ConfigurationError(
                 f"PUSHCAST_KAFKA__BOOTSTRAP_SERVERS names {kafka.bootstrap_servers}, and this Kafka is at {servers}: "

@@ -81,9 +81,9 @@ def test_only_durations_are_read_as_such() -> None:
 
 
 def test_no_url_shows_its_password() -> None:
-    tree = {"a": ["https://u:p@host/x", "mailto:a@b.c"], "b": {"c": "http://token@host"}, "n": 1}
+    tree = {"a": ["https://u:p@s@host/x@y", "mailto:a@b.c"], "b": {"c": "http://token@host"}, "n": 1}
     assert without_user_info(tree) == {
-        "a": ["https://***@host/x", "mailto:a@b.c"],
+        "a": ["https://***@host/x@y", "mailto:a@b.c"],
         "b": {"c": "http://***@host"},
         "n": 1,
     }

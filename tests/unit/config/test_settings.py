@@ -201,7 +201,7 @@ def test_what_left_is_not_forgotten_while_a_digest_that_it_opened_gathers(
         ({"url": "https://user@crm.example/"}, "url must be https"),
         ({"url": "https://other.example/"}, "not in allowed_hosts"),
         ({"url": "https://crm.example.evil.example/"}, "not in allowed_hosts"),
-        ({"url": "https://crm.example:99999/push"}, "Port out of range"),
+        ({"url": "https://crm.example:99999/push"}, "no number from 1 to 65535"),
         ({"url": "https://crm.example:0/push"}, "port 0"),
         ({"url": "https://crm.example/\tpush"}, "control character"),
         ({"url": "https://crm.example/push\n"}, "control character"),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import socket
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from pushcast.kafka.embedded import archive
+from pushcast.kafka.embedded import archive, process
 
 #: Plays java: `-version`, StorageTool, and a broker that listens until SIGTERM and then writes its archive.
 FAKE_JAVA = """#!{python}
@@ -131,6 +132,41 @@ def test_a_failure_is_said_once_and_is_no_failure_of_the_start(tmp_path: Path, j
     assert "Kafka starts slower: the broker that was to make it did not start" in said[-1]
     assert options(java, jar, said) == []
     assert java.brokers_run == 1
+
+
+def test_what_a_killed_making_left_is_ended_and_removed(tmp_path: Path, jar: Path) -> None:
+    left = tmp_path / "startup" / ".scratch-left"
+    left.mkdir(parents=True)
+    program = "import sys; print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", program, process.mark(left)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as broker:
+        assert broker.stdout is not None
+        broker.stdout.readline()
+        (left / "pid").write_text(str(broker.pid))
+        assert options(Java(tmp_path), jar)
+        assert not process.alive(broker.pid, left)
+    assert not left.exists()
+
+
+def test_a_disk_that_was_full_is_tried_again(tmp_path: Path, jar: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> Path:
+        raise OSError(28, "No space left on device")
+
+    java, said = Java(tmp_path), list[str]()
+    with monkeypatch.context() as patched:
+        patched.setattr(archive, "_make", full)
+        assert options(java, jar, said) == []
+    assert "No space left on device" in said[-1]
+    assert options(java, jar, said)
+
+
+def test_a_failure_that_cannot_be_remembered_is_no_failure_of_the_start(tmp_path: Path, jar: Path) -> None:
+    java, said = Java(tmp_path, fails=True), list[str]()
+    (tmp_path / "startup").mkdir()
+    # a link to nowhere: it is not there, and cannot be written
+    (tmp_path / "startup" / f"{archive._key(java.path, [jar])}.failed").symlink_to(tmp_path / "gone" / "gone")
+    assert options(java, jar, said) == []
+    assert "did not start" in said[-1]
 
 
 def test_java_learns_from_a_broker_under_load(tmp_path: Path, jar: Path) -> None:

@@ -52,3 +52,16 @@ def test_a_mirror_that_is_no_url_is_refused(mirror: str) -> None:
 def test_a_ca_file_that_is_not_there_is_refused() -> None:
     with pytest.raises(SettingError, match=r"PUSHCAST_CA_FILE names /absent\.pem"):
         Environment.read({"PUSHCAST_CA_FILE": "/absent.pem"})
+
+
+def test_a_user_without_a_home_is_told_what_to_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", unknown)
+    with pytest.raises(SettingError, match="set HOME, or XDG_DATA_HOME and PUSHCAST_CACHE_DIR"):
+        Environment.read({})
+    found = Environment.read({"XDG_DATA_HOME": str(tmp_path), "PUSHCAST_CACHE_DIR": str(tmp_path / "jars")})
+    assert (found.data_dir, found.cache_dir) == (tmp_path / "pushcast" / "kafka", tmp_path / "jars")
+    with pytest.raises(SettingError, match="PUSHCAST_JAVA begins with a home directory that is not known"):
+        Environment.read({"XDG_DATA_HOME": "/x", "XDG_CACHE_HOME": "/x", "PUSHCAST_JAVA": "~nobody-of-this-name/java"})

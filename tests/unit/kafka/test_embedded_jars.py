@@ -161,6 +161,28 @@ def test_two_at_once_fetch_every_jar_only_once(fetch: Callable[..., list[Path]],
     assert repository.jars_requested == sorted(CONTENT)
 
 
+def test_a_disk_that_is_full_is_a_sentence(fetch: Callable[..., list[Path]], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pushcast.kafka.embedded.jars.os.replace", full)
+    with pytest.raises(DownloadError, match=r"cannot write to the jar cache .*: No space left on device"):
+        fetch()
+
+
+def test_a_jar_that_cannot_be_read_is_missing(
+    fetch: Callable[..., list[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch()
+
+    def refused(path: Path) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(jars, "file_sha256", refused)
+    with pytest.raises(DownloadError, match="3 of 3 Kafka jars are missing or damaged"):
+        fetch(offline=True)
+
+
 def test_offline_names_what_is_missing(fetch: Callable[..., list[Path]], repository: Repository) -> None:
     fetch()[2].unlink()
     repository.requested.clear()

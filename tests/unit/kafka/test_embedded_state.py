@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pushcast.kafka import embedded
-from pushcast.kafka.embedded import process, readiness, state, storage
+from pushcast.kafka.embedded import cluster, process, readiness, state, storage
 from pushcast.kafka.embedded.errors import SettingError, StorageError
+from pushcast.kafka.embedded.runtime import Runtime, silent
 from pushcast.kafka.embedded.state import ClusterInfo, Layout
 
 LAYOUT = Layout("abcdefghijklmnopqrstuv", (9092, 9093), (20001, 20002))
@@ -49,7 +52,18 @@ def test_somebody_else_s_directory_is_refused(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "thesis.tex"]
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"cluster_id": "x", "ports": 3}', "[1]"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        '{"cluster_id": "x", "ports": 3}',
+        "[1]",
+        '{"cluster_id": "x", "ports": ["9092"], "controller_ports": [20001], "kafka_version": "4.3.0"}',
+        '{"cluster_id": "x", "ports": [], "controller_ports": [], "kafka_version": "4.3.0"}',
+        '{"cluster_id": "x", "ports": [9092, 9093], "controller_ports": [20001], "kafka_version": "4.3.0"}',
+    ],
+)
 def test_a_damaged_state_file_is_explained(tmp_path: Path, text: str) -> None:
     (tmp_path / "cluster.json").write_text(text)
     with pytest.raises(StorageError, match=r"cluster\.json is damaged"):
@@ -120,11 +134,20 @@ def test_cluster_ids_have_kafka_s_form() -> None:
         assert not text.startswith("-")
 
 
-@pytest.mark.parametrize("text", ["", "not a number", "999999999"])
+@pytest.mark.parametrize("text", ["", "not a number", "999999999", "99999999999999999999", "0", "-1"])
 def test_a_stale_pid_file_is_no_broker(tmp_path: Path, text: str) -> None:
     (tmp_path / "pid").write_text(text)
     assert process.pid_of(tmp_path) is None
     assert process.pid_of(tmp_path / "absent") is None
+
+
+@pytest.mark.parametrize("text", ["0", "-1"])
+def test_a_damaged_pid_file_reaps_no_other_child(tmp_path: Path, text: str) -> None:
+    (tmp_path / "pid").write_text(text)
+    with subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"]) as child:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert process.pid_of(tmp_path) is None
+    assert child.returncode == 7
 
 
 def test_a_pid_that_another_program_has_by_now_is_no_broker(tmp_path: Path) -> None:
@@ -160,3 +183,60 @@ def test_the_warm_up_reaches_every_coordinator_partition() -> None:
     for partitions in (1, 8, 50):
         groups = readiness.groups_of_all_partitions(partitions)
         assert [readiness.group_partition(group, partitions) for group in groups] == list(range(partitions))
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """What looks like the broker of a cluster in `real/kafka`."""
+    data_dir = tmp_path / "real" / "kafka"
+    folder = broker(data_dir)
+    state.write(data_dir, Layout(LAYOUT.cluster_id, LAYOUT.ports[:1], LAYOUT.controller_ports[:1]))
+    program = "import sys; print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", program, process.mark(state.directory_of(folder)), "kafka.Kafka"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as found:
+        assert found.stdout is not None
+        found.stdout.readline()
+        (folder / "pid").write_text(str(found.pid))
+        yield found
+        found.kill()
+
+
+@pytest.mark.parametrize("name", ["real/kafka", "link", "other/../real/kafka", "folder/kafka"])
+def test_a_cluster_is_stopped_by_whatever_name_its_directory_is_called(
+    running: subprocess.Popen[bytes], tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "kafka")
+    (tmp_path / "folder").symlink_to(tmp_path / "real")
+    assert embedded.Cluster(tmp_path / name).pid(0) == running.pid
+    assert embedded.stop(tmp_path / name) is True
+    assert embedded.Cluster(tmp_path / name).pid(0) is None
+
+
+def test_a_cluster_behind_a_link_is_deleted(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    state.write(tmp_path / "real", LAYOUT)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert embedded.delete(tmp_path / "link") is True
+    assert not (tmp_path / "real").exists()
+
+
+def test_what_the_system_refuses_is_a_sentence_with_its_reason(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="No space left on device"), state.exclusive(tmp_path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    (tmp_path / "cluster.json").mkdir()
+    for ask in (embedded.status, embedded.stop, embedded.delete):
+        with pytest.raises(StorageError, match=r"cannot read .*cluster\.json: Is a directory"):
+            ask(tmp_path)
+
+
+def test_a_start_that_was_killed_while_it_wrote_its_first_file_is_begun_anew(tmp_path: Path) -> None:
+    (tmp_path / ".cluster.json.new").write_text('{"cluster')
+    assert state.read(tmp_path) is None
+
+
+def test_settings_of_ones_own_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "extra.properties").write_bytes(b"a=\xff\n")
+    one = Layout(LAYOUT.cluster_id, LAYOUT.ports[:1], LAYOUT.controller_ports[:1])
+    with pytest.raises(StorageError, match=r"extra\.properties, byte 3: not UTF-8"):
+        cluster._prepare(tmp_path, one, [0], Runtime(Path(sys.executable), []), silent)

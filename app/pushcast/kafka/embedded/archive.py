@@ -9,10 +9,13 @@ checks that it fits and goes on without it otherwise; so do we when it cannot be
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
 import random
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,7 +23,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pushcast.kafka.embedded import java, ports, properties, storage
+from pushcast.kafka.embedded import java, ports, process, properties, storage
 from pushcast.kafka.embedded.errors import EmbeddedKafkaError
 
 MINIMUM_JAVA = 25
@@ -33,6 +36,8 @@ LOAD_TIMEOUT_SECONDS = 15.0
 #: Archives of other Javas that are kept beside.
 KEPT = 3
 _POLL_SECONDS = 0.05
+_KILL_SECONDS = 10.0
+_SCRATCH = ".scratch-"
 
 #: Asks a broker, by address and cluster id, for what Pushcast asks; says why it was cut short, None when it was not.
 Load = Callable[[str, str], str | None]
@@ -70,7 +75,8 @@ def options(
             _make_once(executable, jars, archive, progress, load)
         except (OSError, subprocess.TimeoutExpired, EmbeddedKafkaError) as error:
             progress(f"no start-up archive, Kafka starts slower: {error}")
-            _try_to_remember(failed, str(error))
+            if getattr(error, "errno", None) is None:  # a disk that is full today may have room tomorrow
+                _try_to_remember(failed, str(error))
     return [f"-XX:AOTCache={archive}"] if archive.exists() else []
 
 
@@ -98,12 +104,22 @@ def _make_once(
         fcntl.flock(guard, fcntl.LOCK_EX)
         if archive.exists():
             return
+        _clear(archive.parent)
         progress("making the start-up archive of Kafka's classes and hot methods, once for this Java (about 20 s)")
-        with tempfile.TemporaryDirectory(dir=archive.parent, prefix=".scratch-", ignore_cleanup_errors=True) as scratch:
+        with tempfile.TemporaryDirectory(dir=archive.parent, prefix=_SCRATCH, ignore_cleanup_errors=True) as scratch:
             os.replace(_make(executable, jars, Path(scratch), progress, load), archive)
         others = sorted(archive.parent.glob("*.aot"), key=lambda path: path.stat().st_mtime, reverse=True)
         for old in others[KEPT:]:
             old.unlink()
+
+
+def _clear(folder: Path) -> None:
+    """What a making that was killed has left: 160 MB, and a broker that nobody else would ever end."""
+    for left in folder.glob(f"{_SCRATCH}*"):
+        if (pid := process.pid_of(left)) is not None:
+            process.send_signal(pid, signal.SIGKILL)
+            process.wait_gone(pid, left, _KILL_SECONDS)
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _make(executable: Path, jars: Sequence[Path], scratch: Path, progress: Callable[[str], None], load: Load) -> Path:
@@ -116,6 +132,7 @@ def _make(executable: Path, jars: Sequence[Path], scratch: Path, progress: Calla
         str(executable),
         "-Xmx512m",
         "-Dlog4j2.configurationFile=log4j2.xml",
+        process.mark(scratch),
         "-cp",
         os.pathsep.join(map(str, jars)),
     ]
@@ -131,6 +148,7 @@ def _make(executable: Path, jars: Sequence[Path], scratch: Path, progress: Calla
         subprocess.Popen(command, cwd=scratch, env=environment, stdout=output, stderr=subprocess.STDOUT) as broker,
     ):
         try:
+            (scratch / "pid").write_text(str(broker.pid))
             while not ports.accepts(port, timeout_seconds=1.0):
                 if broker.poll() is not None or time.monotonic() >= deadline:
                     raise OSError("the broker that was to make it did not start")
@@ -147,6 +165,6 @@ def _make(executable: Path, jars: Sequence[Path], scratch: Path, progress: Calla
 
 
 def _try_to_remember(failed: Path, reason: str) -> None:
-    """A read-only cache cannot remember; then every start tries, fails at once, and says so."""
-    if os.access(failed.parent, os.W_OK):
+    """A cache that is read-only, or full, cannot remember; then every start tries, fails at once, and says so."""
+    with contextlib.suppress(OSError):
         failed.write_text(f"{reason}\n")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pushcast.kafka.embedded import members, ports, process, properties, state, storage
 from pushcast.kafka.embedded.environment import Environment
-from pushcast.kafka.embedded.errors import BrokerFailedError, PortTakenError, SettingError
+from pushcast.kafka.embedded.errors import BrokerFailedError, PortTakenError, SettingError, StorageError
 from pushcast.kafka.embedded.members import STOP_TIMEOUT_SECONDS
 from pushcast.kafka.embedded.runtime import Progress, Runtime, silent
 from pushcast.kafka.embedded.state import ClusterInfo, Layout
@@ -40,7 +40,7 @@ def start(
     Raises a kind of EmbeddedKafkaError; brokers that this call started are then killed, their logs stay.
     """
     environment = environment or Environment.read()
-    directory = (data_dir or environment.data_dir).absolute()
+    directory = state.directory_of(data_dir or environment.data_dir)
     if brokers is not None and not 1 <= brokers <= MAX_BROKERS:
         raise SettingError(f"--brokers must be 1 to {MAX_BROKERS}, not {brokers}")
     if port is not None and not 1 <= port <= 65_535 - MAX_BROKERS:
@@ -71,8 +71,8 @@ def stop(
 ) -> bool:
     """Ends the brokers of `data_dir` with SIGTERM, which flushes and closes their logs, and with SIGKILL after the
     timeout. Blocks until they are gone. False when none ran."""
-    directory = (data_dir or Environment.read().data_dir).absolute()
-    if not directory.is_dir():
+    directory = state.directory_of(data_dir or Environment.read().data_dir)
+    if not state.is_there(directory):
         return False
     with state.exclusive(directory):
         layout = state.read(directory)
@@ -91,20 +91,22 @@ def stop(
 def delete(data_dir: Path | None = None, *, progress: Progress = silent) -> bool:
     """Stops the brokers of `data_dir` and removes it. False when there was no cluster. Raises StorageError when
     the directory holds something else, which stays."""
-    directory = (data_dir or Environment.read().data_dir).absolute()
-    if not directory.is_dir() or state.read(directory) is None:
+    directory = state.directory_of(data_dir or Environment.read().data_dir)
+    if not state.is_there(directory) or state.read(directory) is None:
         return False
     stop(directory, progress=progress)
-    shutil.rmtree(directory)
+    with state.usable(directory):
+        shutil.rmtree(directory)
     return True
 
 
 def status(data_dir: Path | None = None) -> ClusterInfo | None:
     """The running cluster of `data_dir`; None when no broker process lives or none accepts connections."""
-    directory = (data_dir or Environment.read().data_dir).absolute()
-    if not directory.is_dir() or (layout := state.read(directory)) is None:
+    directory = state.directory_of(data_dir or Environment.read().data_dir)
+    if not state.is_there(directory) or (layout := state.read(directory)) is None:
         return None
-    living = members.living(directory, layout)
+    with state.usable(directory):
+        living = members.living(directory, layout)
     if not any(ports.accepts(layout.ports[index], timeout_seconds=1.0) for index in living):
         return None
     return members.info(directory, layout, living)
@@ -168,7 +170,10 @@ def _prepare(directory: Path, layout: Layout, down: list[int], runtime: Runtime,
     """Configuration files, and formatted storage where there is none yet."""
     formatting = {}
     own = directory / state.EXTRA_PROPERTIES
-    extra = own.read_text() if own.exists() else ""
+    try:
+        extra = own.read_text(encoding="utf-8") if own.exists() else ""
+    except UnicodeDecodeError as error:
+        raise StorageError(f"{own}, byte {error.start + 1}: not UTF-8") from None
     for index in down:
         folder = state.broker_dir(directory, index)
         folder.mkdir(exist_ok=True)

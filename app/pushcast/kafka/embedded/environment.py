@@ -37,24 +37,34 @@ class Environment:
 
     @classmethod
     def read(cls, values: Mapping[str, str] = os.environ) -> Environment:
-        """Raises SettingError for a mirror that is no http(s) URL and for a CA file that is not there."""
+        """Raises SettingError for a mirror that is no http(s) URL, a CA file that is not there, and no home at all."""
         mirror = values.get("PUSHCAST_MAVEN_MIRROR") or None
         if mirror is not None and (urlsplit(mirror).scheme not in {"http", "https"} or not urlsplit(mirror).hostname):
             raise SettingError("PUSHCAST_MAVEN_MIRROR must be an http:// or https:// URL of a Maven repository")
         ca_file = _path(values, "PUSHCAST_CA_FILE")
         if ca_file is not None and not ca_file.is_file():
             raise SettingError(f"PUSHCAST_CA_FILE names {ca_file}, which is not a file")
-        home_cache = _path(values, "XDG_CACHE_HOME") or Path.home() / ".cache"
-        home_data = _path(values, "XDG_DATA_HOME") or Path.home() / ".local" / "share"
+        home_cache = _path(values, "XDG_CACHE_HOME")
         return cls(
-            cache_dir=_path(values, "PUSHCAST_CACHE_DIR") or home_cache / "pushcast",
-            data_dir=home_data / "pushcast" / "kafka",
+            cache_dir=_path(values, "PUSHCAST_CACHE_DIR") or (home_cache or _home() / ".cache") / "pushcast",
+            data_dir=(_path(values, "XDG_DATA_HOME") or _home() / ".local" / "share") / "pushcast" / "kafka",
             maven_mirror=mirror.rstrip("/") if mirror else None,
             ca_file=ca_file,
             java=_path(values, "PUSHCAST_JAVA"),
         )
 
 
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # as in a container with a user id that /etc/passwd does not know
+        message = "this user has no home directory: set HOME, or XDG_DATA_HOME and PUSHCAST_CACHE_DIR"
+        raise SettingError(message) from None
+
+
 def _path(values: Mapping[str, str], name: str) -> Path | None:
     value = values.get(name)
-    return Path(value).expanduser().absolute() if value else None
+    try:
+        return Path(value).expanduser().absolute() if value else None
+    except RuntimeError:
+        raise SettingError(f"{name} begins with a home directory that is not known") from None

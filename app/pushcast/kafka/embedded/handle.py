@@ -26,7 +26,7 @@ class Cluster:
     """A handle on a running cluster, for tests and faults. Broker indexes are 0-based."""
 
     def __init__(self, data_dir: Path, *, jars_cache: Path | None = None) -> None:
-        self.data_dir = data_dir.absolute()
+        self.data_dir = state.directory_of(data_dir)
         self._jars_cache = jars_cache
 
     @property
@@ -104,7 +104,10 @@ def temporary_cluster(
 
     When this process dies without leaving the context, a watchdog process does the same.
     """
-    directory = Path(tempfile.mkdtemp(prefix="pushcast-kafka-"))
+    try:
+        directory = Path(tempfile.mkdtemp(prefix="pushcast-kafka-"))
+    except OSError as error:
+        raise StorageError(f"no room for a temporary Kafka (TMPDIR says where): {error}") from error
     watchdog = subprocess.Popen(
         [sys.executable, "-P", "-m", "pushcast.kafka.embedded.watchdog", str(directory)],
         stdin=subprocess.PIPE,
@@ -115,9 +118,10 @@ def temporary_cluster(
     try:
         # Never 9092: a client with default settings must not meet a cluster that is about to vanish.
         free = ports.choose(2 * brokers, random.SystemRandom())
-        state.write(directory, Layout(storage.new_cluster_id(), tuple(free[:brokers]), tuple(free[brokers:])))
         own = "".join(f"{name}={value}\n" for name, value in (properties or {}).items())
-        (directory / state.EXTRA_PROPERTIES).write_text(own)
+        with state.usable(directory):
+            state.write(directory, Layout(storage.new_cluster_id(), tuple(free[:brokers]), tuple(free[brokers:])))
+            (directory / state.EXTRA_PROPERTIES).write_text(own)
         start(data_dir=directory, offline=offline, progress=progress)
         yield cluster
     finally:

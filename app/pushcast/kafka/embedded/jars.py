@@ -44,7 +44,10 @@ class Jar:
         return f"{self.artifact}-{self.version}.jar"
 
     def intact(self, path: Path) -> bool:
-        return path.is_file() and file_sha256(path) == self.sha256
+        try:
+            return path.is_file() and file_sha256(path) == self.sha256
+        except OSError:  # nobody can run what cannot be read
+            return False
 
 
 def read_lock(path: Path = LOCK_FILE) -> list[Jar]:
@@ -88,7 +91,11 @@ def fetch(
                 f"offline, but {len(missing)} of {len(jars)} Kafka jars are missing or damaged in {cache}: {names}. "
                 "Run once without --offline, or copy the directory from a machine that has it."
             )
-        _fill(missing, cache, environment, progress)
+        try:
+            _fill(missing, cache, environment, progress)
+        except OSError as error:  # a full disk, a file system that is read-only
+            reason = f"cannot write to the jar cache {cache}: {error.strerror or error}"
+            raise DownloadError(f"{reason}; PUSHCAST_CACHE_DIR names another place") from error
     return [cache / jar.file_name for jar in jars]
 
 
@@ -99,12 +106,8 @@ def _missing(jars: list[Jar], cache: Path) -> list[Jar]:
 
 
 def _fill(jars: list[Jar], cache: Path, environment: Environment, progress: Callable[[str], None]) -> None:
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        guard = (cache / ".lock").open("w")
-    except OSError as error:
-        raise DownloadError(f"cannot write to the jar cache {cache}: {error.strerror}") from error
-    with guard:
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / ".lock").open("w") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
         for left in cache.glob(f"{_SCRATCH_PREFIX}*"):
             shutil.rmtree(left)

@@ -59,11 +59,10 @@ def wait_ready(directory: Path, layout: Layout, pids: dict[int, int]) -> None:
 
 def _last_words(folder: Path) -> str:
     """Why a broker ended, from the end of its logs, and where to read on."""
-    lines: list[str] = []
-    for name in ("kafka.log", "stdout.log"):
-        with contextlib.suppress(FileNotFoundError), (folder / name).open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - 64_000))
-            lines += file.read().decode(errors="replace").splitlines()
+    lines = process.log_of_this_run(folder, 64_000).decode(errors="replace").splitlines()
+    with contextlib.suppress(FileNotFoundError), (folder / "stdout.log").open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 64_000))
+        lines += file.read().decode(errors="replace").splitlines()
     telling = [line for line in lines if " ERROR " in line or " FATAL " in line or "Exception" in line]
     return f"{' / '.join((telling or lines)[-4:])[:1200]} (log: {folder / 'kafka.log'})"
 

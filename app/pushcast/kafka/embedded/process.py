@@ -16,6 +16,10 @@ from pushcast.whole_files import write_whole
 POLL_SECONDS = 0.02
 #: How children of ours ended, by pid: a wait status as os.waitpid gives it.
 _ended: dict[int, int] = {}
+#: How long the log of each broker was when it was started here: it goes on with what earlier runs have written.
+_logged: dict[Path, int] = {}
+LOG_FILE = "kafka.log"
+_MAX_PID = 0x7FFF_FFFF  # pid_t of Linux and macOS
 #: Bit of the flags in /proc/<pid>/stat (linux/sched.h).
 _PF_KTHREAD = 0x0020_0000
 #: How HotSpot calls threads of C2; the kernel keeps 15 characters.
@@ -23,7 +27,7 @@ _SECOND_COMPILER = "C2 CompilerThre"
 _LAST = 19  # the lowest niceness: nice(2)
 
 
-def _mark(broker_dir: Path) -> str:
+def mark(broker_dir: Path) -> str:
     """A JVM property that no other process has: how a broker is told from a stranger with a reused pid."""
     return f"-Dpushcast.broker={broker_dir}"
 
@@ -43,8 +47,9 @@ def spawn(broker_dir: Path, java: Path, jars: Sequence[Path], *options: str, env
         "-Dlog4j2.configurationFile=log4j2.xml",
         # zstd and snappy unpack native libraries, which a /tmp mounted noexec would refuse.
         f"-Djava.io.tmpdir={scratch}",
-        _mark(broker_dir),
+        mark(broker_dir),
     ]
+    _logged[broker_dir] = _size(broker_dir / LOG_FILE)
     with (broker_dir / "stdout.log").open("wb") as output:
         process = subprocess.Popen(
             [*java_command(java, jars, *options, *always), "kafka.Kafka", "server.properties"],
@@ -55,10 +60,35 @@ def spawn(broker_dir: Path, java: Path, jars: Sequence[Path], *options: str, env
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    write_whole(broker_dir / "pid", b"%d\n" % process.pid)
+    try:
+        write_whole(broker_dir / "pid", b"%d\n" % process.pid)
+    except BaseException:  # nobody would find it again, and it keeps its ports
+        process.kill()
+        process.wait()
+        raise
     # It outlives us or is reaped by pid in `alive`; Popen would warn about a child that still runs.
     process.returncode = 0
     return process.pid
+
+
+def log_of_this_run(broker_dir: Path, most_bytes: int) -> bytes:
+    """The end of a broker's log since it was started here; of one that others started, whatever its log ends with."""
+    begins = _logged.get(broker_dir, 0)
+    try:
+        with (broker_dir / LOG_FILE).open("rb") as file:
+            ends = file.seek(0, os.SEEK_END)
+            # One that is shorter by now is another file: the log was rolled.
+            file.seek(max(begins if begins <= ends else 0, ends - most_bytes))
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def pid_of(broker_dir: Path) -> int | None:
@@ -68,6 +98,8 @@ def pid_of(broker_dir: Path) -> int | None:
         pid = int((broker_dir / "pid").read_text())
     except (FileNotFoundError, ValueError):
         return None
+    if not 0 < pid <= _MAX_PID:  # to the kernel 0 and -1 are all of our children
+        return None
     return pid if alive(pid, broker_dir) else None
 
 
@@ -76,9 +108,9 @@ def alive(pid: int, broker_dir: Path) -> bool:
     and file locks free. A dead child of ours is reaped."""
     _reap(pid)
     if sys.platform == "linux":
-        return _alive_by_proc(pid, _mark(broker_dir))
+        return _alive_by_proc(pid, mark(broker_dir))
     ran = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return f"{_mark(broker_dir)} " in ran.stdout
+    return f"{mark(broker_dir)} " in ran.stdout
 
 
 def _alive_by_proc(pid: int, mark: str) -> bool:

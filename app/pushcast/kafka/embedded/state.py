@@ -23,6 +23,8 @@ _STATE_FILE = "cluster.json"
 #: The user's own broker settings, in the data directory.
 EXTRA_PROPERTIES = "extra.properties"
 _GUARD_FILE = ".lock"
+#: What a start that was killed at once has left; the last is half a state file.
+_BEFORE_A_CLUSTER = frozenset({_GUARD_FILE, EXTRA_PROPERTIES, f".{_STATE_FILE}.new"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +80,26 @@ def read(data_dir: Path) -> Layout | None:
     path = data_dir / _STATE_FILE
     try:
         row = json.loads(path.read_text())
-        return Layout(row["cluster_id"], tuple(row["ports"]), tuple(row["controller_ports"]), row["kafka_version"])
+        ports, controller_ports = _ports(row["ports"]), _ports(row["controller_ports"])
+        if len(ports) != len(controller_ports):
+            raise ValueError("it has not as many ports as controller_ports")
+        return Layout(row["cluster_id"], ports, controller_ports, row["kafka_version"])
     except FileNotFoundError:
         pass
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError(f"{path} is damaged ({error}); remove {data_dir} to begin anew") from error
-    if data_dir.is_dir() and any(each.name not in {_GUARD_FILE, EXTRA_PROPERTIES} for each in data_dir.iterdir()):
-        raise StorageError(f"{data_dir} is not empty and not a data directory of `pushcast kafka`; choose another")
+    with usable(data_dir):
+        if data_dir.is_dir() and any(each.name not in _BEFORE_A_CLUSTER for each in data_dir.iterdir()):
+            raise StorageError(f"{data_dir} is not empty and not a data directory of `pushcast kafka`; choose another")
     return None
+
+
+def _ports(found: list[int]) -> tuple[int, ...]:
+    if not found or not all(type(port) is int and 0 < port < 65_536 for port in found):
+        raise ValueError("a port is a number from 1 to 65535")
+    return tuple(found)
 
 
 def write(data_dir: Path, layout: Layout) -> None:
@@ -93,14 +107,35 @@ def write(data_dir: Path, layout: Layout) -> None:
     write_whole(data_dir / _STATE_FILE, (json.dumps(asdict(layout), indent=2) + "\n").encode())
 
 
+def directory_of(data_dir: Path) -> Path:
+    """One name for one directory, whatever links and `..` lead there: brokers are known by it on their command line."""
+    return data_dir.resolve()
+
+
+def is_there(data_dir: Path) -> bool:
+    """Raises StorageError where nobody may look."""
+    with usable(data_dir):
+        return data_dir.is_dir()
+
+
+@contextlib.contextmanager
+def usable(data_dir: Path) -> Iterator[None]:
+    """What the operating system refuses within it is a StorageError: a full disk, a folder of somebody else."""
+    try:
+        yield
+    except OSError as error:
+        named = f" ({error.filename})" if error.filename else ""
+        raise StorageError(f"in {data_dir}: {error.strerror or error}{named}") from error
+
+
 @contextlib.contextmanager
 def exclusive(data_dir: Path) -> Iterator[None]:
-    """One start or stop at a time in this directory; blocks until the other is done."""
+    """One start or stop at a time in this directory; blocks until the other is done. `usable` holds meanwhile."""
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         guard = (data_dir / _GUARD_FILE).open("w")
     except OSError as error:
         raise StorageError(f"cannot use {data_dir} as data directory: {error.strerror}") from error
-    with guard:
+    with guard, usable(data_dir):
         fcntl.flock(guard, fcntl.LOCK_EX)
         yield

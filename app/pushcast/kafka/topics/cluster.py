@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -22,7 +22,7 @@ from confluent_kafka.admin import (
 )
 
 from pushcast.kafka.clients import cluster_metadata, open_admin
-from pushcast.kafka.topics.diff import ClusterTopic, TopicAction, TopicChange, diff
+from pushcast.kafka.topics.diff import ClusterTopic, TopicAction, TopicChange, diff, some_of, still_to_do
 from pushcast.kafka.topics.errors import ClusterUnavailable, TopologyConflict
 from pushcast.kafka.topics.model import Topology
 
@@ -106,7 +106,7 @@ def apply(
     _delete(admin, [change.topic for change in changes if change.action is TopicAction.DELETE], request_timeout_seconds)
     if changes:
         _poll(
-            lambda: [f"{change.topic}: {change.reason or change.action}" for change in differences()],
+            lambda: [still_to_do(change) for change in differences()],
             timeout_seconds,
             "the cluster does not show the changes",
         )
@@ -131,7 +131,7 @@ def _describe(admin: AdminClient, names: set[str], timeout_seconds: float) -> di
             described[resource.name] = future.result()
         except KafkaException as error:
             if error.args[0].code() not in _HARMLESS:  # deleted, or not known to this broker yet
-                raise _unavailable(error) from error
+                raise _unavailable(error, resource.name) from error
     return {
         name: ClusterTopic(
             partitions=len(topic.partitions),
@@ -154,7 +154,7 @@ def _create(admin: AdminClient, changes: Sequence[TopicChange], timeout_seconds:
     for change in changes:
         count = change.partitions or 1
         if size + count > MAX_PARTITIONS_PER_REQUEST and request:
-            _wait(_ask(partial(admin.create_topics, request, request_timeout=timeout_seconds)).values())
+            _wait(_ask(partial(admin.create_topics, request, request_timeout=timeout_seconds)))
             request, size = [], 0
         settings = {name: setting.after for name, setting in change.settings.items() if setting.after is not None}
         request.append(
@@ -167,7 +167,7 @@ def _create(admin: AdminClient, changes: Sequence[TopicChange], timeout_seconds:
         )
         size += count
     if request:
-        _wait(_ask(partial(admin.create_topics, request, request_timeout=timeout_seconds)).values())
+        _wait(_ask(partial(admin.create_topics, request, request_timeout=timeout_seconds)))
 
 
 def _alter(admin: AdminClient, changes: Sequence[TopicChange], timeout_seconds: float) -> None:
@@ -188,21 +188,27 @@ def _alter(admin: AdminClient, changes: Sequence[TopicChange], timeout_seconds: 
         )
         for change in changes
     ]
-    _wait(_ask(lambda: admin.incremental_alter_configs(resources, request_timeout=timeout_seconds)).values())
+    _wait(_ask(lambda: admin.incremental_alter_configs(resources, request_timeout=timeout_seconds)))
 
 
 def _delete(admin: AdminClient, names: Sequence[str], timeout_seconds: float) -> None:
     if names:
-        _wait(_ask(lambda: admin.delete_topics(list(names), request_timeout=timeout_seconds)).values())
+        _wait(_ask(lambda: admin.delete_topics(list(names), request_timeout=timeout_seconds)))
 
 
-def _wait(futures: Iterable[Future[Any]]) -> None:
-    for future in futures:
+def _wait(futures: Mapping[Any, Future[Any]]) -> None:
+    """By topic, or by its resource. Raises ClusterUnavailable, which names the topics and what the brokers say of them:
+    with some hundred topics in one request the reason alone says little."""
+    refused: dict[str, list[str]] = {}
+    for topic, future in futures.items():
         try:
             future.result()
         except KafkaException as error:
             if error.args[0].code() not in _HARMLESS:
-                raise _unavailable(error) from error
+                refused.setdefault(error.args[0].str(), []).append(getattr(topic, "name", topic))
+    if refused:
+        told = [f"{some_of(topics)}: {reason}" for reason, topics in refused.items()]
+        raise ClusterUnavailable("\n  ".join(["Kafka did not answer or refused:", *told]))
 
 
 def _unseen(
@@ -212,9 +218,15 @@ def _unseen(
     brokers = _ask(lambda: cluster_metadata(admin, timeout_seconds)).brokers
     unseen = []
     for number, broker in sorted(brokers.items()):
+        host = f"[{broker.host}]" if ":" in broker.host else broker.host
         # A fresh client knows no broker but this one, so its first metadata request goes there.
-        alone = open_admin({**client, "bootstrap.servers": f"{broker.host}:{broker.port}"})
-        known = _ask(partial(alone.list_topics, timeout=timeout_seconds)).topics
+        alone = open_admin({**client, "bootstrap.servers": f"{host}:{broker.port}"})
+        try:
+            known = alone.list_topics(timeout=timeout_seconds).topics
+        except KafkaException as error:  # it may be starting again
+            silent = f"broker {number} at {host}:{broker.port}: {error.args[0].str()}"
+            unseen += [silent] * len(topology.topics)
+            continue
         for topic in topology.topics:
             seen = known.get(topic.name)
             ready = seen is not None and [partition for partition in seen.partitions.values() if partition.leader >= 0]
@@ -229,7 +241,8 @@ def _poll(missing: Callable[[], list[str]], timeout_seconds: float, what: str) -
     while left := missing():
         answered_at = time.monotonic()
         if watch.is_over(len(left), answered_at):
-            raise ClusterUnavailable(f"{what}: {', '.join(left[:5])}{' …' if len(left) > 5 else ''}")
+            told = list(dict.fromkeys(left))
+            raise ClusterUnavailable(f"{what}: {', '.join(told[:5])}{' …' if len(told) > 5 else ''}")
         # The same brokers make what is missing: they are asked for half of the time at most.
         time.sleep(max(POLL_SECONDS, answered_at - asked_at))
         asked_at = time.monotonic()
@@ -242,5 +255,6 @@ def _ask(request: Callable[[], T]) -> T:
         raise _unavailable(error) from error
 
 
-def _unavailable(error: KafkaException) -> ClusterUnavailable:
-    return ClusterUnavailable(f"Kafka did not answer or refused: {error.args[0].str()}")
+def _unavailable(error: KafkaException, topic: str = "") -> ClusterUnavailable:
+    of_topic = f"{topic}: " if topic else ""
+    return ClusterUnavailable(f"Kafka did not answer or refused: {of_topic}{error.args[0].str()}")

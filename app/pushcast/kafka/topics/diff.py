@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
 from pushcast.kafka.topics.model import MANAGED_SETTINGS, Topic, Topology
+from pushcast.model.plural import counted
 
 
 class TopicAction(StrEnum):
@@ -122,6 +123,24 @@ def count_refusal(topic: Topic, actual: int, wanted: int) -> str:
             f" their devices, order and accounts. Set kafka.partitions to {actual}, or move to a new cluster"
         )
     return f"it has {actual} partitions and must have {wanted}: delete it and apply again"
+
+
+def some_of(names: Sequence[str]) -> str:
+    """Topics of which the same is to be said."""
+    return names[0] if len(names) == 1 else f"{names[0]} and {counted(len(names) - 1, 'more topic')}"
+
+
+def still_to_do(change: TopicChange) -> str:
+    """What the cluster does not show, some time after it was changed."""
+    if change.action is TopicAction.ALTER:
+        told = [
+            f"{name} is {setting.before} and should be {setting.after or 'the default'}"
+            for name, setting in sorted(change.settings.items())
+        ]
+        return f"{change.topic}: {', '.join(told)}"
+    if change.action is TopicAction.REFUSE:
+        return f"{change.topic}: {change.reason}"
+    return f"{change.topic}: {'it is not there' if change.action is TopicAction.CREATE else 'it is still there'}"
 
 
 def _same(actual: str | None, wanted: str) -> bool:

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 
 from pushcast.config.settings import Settings
 from pushcast.kafka.clients import client_config, cluster_metadata, open_admin
-from pushcast.kafka.topics.diff import count_refusal
+from pushcast.kafka.topics.diff import count_refusal, some_of
 from pushcast.kafka.topics.errors import ClusterUnavailable, PartitionsDiffer
 from pushcast.kafka.topics.load import load_topology
 from pushcast.kafka.topics.model import Topology
@@ -83,8 +83,4 @@ def different(facts: ClusterFacts, topology: Topology, partitions: int) -> list[
         actual, wanted = facts.topics.get(topic.name), topic.partitions(partitions)
         if actual is not None and actual.partitions != wanted:
             sentences.setdefault(count_refusal(topic, actual.partitions, wanted), []).append(topic.name)
-    return [f"{_some(names)}: {sentence}" for sentence, names in sentences.items()]
-
-
-def _some(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more topics"
+    return [f"{some_of(names)}: {sentence}" for sentence, names in sentences.items()]
