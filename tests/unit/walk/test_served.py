@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
+from types import SimpleNamespace
+from typing import Any, cast
 
 from pushcast.model.broadcast import NotTo
 from pushcast.model.ids import broadcast_delivery_id
 from pushcast.model.words import Lane, Source
+from pushcast.walk.legs import OpenLeg
+from pushcast.walk.narrowing import each_token_once, not_served
 from pushcast.walk.served import Deliveries, served_by
 from pushcast.wire import headers as h
 from pushcast.wire import topics
@@ -101,3 +105,10 @@ async def test_a_strangers_record_that_names_a_stage_without_an_epoch_is_passed_
         log.log.append(Produced(SEND, PARTITION, value, None, headers, 0))
     ask = served_by(log, Lane.BULK)  # type: ignore[arg-type]
     assert await ask(PARTITION, NotTo("b-0", DEFAULT, 0)) == {delivery("u-2")}
+
+
+def test_nobody_left_out_is_no_reason() -> None:
+    """`pushcast whatif` said `5 sent, 0 same_token` of each broadcast."""
+    leg = cast(OpenLeg, SimpleNamespace(left=Counter()))
+    assert each_token_once(leg, []) == not_served(leg, [], "b-0", frozenset()) == []
+    assert dict(leg.left) == {}
