@@ -3,7 +3,7 @@
 
     with Client("https://push.example", key) as push:
         sent = push.send("user-42", app="news", title="Goal!")
-        print(sent["record"], push.report(sent["id"])["state"])
+        print(sent["record"], push.report(sent["id"], after=sent["record"])["state"])
 """
 
 from __future__ import annotations
@@ -100,7 +100,9 @@ class Client:
         return self._ask("DELETE", _device(user, app, device))
 
     def report(self, notification: str, **query: str) -> Json:
-        """What became of a notification or broadcast; `user` for one whose class keeps no report of its own."""
+        """What became of a notification or broadcast; `user` for one whose class keeps no report of its own. `after`:
+        the `record` of what was just sent, to wait up to 2 seconds until it is planned. Refused (404) before that.
+        """
         return self._ask("GET", f"/v1/reports/{quote(notification, safe='')}", query)
 
     def why(self, user: str, notification: str) -> Json:

@@ -53,6 +53,7 @@ class FollowedNotes:
         self._planned: dict[_Account, int] = {}  # to deliveries
         self._held: dict[str, int] = {}  # by id: when the keeper lets it go, in milliseconds since the epoch
         self._why: dict[str, str] = {}  # by id: what it waits for
+        self._nothing: dict[_Account, str] = {}  # why nothing was planned, as of a duplicate
         self._let_go: set[str] = set()
         self._ended: dict[_Account, set[str]] = {}
         self._receipts: dict[str, dict[str, Any]] = {}
@@ -66,8 +67,11 @@ class FollowedNotes:
             self._planned[_Account(planned.lane, planned.source, partition, offset, note)] = total
             if facts.held:
                 self._held[note], self._why[note] = facts.due_at, reason
-            elif planned.source == Source.DUE:
+                continue
+            if planned.source == Source.DUE:
                 self._let_go.add(note)
+            if not total and reason:
+                self._nothing[_Account(planned.lane, planned.source, partition, offset, note)] = reason
 
     def receipt(self, receipt: dict[str, Any]) -> None:
         """A terminal receipt, of whatever notification."""
@@ -140,6 +144,7 @@ class FollowedNotes:
             "ended": self.ended_count,
             "held": {note: rfc3339(due_at) for note, due_at in self.held.items()},
             "held_because": self.held_because,
+            "not_planned": {account.notification: reason for account, reason in self._nothing.items()},
             "receipts": self.receipts,
             "dead_letters": list(self._dead.values()),
         }

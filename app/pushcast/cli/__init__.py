@@ -104,9 +104,10 @@ def noun_of(words: Sequence[str]) -> str | None:
 def main() -> None:
     """Entry point: errors that are ours become one sentence on stderr and their exit code."""
     asked = noun_of(sys.argv[1:])
-    app = build([*GROUPS, *COMMANDS] if asked is None else [asked])
     try:
-        app()
+        build([*GROUPS, *COMMANDS] if asked is None else [asked])()
+    except KeyboardInterrupt:  # while modules are read; what comes later Typer hears itself, with this code, too
+        sys.exit(130)
     except Exception as error:
         if (told := said(error)) is None:
             raise

@@ -39,11 +39,11 @@ def send(
 ) -> None:
     """Write a broadcast. With --wait: progress on stderr, the account at the end; exit 1 unless all has ended."""
     settings, event, chosen = checked(file, lane)
-    write(settings, chosen, event)
+    offset = write(settings, chosen, event)
     if not wait:
         answer(output, {"id": event["id"], "lane": str(chosen)}, [f"{event['id']} is in {chosen}"])
         return
-    progress = follow(settings, event["id"], chosen, timeout_seconds, None)
+    progress = follow(settings, event["id"], chosen, timeout_seconds, offset, first=True)
     found = progress.to_dict()
     answer(output, found, [*lines(found), account_line(progress)])
     if not progress.finished:
@@ -73,6 +73,7 @@ def count(
     found = {**reckoned, "exact": exact, "seconds": round(time.monotonic() - started, 2)}
     answer(output, found, [f"{name}: {value}" for name, value in found.items()])
     if not progress.walked:
+        say(f"not counted within {timeout_seconds:g} s: {progress.partitions_done} of {progress.partitions} partitions")
         raise typer.Exit(1)
 
 

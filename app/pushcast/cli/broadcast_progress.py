@@ -16,7 +16,7 @@ from pushcast.cli.output import Output, print_json, say
 from pushcast.cli.session import connect_by_user, content_of
 from pushcast.config.settings import Settings
 from pushcast.model.errors import InvalidInput, PushcastError
-from pushcast.model.words import Lane
+from pushcast.model.words import Lane, Reason
 from pushcast.wire.events.broadcasts import BroadcastDecoder
 from pushcast.wire.events.class_rules import class_rules
 from pushcast.wire.events.notification_rules import DEFAULT_CLASS
@@ -53,24 +53,27 @@ def write(settings: Settings, lane: Lane, event: dict[str, Any]) -> int:
     return put_one(settings, topics.broadcast(lane), event["id"].encode(), orjson.dumps(event))
 
 
-def follow(settings: Settings, broadcast_id: str, lane: Lane, timeout_seconds: float, offset: int | None) -> Progress:
-    """Follows a broadcast to its end. `offset`: of the event, when it is not the first of its id."""
+def follow(
+    settings: Settings, broadcast_id: str, lane: Lane, timeout_seconds: float, offset: int, *, first: bool = False
+) -> Progress:
+    """Follows the broadcast of the event at this offset to its end. `first`: where the event repeats an earlier one, so
+    that nothing comes of it, it says so and follows that one."""
     from pushcast.audit.broadcasts import BroadcastBooks, FoundBroadcast
 
-    began = time.monotonic()
+    began, patience = time.monotonic(), min(SPREAD_SECONDS, timeout_seconds)
     with BroadcastBooks(settings) as broadcasts:
         found: FoundBroadcast | None = None
         while found is None:
             mine = [each for each in broadcasts.spread([lane]) if each.order.broadcast == broadcast_id]
-            if offset is None:
-                found = broadcasts.find(broadcast_id, [lane])
-            else:
-                found = next((each for each in mine if each.order.intake_offset == offset), None)
-            if found is None and time.monotonic() - began > SPREAD_SECONDS:
+            found = next((each for each in mine if each.order.intake_offset == offset), None)
+            if found is None and time.monotonic() - began > patience:
                 raise PushcastError(
-                    f"the settler has not taken {broadcast_id!r} within {SPREAD_SECONDS:.0f} s: is one running? "
-                    f"`pushcast dlq list push.broadcast.{lane}.v1` shows what was refused"
+                    f"the settler has not taken {broadcast_id!r} within {patience:g} s: is one running? "
+                    f"`pushcast dlq list --topic push.broadcast.{lane}.v1` shows what was refused"
                 )
+        if first and found.order.reason == Reason.DUPLICATE:
+            say(f"{broadcast_id} was sent before: nothing comes of this event, and what follows is of the first")
+            found = broadcasts.find(broadcast_id, [lane]) or found
         live = Live()
         try:
             return broadcasts.follow(found, timeout_seconds, live.show)

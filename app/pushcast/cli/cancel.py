@@ -9,7 +9,7 @@ import orjson
 import typer
 
 from pushcast.cli.output import Output, OutputOption, print_json
-from pushcast.cli.session import connect, connect_by_user
+from pushcast.cli.session import connect, connect_by_user, require_app
 from pushcast.cli.signed import as_said, operator
 from pushcast.wire import topics
 from pushcast.wire.control.control import CampaignCancel, Kind, Name
@@ -83,7 +83,10 @@ def _of_user(
     event = {"ids": ids, "app": app, "thread": thread, "reason": reason, "remove": remove}
     value = orjson.dumps({name: given for name, given in event.items() if given})
     CancelDecoder().decode(user, value, round(time.time() * 1000))
-    with IntakeProducer(connect_by_user()) as producer:
+    settings = connect_by_user()
+    if app is not None:
+        require_app(settings, app)  # the cancel of a thread of no app would end nothing, and say that it did
+    with IntakeProducer(settings) as producer:
         producer.put(topics.CANCEL, user, value)
     if output is Output.json:
         print_json({"user": user, "ids": ids, "app": app, "thread": thread, "remove": remove})

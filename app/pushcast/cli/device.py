@@ -21,8 +21,11 @@ for command in (
 
 
 @app.command()
-def show(user: str, output: OutputOption = Output.text) -> None:
-    """Show the user's devices, read from the compacted topic. Tokens are shown by their hash only."""
+def show(
+    user: Annotated[str, typer.Argument(help="User id.")],
+    output: OutputOption = Output.text,
+) -> None:
+    """Show the user's devices, read from the compacted topic; tokens by their hash only. Exit 1 when there are none."""
     from pushcast.kafka.intake import rows_of_user
     from pushcast.wire.devices.devices import shown
 

@@ -9,7 +9,7 @@ import orjson
 import typer
 
 from pushcast.cli.output import Output, OutputOption, print_json
-from pushcast.cli.session import connect_by_user
+from pushcast.cli.session import connect_by_user, require_app
 from pushcast.wire import topics
 from pushcast.wire.events.engagement import EngagementDecoder, Event
 
@@ -36,7 +36,9 @@ def flush(
         event["class"] = class_
     value = orjson.dumps(event)
     EngagementDecoder().decode(user, value, round(time.time() * 1000))
-    with IntakeProducer(connect_by_user()) as producer:
+    settings = connect_by_user()
+    require_app(settings, of_app)
+    with IntakeProducer(settings) as producer:
         producer.put(topics.ENGAGEMENT, user, value)
     if output is Output.json:
         print_json({"user": user, **event})

@@ -34,7 +34,7 @@ def start(
     ] = None,
     data_dir: DataDir = None,
     port: Annotated[
-        int | None, typer.Option(help="The first broker's port.", show_default="9092, or a free one")
+        int | None, typer.Option(min=1, max=65535, help="The first broker's port.", show_default="9092, or a free one")
     ] = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="Take the jars from the cache, never from the net.")

@@ -16,7 +16,7 @@ from pushcast.wire.devices.devices import DeviceChangeDecoder
 from pushcast.wire.devices.user_rows import wishes_of
 from pushcast.wire.events.preferences import shown_preferences
 
-app = typer.Typer(name="prefer", help="What a user wants, for all apps or for one.", no_args_is_help=True)
+app = typer.Typer(name="prefer", no_args_is_help=True)
 _WINDOW = re.compile(r"(\d\d:\d\d)-(\d\d:\d\d)(?:@([a-z,]+))?")
 
 

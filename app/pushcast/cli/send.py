@@ -89,13 +89,23 @@ def send(
     if output is Output.json:
         print_json(result)
     else:
-        typer.echo("\n".join(result["ids"]))
+        for note in result["ids"]:
+            typer.echo(note)
         for receipt in result.get("receipts", []):
-            typer.echo(f"  {receipt['platform']} {receipt['device']}: {receipt['outcome']} {receipt['reason'] or ''}")
+            typer.echo(f"  {_receipt_line(receipt)}")
+        for note, reason in result.get("not_planned", {}).items():
+            typer.echo(f"  {note}: nothing was planned, {reason}")
         for letter in result.get("dead_letters", []):
             typer.echo(f"  {letter['id']} for {letter['user']}: dead letter, {letter['reason']}: {letter['message']}")
     if failed:
         raise typer.Exit(1)
+
+
+def _receipt_line(receipt: dict[str, Any]) -> str:
+    """A receipt without a device is the whole notification's."""
+    device, note = receipt["device"], receipt["notification_id"]
+    whose = f"{receipt['platform']} {device}" if device else f"{note}, no device"
+    return f"{whose}: {receipt['outcome']} {receipt['reason'] or ''}".rstrip()
 
 
 def _as_dry_runs(lines: Iterable[tuple[int, bytes]]) -> Iterator[NumberedLine]:

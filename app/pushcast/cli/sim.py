@@ -36,8 +36,10 @@ class AppleEnvironment(StrEnum):
 
 def sim(
     platform: Annotated[Platform, typer.Argument(help="Whose provider is simulated.")],
-    port: Annotated[int, typer.Option(help="TLS port; 0 takes a free one.")] = 0,
-    control_port: Annotated[int, typer.Option(help="Port of the control API (plain HTTP); 0 takes a free one.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="TLS port; 0 takes a free one.")] = 0,
+    control_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the control API (plain HTTP); 0 takes a free one.")
+    ] = 0,
     seed: Annotated[int, typer.Option(help="Seed of everything random, and of key ids.")] = 0,
     checks: Annotated[
         Checks, typer.Option(help="on: as strict as the provider; off: rules and token prefixes only.")
@@ -45,7 +47,7 @@ def sim(
     work_dir: Annotated[
         Path | None, typer.Option(help="Keeps CA and credentials; default a temporary directory.")
     ] = None,
-    apps: Annotated[int, typer.Option(help="How many apps with credentials of their own.")] = 1,
+    apps: Annotated[int, typer.Option(min=1, help="How many apps with credentials of their own.")] = 1,
     topic: Annotated[list[str] | None, typer.Option(help="apns: an app's bundle id, once per app.")] = None,
     project: Annotated[list[str] | None, typer.Option(help="fcm: an app's project id, once per app.")] = None,
     environment: Annotated[
@@ -53,7 +55,7 @@ def sim(
     ] = AppleEnvironment.production,
     mtls: Annotated[bool, typer.Option(help="apns: also take client certificates.")] = False,
     max_copies: Annotated[
-        int, typer.Option(help="Accepted (token, body) pairs to count copies of; 0: none.")
+        int, typer.Option(min=0, help="Accepted (token, body) pairs to count copies of; 0: none.")
     ] = 2_000_000,
     write_config: Annotated[
         Path | None, typer.Option(help="A pushcast.yaml that gets this platform's settings for each app.")
@@ -61,6 +63,10 @@ def sim(
     state: Annotated[str, typer.Option(help="Initial state as JSON, as PUT /state takes it.")] = "{}",
 ) -> None:
     """Run a simulated push provider; one line of JSON tells that it listens."""
+    try:
+        initial = json.loads(state)
+    except ValueError as error:
+        raise typer.BadParameter(f"not JSON: {error}", param_hint="--state") from None
     options: dict[str, Any] = {}
     if platform is Platform.APNS:
         options |= {"environment": environment.value, "mtls": mtls}
@@ -79,7 +85,7 @@ def sim(
                 max_copies=max_copies,
                 **options,
             )
-            _run(simulator, json.loads(state), write_config)
+            _run(simulator, initial, write_config)
     except (ValueError, OSError, ConfigurationError) as error:
         raise ConfigurationError(f"sim {platform}: {error}") from None
 

@@ -15,6 +15,7 @@ from pushcast.cli.audit import since_ms
 from pushcast.cli.output import Output, OutputOption, counted, print_json, say
 from pushcast.cli.session import connect_by_user
 from pushcast.config.settings import CONFIG_VARIABLE, Settings, load
+from pushcast.model.errors import ConfigurationError
 from pushcast.wire.times import rfc3339
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ def _words(fate: BroadcastFate) -> str:
 
 def _of(file: Path) -> Settings:
     """That configuration, with the environment of this process. Raises ConfigurationError."""
+    if not file.is_file():
+        raise ConfigurationError(f"{file} is not a file")
     known = os.environ.get(CONFIG_VARIABLE)
     os.environ[CONFIG_VARIABLE] = str(file)
     try:

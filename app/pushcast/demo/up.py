@@ -148,6 +148,8 @@ def open_door(home: Path) -> Door:
     key_id, key, digest = new_key()
     record = ApiKey(tuple(Scope), (Hash(digest, time.time_ns() // 1_000_000),), label="pushcast up")
     keys_file = home / "keys.json"
+    keys_file.touch(mode=0o600)
+    keys_file.chmod(0o600)  # one of an earlier start may be readable by all
     keys_file.write_bytes(b'{"%b":%b}' % (key_id.encode(), encode_record(record)))
     with _free_port(GATEWAY_PORT) as gateway, _free_port(CONSOLE_PORT) as console:
         return Door(gateway.getsockname()[1], console.getsockname()[1], key, keys_file)

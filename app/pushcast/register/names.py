@@ -23,5 +23,6 @@ class Topics(NamedTuple):
 
     @property
     def of_history(self) -> tuple[str, ...]:
-        """Those that tell what became of a device. What its user does is no part of that."""
-        return self[:-1]
+        """Those that tell what became of a device. Claims and evictions are between REGISTER and OWN: what comes of
+        them is a row's, with its reason. What its user does is no part of that."""
+        return self.changed, self.invalid, self.device, self.hold

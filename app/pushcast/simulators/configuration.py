@@ -34,6 +34,8 @@ def provider_settings(line: Mapping[str, Any], app: str | None = None, *, url: s
         chosen["allow_loopback"] = True  # and no endpoint: each subscription has its own
     else:
         chosen["endpoint"] = url or line["url"]
+    if platform is Platform.APNS:
+        chosen["channels_endpoint"] = line["url"]  # else `pushcast channel` would ask Apple with simulated credentials
     return chosen
 
 

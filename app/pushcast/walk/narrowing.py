@@ -20,7 +20,7 @@ def each_token_once(leg: OpenLeg, devices: list[Device]) -> list[Device]:
     newest: dict[bytes, Device] = {}
     for device in sorted(devices, key=lambda each: (registered_at_ms(each), each.key)):
         newest[device.token_hash] = device
-    leg.left[SAME_TOKEN] += len(devices) - len(newest)
+    leg.left.update([SAME_TOKEN] * (len(devices) - len(newest)))  # no reason stands there with 0
     keep = {device.key for device in newest.values()}
     return [device for device in devices if device.key in keep]
 
@@ -28,5 +28,5 @@ def each_token_once(leg: OpenLeg, devices: list[Device]) -> list[Device]:
 def not_served(leg: OpenLeg, devices: list[Device], earlier: str, served: frozenset[bytes]) -> list[Device]:
     """Those that had nothing of the broadcast `earlier`. `served`: its deliveries."""
     left = [device for device in devices if broadcast_delivery_id(earlier, device.key) not in served]
-    leg.left[NOT_TO] += len(devices) - len(left)
+    leg.left.update([NOT_TO] * (len(devices) - len(left)))
     return left

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any, Final, TypeVar
 
 import msgspec
 import orjson
+from msgspec import inspect
 
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
@@ -41,10 +44,11 @@ def written(event: dict[str, Any]) -> bytes:
         raise from_msgspec(RecursionError()) from None
 
 
-def from_msgspec(error: Exception, value: bytes | None = None) -> InvalidInput:
+def from_msgspec(error: Exception, value: bytes | None = None, of: type | None = None) -> InvalidInput:
     """unknown_field, invalid_field or not_json. Values that the producer wrote are left out: they may be tokens.
 
-    `value`: the JSON, in which a text that is no Unicode is looked for by name.
+    `value`: the JSON, in which a text that is no Unicode is looked for by name. `of`: what it was to be, which knows
+    the words that a field takes.
     """
     text = str(error)
     if isinstance(error, msgspec.ValidationError):
@@ -53,13 +57,47 @@ def from_msgspec(error: Exception, value: bytes | None = None) -> InvalidInput:
             return InvalidInput(Reason.UNKNOWN_FIELD, f"unknown field {name!r} (a typing mistake?)", name)
         path = _PATH.search(text)
         field = path[1] if path else None
-        problem = re.sub(r"(Invalid enum value) .*?( - at|$)", r"\1\2", text)
+        words = _words(of, field) if of is not None and field is not None else []
+        takes = f", it is one of {', '.join(words)}" if words else ""
+        problem = re.sub(r"(Invalid enum value) .*?( - at|$)", rf"\1{takes}\2", text)
         return InvalidInput(Reason.INVALID_FIELD, problem, field)
     if isinstance(error, RecursionError):
         return InvalidInput(Reason.INVALID_FIELD, f"objects are nested more than {MAX_DEPTH} deep")
     if value is not None and (found := no_unicode(value)) is not None:
         return found
     return InvalidInput(Reason.NOT_JSON, f"the value is not JSON: {type(error).__name__}")
+
+
+@cache
+def _form(of: type) -> inspect.Type:
+    return inspect.type_info(of)
+
+
+def _words(of: type, path: str) -> list[str]:
+    """What the enum or the literals at a path of msgspec's take; empty: there are none."""
+    kinds = [_form(of)]
+    for step in re.findall(r"[^.\[\]]+|\[[^\]]*\]", path):
+        kinds = [inner for kind in kinds for each in _alternatives(kind) for inner in _within(each, step)]
+    return [str(word) for kind in kinds for each in _alternatives(kind) for word in _taken(each)]
+
+
+def _taken(kind: inspect.Type) -> Iterable[object]:
+    if isinstance(kind, inspect.EnumType):
+        return [word.value for word in kind.cls]
+    return kind.values if isinstance(kind, inspect.LiteralType) else ()
+
+
+def _alternatives(kind: inspect.Type) -> tuple[inspect.Type, ...]:
+    return kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+
+
+def _within(kind: inspect.Type, step: str) -> Iterator[inspect.Type]:
+    if isinstance(kind, inspect.StructType):
+        yield from (field.type for field in kind.fields if field.encode_name == step)
+    elif isinstance(kind, inspect.ListType | inspect.VarTupleType):
+        yield kind.item_type
+    elif isinstance(kind, inspect.DictType):
+        yield kind.value_type
 
 
 def no_unicode(value: bytes) -> InvalidInput | None:

@@ -51,6 +51,16 @@ def test_it_waits_for_the_plan_and_for_every_receipt() -> None:
     assert [each["delivery_id"] for each in followed.receipts] == ["x", "y"]
 
 
+def test_a_repeat_of_which_nothing_was_planned_is_told_with_its_reason() -> None:
+    followed = FollowedNotes({("ann", "n")})
+    record = Planned("normal")
+    record.add(9, "n", {}, reason="duplicate")
+    followed.planned(1, record)
+    assert followed.finished
+    assert not followed.all_accepted
+    assert followed.to_dict()["not_planned"] == {"n": "duplicate"}
+
+
 def test_one_id_for_two_users_is_two_notifications() -> None:
     followed = FollowedNotes({("ann", "n"), ("bob", "n")})
     followed.planned(1, planned((4, "n", 1)))

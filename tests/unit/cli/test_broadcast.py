@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from typer.testing import CliRunner
 
+from pushcast.audit.broadcasts import FoundBroadcast
 from pushcast.audit.progress import Progress
 from pushcast.cli import build
 from pushcast.cli.broadcast_progress import Speed, account_line, live_line
 from pushcast.config.settings import Settings
-from pushcast.model.errors import ConfigurationError
+from pushcast.model.errors import ConfigurationError, PushcastError
+from pushcast.model.words import Lane
 from pushcast.wire.answers.legs import Leg
 from pushcast.wire.control.control_state import ControlState
+from pushcast.wire.events.orders import Order
 from twins.control import control_in_memory
 from twins.receipts import placed
 
@@ -129,3 +134,55 @@ def test_progress_says_partitions_planned_accepted_rate_and_time_left() -> None:
         "done: 1 of 1 partitions, 100 planned, 49 accepted, 50 ended, 10/s, 5 s left"
     )
     assert account_line(stood) == "100 planned = 49 accepted + 1 invalid + 50 not ended"
+
+
+@pytest.fixture
+def books(monkeypatch: pytest.MonkeyPatch) -> list[FoundBroadcast]:
+    """What was spread, oldest first."""
+    spread: list[FoundBroadcast] = []
+
+    class Books:
+        def __init__(self, _: Settings) -> None: ...
+        def __enter__(self) -> Books:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+        def spread(self, _: object) -> list[FoundBroadcast]:
+            return spread
+
+        def find(self, *_: object) -> FoundBroadcast:
+            return spread[0]
+
+        def follow(self, found: FoundBroadcast, *_: object) -> Progress:
+            assert found is spread[0]
+            return Progress("b-1", "urgent", 1, {(0, 0): 0})
+
+    monkeypatch.setattr("pushcast.audit.broadcasts.BroadcastBooks", Books)
+    return spread
+
+
+def order(offset: int, reason: str | None = None) -> FoundBroadcast:
+    return FoundBroadcast(
+        Lane.URGENT, cast(Order, SimpleNamespace(broadcast="b-1", intake_offset=offset, reason=reason))
+    )
+
+
+def test_who_sends_a_broadcast_again_is_told_that_nothing_comes_of_it(
+    written: list[Any], books: list[FoundBroadcast]
+) -> None:
+    """It ended as if the second event had been sent: with the account of the first."""
+    books += [order(0), order(1, "duplicate")]
+    first = run("send", "-", "--wait", "--timeout-seconds", "1", given=json.dumps(EVENT))
+    assert "was sent before" not in first.stderr
+    again = run("send", "-", "--wait", "--timeout-seconds", "1", given=json.dumps(EVENT))
+    assert "b-1 was sent before: nothing comes of this event" in again.stderr
+
+
+def test_an_event_that_is_not_taken_is_waited_for_no_longer_than_was_asked(
+    written: list[Any], books: list[FoundBroadcast]
+) -> None:
+    """It waited for 30 s, whatever was asked, and then named a command that there is not."""
+    began = time.monotonic()
+    with pytest.raises(PushcastError, match="`pushcast dlq list --topic push"):
+        run("send", "-", "--wait", "--timeout-seconds", "0.2", given=json.dumps(EVENT))
+    assert time.monotonic() - began < 20

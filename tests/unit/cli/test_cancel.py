@@ -9,7 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from pushcast.cli import build
-from pushcast.model.errors import InvalidInput
+from pushcast.config.providers import App
+from pushcast.config.settings import Settings
+from pushcast.model.errors import ConfigurationError, InvalidInput
 from pushcast.wire.control.control import CampaignCancel, Rate
 from pushcast.wire.control.control_state import ControlState
 from twins.control import control_in_memory
@@ -66,3 +68,10 @@ def test_a_cancel_or_a_rate_that_nobody_would_remember_is_refused_and_no_other(
     run(*end)
     run(*(each.format("b") for each in one))
     assert not state.ignored
+
+
+def test_a_thread_of_no_app_is_not_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would end nothing, and the command said that it did."""
+    monkeypatch.setattr("pushcast.cli.cancel.connect_by_user", lambda: Settings(apps={"news": App()}))
+    with pytest.raises(ConfigurationError, match="there is no app 'nwes'"):
+        run("cancel", "--user", "u", "--app", "nwes", "--thread", "t1")

@@ -10,7 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from pushcast import __version__
-from pushcast.cli import build, noun_of
+from pushcast.cli import build, main, noun_of
+from pushcast.config.settings import Settings
+from pushcast.model.errors import ConfigurationError
 
 
 def test_the_version_is_told_without_a_command() -> None:
@@ -77,3 +79,42 @@ def test_help_says_what_people_asked(command: list[str], words: list[str]) -> No
 )
 def test_only_the_command_that_is_asked_for_is_imported(words: list[str], noun: str | None) -> None:
     assert noun_of(words) == noun
+
+
+def test_ctrl_c_while_modules_are_read_is_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pushcast.cli.build", interrupted)
+    with pytest.raises((SystemExit, KeyboardInterrupt)) as ended:  # the second would end all tests
+        main()
+    assert isinstance(ended.value, SystemExit)
+    assert ended.value.code == 130
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["sim", "apns", "--port", "99999"], "65535"),
+        (["sim", "apns", "--control-port", "-1"], "--control-port"),
+        (["sim", "apns", "--state", "{"], "--state"),
+        (["kafka", "start", "--port", "99999"], "65535"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_its_name(options: list[str], said: str) -> None:
+    """A port of 99999 ended in a trace."""
+    result = CliRunner().invoke(build(["sim", "kafka"]), options)
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+def test_prefer_says_that_it_replaces_what_was_chosen() -> None:
+    assert "Replace what a user has chosen" in CliRunner().invoke(build(["prefer"]), ["prefer", "--help"]).stdout
+
+
+def test_whatif_names_the_file_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It spoke of PUSHCAST_CONFIG, which nobody had set."""
+    monkeypatch.setattr("pushcast.cli.whatif.connect_by_user", Settings)
+    refused = CliRunner().invoke(build(["whatif"]), ["whatif", "none.yaml"]).exception
+    assert isinstance(refused, ConfigurationError)
+    assert str(refused) == "none.yaml is not a file"

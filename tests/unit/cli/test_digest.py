@@ -9,9 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from pushcast.cli import build, digest
+from pushcast.config.providers import App
 from pushcast.config.settings import Settings
 from pushcast.kafka import intake
-from pushcast.model.errors import InvalidInput
+from pushcast.model.errors import ConfigurationError, InvalidInput
 from pushcast.wire import topics
 
 
@@ -32,7 +33,7 @@ class Written:
 @pytest.fixture(autouse=True)
 def no_kafka(monkeypatch: pytest.MonkeyPatch) -> None:
     Written.so_far.clear()
-    monkeypatch.setattr(digest, "connect_by_user", Settings)
+    monkeypatch.setattr(digest, "connect_by_user", lambda: Settings(apps={"news": App()}))
     monkeypatch.setattr(intake, "IntakeProducer", Written)
 
 
@@ -50,4 +51,12 @@ def test_a5_a_flush_is_an_event_of_the_user() -> None:
 
 def test_what_keepers_would_refuse_is_not_written() -> None:
     assert isinstance(run("flush", "--user", "u", "--app", "a\0").exception, InvalidInput)
+    assert Written.so_far == []
+
+
+def test_the_digests_of_no_app_are_not_flushed() -> None:
+    """Nobody would hear of it, and the command said that they leave."""
+    refused = run("flush", "--user", "u", "--app", "nwes").exception
+    assert isinstance(refused, ConfigurationError)
+    assert "there is no app 'nwes'" in str(refused)
     assert Written.so_far == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -259,3 +260,49 @@ def test_a7_who_may_not_read_the_control_topic_sends_all_the_same(monkeypatch: p
     result = call("send", "-", lines=promo(1, campaign="xmas"))
     assert (result.exit_code, len(Producer.written)) == (0, 1)
     assert "rates are taken from the configuration alone: not authorized" in result.stderr
+
+
+def test_people_see_whose_an_end_without_a_device_is_and_why_nothing_was_planned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They saw `None None: suppressed no_devices`, and of a duplicate nothing but exit code 1."""
+    ended = {"notification_id": "n", "platform": None, "device": None, "outcome": "suppressed", "reason": "no_devices"}
+    reached = {**ended, "platform": "apns", "device": "d-1", "outcome": "accepted", "reason": None}
+    told = {"receipts": [ended, reached], "not_planned": {"m": "duplicate"}}
+    followed = SimpleNamespace(all_accepted=False, held={}, finished=True, to_dict=lambda: told)
+    monkeypatch.setattr("pushcast.audit.follow.follow", lambda *_: followed)
+    result = call("send", "--user", "u1", "--title", "x", "--wait")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[1:] == [
+        "  n, no device: suppressed no_devices",
+        "  apns d-1: accepted",
+        "  m: nothing was planned, duplicate",
+    ]
+
+
+def test_of_no_lines_nothing_is_printed() -> None:
+    assert call("send", "-", lines="").stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("noun", "event", "said"),
+    [
+        (("device", "import"), {"op": "regster", "app": "news"}, "it is one of register, refresh, "),
+        (
+            ("device", "import"),
+            {"op": "register", "platform": "apnz"},
+            "one of apns, fcm, expo, webpush - at `$.platform`",
+        ),
+        (
+            ("send",),
+            {"id": "n", "title": "x", "options": {"priority": "top"}},
+            "one of high, normal - at `$.options.priority`",
+        ),
+    ],
+)
+def test_a_word_that_is_not_taken_is_refused_with_those_that_are(
+    noun: tuple[str, ...], event: dict[str, Any], said: str
+) -> None:
+    result = call(*noun, "-", lines=json.dumps({"user": "u1", **event}) + "\n")
+    assert said in result.stderr
+    assert not any(word in result.stderr for word in ("regster", "apnz", "'top'")), "a value may be a token"

@@ -20,6 +20,12 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path / ".pushcast" / "up", tmp_path / "pushcast.yaml")
 
 
+def test_the_first_keys_file_is_its_users_alone(tmp_path: Path) -> None:
+    """`pushcast config check` warned of the file that `pushcast up` had just written."""
+    (tmp_path / "keys.json").write_text("of an earlier start")
+    assert open_door(tmp_path).keys_file.stat().st_mode & 0o777 == 0o600
+
+
 DOOR = Door(8080, 8081, "pc_key", Path("keys.json"))
 
 

@@ -12,6 +12,7 @@ from pushcast.model.plural import counted
         (2, "class", "2 classes"),
         (0, "delivery", "0 deliveries"),
         (1, "copy", "1 copy"),
+        (0, "key", "0 keys"),
         (1204, "record", "1,204 records"),
     ],
 )

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
 import orjson
 import pytest
 
+from pushcast.audit import device_history
+from pushcast.config.providers import App
+from pushcast.config.settings import Settings
 from pushcast.model.errors import InvalidInput
-from pushcast.model.ids import partition_of, token_hash
+from pushcast.model.ids import device_row_key, partition_of, token_hash
+from pushcast.model.ownership import Claim, Evict, Registration, Token
 from pushcast.register.history import Historian, HistoryStep, HistorySubject, KnownDevice, concerns, ordered
 from pushcast.stream.tracker import Record
 from pushcast.wire.answers.receipts import TokenInvalid, encode_token_invalid
 from pushcast.wire.devices import row_fences
-from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_HOLD, TOKEN_INVALID
+from pushcast.wire.devices.ownership import encode_claims, encode_evict
+from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_CLAIM, TOKEN_EVICT, TOKEN_HOLD, TOKEN_INVALID
 from unit.register.twin import PARTITIONS, T0, Harness, record
 
 USER = b"user-1"
 HOME = partition_of(USER, PARTITIONS)
+TOKEN = Token("news", "apns", token_hash(b"ab12" * 16))
 OURS = KnownDevice("user-1", "news", "d-1")
 HASH = token_hash(b"ab12" * 16).hex()
 
@@ -112,3 +122,35 @@ async def test_a_row_says_what_its_token_takes() -> None:
     await harness.change((USER, orjson.dumps(event)))
     [row] = [step.to_dict() for step in steps_of(harness.kafka.log[DEVICE, HOME]) if step.step == "row_active"]
     assert row["purpose"] == "voip"
+
+
+async def test_a_history_reads_no_topic_whose_records_are_no_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Claims and evictions of a phone that changed hands were counted as records that could not be read."""
+    log = {TOKEN_CLAIM: claim_of(), TOKEN_EVICT: eviction(), DEVICE_CHANGED: register(T0)}
+
+    class Reader:
+        def __init__(self, *_: object) -> None: ...
+
+        async def ends(self, spots: list[tuple[str, int]]) -> dict[tuple[str, int], int]:
+            return {spot: int(spot[0] in log and spot[1] == HOME) for spot in spots}
+
+        async def read(self, spans: dict[tuple[str, int], tuple[int, int]], take: Callable[[Any], None]) -> None:
+            for (topic, partition), (_, end) in spans.items():
+                if end:
+                    take(record(topic, partition, 0, USER, log[topic]))
+
+    monkeypatch.setattr(device_history, "SpanReader", Reader)
+    monkeypatch.setattr(device_history, "plain", lambda found: found)
+    monkeypatch.setattr(device_history, "waits_of", lambda *_: [])
+    found = await asyncio.to_thread(device_history.history_of, Settings(apps={"news": App()}), "d-1")
+    assert [step.step for step in found.steps] == ["registered"]
+    assert found.unreadable == {}
+
+
+def claim_of() -> bytes:
+    return encode_claims([Claim(TOKEN, Registration(T0, device_row_key("user-1", "news", "d-1")))])
+
+
+def eviction() -> bytes:
+    key = device_row_key("user-1", "news", "d-1")
+    return encode_evict(Evict(TOKEN, key, Registration(T0 + 1, device_row_key("user-2", "news", "d-2"))))

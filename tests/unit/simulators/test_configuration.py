@@ -27,6 +27,9 @@ async def test_all_simulators_write_one_file_that_pushcast_takes(tmp_path: Path)
         name: list(Platform) for name in line["credentials"]["apps"]
     }
     assert len(settings.apps) == 2
+    apns = settings.apps["news"].apns
+    assert apns is not None
+    assert apns.channels_endpoint == apns.endpoint, "`pushcast channel` asks the simulator, not Apple"
 
 
 def test_a_file_that_is_no_mapping_is_refused_and_left_alone(tmp_path: Path) -> None:

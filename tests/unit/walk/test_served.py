@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from pushcast.model.broadcast import NotTo
 from pushcast.model.ids import broadcast_delivery_id
 from pushcast.model.words import Lane, Source
+from pushcast.walk.legs import OpenLeg
+from pushcast.walk.narrowing import each_token_once, not_served
 from pushcast.walk.served import Deliveries, served_by
 from pushcast.wire import headers as h
 from pushcast.wire import topics
@@ -137,3 +140,10 @@ async def test_a_batch_of_a_later_release_is_waited_for() -> None:
     ask = served_by(log, Lane.BULK, Counter())  # type: ignore[arg-type]
     with pytest.raises(NewerSchema):
         await ask(PARTITION, NotTo("b-0", DEFAULT, 0))
+
+
+def test_nobody_left_out_is_no_reason() -> None:
+    """`pushcast whatif` said `5 sent, 0 same_token` of each broadcast."""
+    leg = cast(OpenLeg, SimpleNamespace(left=Counter()))
+    assert each_token_once(leg, []) == not_served(leg, [], "b-0", frozenset()) == []
+    assert dict(leg.left) == {}

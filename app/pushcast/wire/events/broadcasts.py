@@ -162,7 +162,7 @@ class BroadcastDecoder:
         try:
             own = msgspec.convert(given, _Own)
         except msgspec.ValidationError as error:
-            raise from_msgspec(error) from error
+            raise from_msgspec(error, of=_Own) from error
         if noted.get("user") is not None:
             refuse("user", "belongs to a notification; a broadcast has an audience")
         app = noted.get("app")

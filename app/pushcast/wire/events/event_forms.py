@@ -25,4 +25,4 @@ def read_event(
     try:
         return from_json(value) if is_json(value) else msgspec.convert(avro.decode(value, schemas), form)
     except UNREADABLE as error:
-        raise from_msgspec(error, value) from error
+        raise from_msgspec(error, value, form) from error

@@ -165,13 +165,13 @@ class NotificationDecoder:
         try:
             return self._json(value)
         except UNREADABLE as error:
-            raise from_msgspec(error, value) from error
+            raise from_msgspec(error, value, RawNotification) from error
 
     def _from_avro(self, datum: dict[str, Any]) -> RawNotification:
         try:
             return msgspec.convert(folded(datum), RawNotification)
         except msgspec.ValidationError as error:
-            raise from_msgspec(error) from error
+            raise from_msgspec(error, of=RawNotification) from error
 
     def _check(self, note_id: str, claimed_user: str | None, app: str | None, user: str) -> None:
         check_id(note_id, "id")
