@@ -5,7 +5,8 @@ SHELL := /bin/sh
 VENV := .venv
 BOOT := .cache/boot
 # The first of these that is >= 3.11; choose another with `make PYTHON=python3.12 ...`
-PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+# Above 3.14 only where nothing else is there: libraries that are built have no wheels for a Python that new.
+PYTHON ?= $(shell for below in 15 99; do for p in python3 python3.14 python3.13 python3.12 python3.11 python; do command -v $$p >/dev/null 2>&1 && $$p -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, $$below))" 2>/dev/null && { echo $$p; break 2; }; done; done)
 # By its name alone: make would take a path with a space in it for two files.
 UV := $(shell command -v uv >/dev/null 2>&1 && echo uv || echo $(BOOT)/bin/uv)
 UV_FILE := $(filter-out uv,$(UV))

@@ -34,7 +34,9 @@ def require_broker(bootstrap_servers: str, within_seconds: float = TRY_SECONDS) 
                 return
         except (OSError, OverflowError, UnicodeError) as error:
             why = _reason(error)
-    advice = "; for a local one: pushcast kafka start" if {host for host, _ in hosts} <= _LOCAL else ""
+    advice = (
+        "; for a local one: pushcast up, or pushcast kafka start alone" if {host for host, _ in hosts} <= _LOCAL else ""
+    )
     raise Unreachable(f"no broker answers at {bootstrap_servers} ({why}){advice}")
 
 

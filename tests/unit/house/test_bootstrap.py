@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -94,3 +95,23 @@ def test_an_environment_that_does_not_run_any_more_is_made_anew(tmp_path: Path, 
     told = make(tmp_path, calls)
     assert told[0].startswith("venv --quiet --clear ")
     assert len(told) == 3
+
+
+#: A Python so new that it is taken only where no other is asked for.
+NEWEST = """#!/bin/sh
+case "$2" in *"(3, 15)"*) exit 1 ;; esac
+"""
+
+
+@pytest.mark.parametrize(("others", "chosen"), [(["python3.13"], "python3.13"), ([], "python3")])
+def test_a_python_without_wheels_is_taken_only_where_nothing_else_is_there(
+    tmp_path: Path, others: list[str], chosen: str
+) -> None:
+    for name, does in {"python3": NEWEST, **dict.fromkeys(others, "#!/bin/sh\n")}.items():
+        (tmp_path / name).write_text(does)
+        (tmp_path / name).chmod(0o755)
+    command = [tmp_path / "make", "--no-print-directory", "--eval", "say: ; @:$(info $(PYTHON))", "say"]
+    for tool in ("make", "sh"):
+        (tmp_path / tool).symlink_to(str(shutil.which(tool)))
+    done = subprocess.run(command, cwd=ROOT, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1:] == [chosen], done.stderr

@@ -32,7 +32,7 @@ def test_a_refusal_names_address_reason_and_the_command_that_helps(closed: int) 
     with pytest.raises(Unreachable) as raised:
         require_broker(f"127.0.0.1:{closed}")
     assert str(raised.value) == (
-        f"no broker answers at 127.0.0.1:{closed} (connection refused); for a local one: pushcast kafka start"
+        f"no broker answers at 127.0.0.1:{closed} (connection refused); for a local one: pushcast up, or pushcast kafka start alone"
     )
 
 
