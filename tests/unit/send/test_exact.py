@@ -34,6 +34,9 @@ class Message(NamedTuple):
     def partition(self) -> int:
         return self.entry.partition
 
+    def offset(self) -> int:
+        return self.entry.offset
+
     def value(self) -> bytes | None:
         return self.entry.value
 
