@@ -39,13 +39,13 @@ MIN_SECRET_BYTES: Final = 32
 SECRET: Final = "console.secret"  # noqa: S105 - a file's name
 
 
-def run_console(settings: Settings) -> int:
-    """Blocks until SIGTERM or SIGINT. Returns 0 after an orderly stop.
+def run_console(settings: Settings, ready_fd: int | None = None) -> int:
+    """Blocks until SIGTERM or SIGINT. Returns 0 after an orderly stop. `ready_fd`: as `ProcessPlan` has it.
 
     Raises ConfigurationError and ControlUnreadable before it listens.
     """
     options = settings.console or Console()
-    return run_door(NAME, settings, options, lambda: ConsoleProcess(settings, options))
+    return run_door(NAME, settings, options, lambda: ConsoleProcess(settings, options), ready_fd)
 
 
 class ConsoleProcess(DoorProcess):

@@ -39,6 +39,7 @@ from pushcast.report.coordinator import Coordinator
 from pushcast.report.fetch import Fetcher, read_token
 from pushcast.report.goal import goal_of
 from pushcast.runtime import whereabouts
+from pushcast.runtime.child import tell_supervisor
 from pushcast.runtime.collector import collect_seldom
 from pushcast.runtime.lookups import sources_of
 from pushcast.runtime.private_page import private_page
@@ -178,17 +179,22 @@ class DoorProcess:
             yield Sample(MetricName.GATEWAY_LIMITED, count, (policy,))
 
 
-def run_door(name: str, settings: Settings, listen: Listen, make: Callable[[], DoorProcess]) -> int:
+def run_door(
+    name: str, settings: Settings, listen: Listen, make: Callable[[], DoorProcess], ready_fd: int | None = None
+) -> int:
     """Blocks until SIGTERM or SIGINT. Returns 0 after an orderly stop. `make` is called on the loop.
 
     Raises ConfigurationError and ControlUnreadable before it listens.
     """
     configure_logging(name, settings.observe.log_level, settings.observe.log_json)
     warn_without_broker(settings.kafka.bootstrap_servers)
-    return uvloop.run(_serve(settings, make, listen))
+    return uvloop.run(serve(settings, make, listen, ready_fd))
 
 
-async def _serve(settings: Settings, make: Callable[[], DoorProcess], listen: Listen) -> int:
+async def serve(
+    settings: Settings, make: Callable[[], DoorProcess], listen: Listen, ready_fd: int | None = None
+) -> int:
+    """`run_door` on a loop."""
     await asyncio.to_thread(check_cluster, settings)
     process = make()
     tails = process.tails()
@@ -209,6 +215,7 @@ async def _serve(settings: Settings, make: Callable[[], DoorProcess], listen: Li
         await process.server.start(listen.host, listen.port, tls_of(process.name, listen))
         collect_seldom()
         log.info("listening", host=listen.host, port=process.server.port, keys=len(process.keys))
+        tell_supervisor(ready_fd)
         manager.tell(READY)
         await stop.wait()
     except OSError as error:

@@ -38,6 +38,7 @@ from pushcast.report.server import ReportServer
 from pushcast.report.slo import ServiceLevel
 from pushcast.runtime import whereabouts
 from pushcast.runtime.canaries import Canaries, canaries_of
+from pushcast.runtime.child import tell_supervisor
 from pushcast.runtime.collector import collect_seldom
 from pushcast.runtime.daily_export import OWNER_PARTITION, DailyExport
 from pushcast.runtime.memory import keep_large_apart, share_pools
@@ -59,13 +60,16 @@ ANNOUNCE_SECONDS: Final = 60.0
 CLOSE_SECONDS: Final = 5.0
 
 
-def run_reporter(settings: Settings, slot: str | None) -> int:
-    """Blocks until SIGTERM or SIGINT. Returns 0 after an orderly stop. Raises ConfigurationError and SlotTaken."""
+def run_reporter(settings: Settings, slot: str | None, ready_fd: int | None = None) -> int:
+    """Blocks until SIGTERM or SIGINT. Returns 0 after an orderly stop. `ready_fd`: as `ProcessPlan` has it.
+
+    Raises ConfigurationError and SlotTaken.
+    """
     share_pools()
     keep_large_apart()
     configure_logging(NAME, settings.observe.log_level, settings.observe.log_json)
     warn_without_broker(settings.kafka.bootstrap_servers)
-    return uvloop.run(_run(settings, settings.reports or Reports(), slot))
+    return uvloop.run(run(settings, settings.reports or Reports(), slot, ready_fd))
 
 
 def group_of(options: Reports) -> str:
@@ -212,7 +216,8 @@ class ReporterProcess:
             self.metrics.put_histogram(MetricName.ACCEPTED_SECONDS, counts, level.timings.seconds[lane], (lane,))
 
 
-async def _run(settings: Settings, options: Reports, slot: str | None) -> int:
+async def run(settings: Settings, options: Reports, slot: str | None, ready_fd: int | None = None) -> int:
+    """`run_reporter` on a loop."""
     facts = await asyncio.to_thread(check_cluster, settings)
     logs = {topic: log_id for topic in BOOKS if (log_id := facts.log_id(topic)) is not None}
     # Broadcasts are younger than reports: without their topic there are none.
@@ -243,6 +248,7 @@ async def _run(settings: Settings, options: Reports, slot: str | None) -> int:
         process.follower.start()
         await process.webhooks.start()
         log.info("listening", host=options.host, port=process.server.port, groups=[process.group])
+        tell_supervisor(ready_fd)
         manager.tell(READY)
         await stop.wait()
     except OSError as error:

@@ -124,19 +124,22 @@ class Supervisor:
     def run(self) -> int:
         """Returns when every process has ended, after a stop or because one refuses its configuration."""
         refused = False
-        while not refused:
-            self._start_what_is_due()
-            readable = self._wait()
-            if self._manager.every_seconds is not None:
-                self._manager.tell(ALIVE)
-            if self._stop in readable:
-                if not self._hangup():
-                    break
-                self._pass_on()
-            if self._ready in readable:
-                self._hear()
-            refused = self._bury() == USAGE_EXIT
-        self._stop_all()
+        try:
+            while not refused:
+                self._start_what_is_due()
+                readable = self._wait()
+                if self._manager.every_seconds is not None:
+                    self._manager.tell(ALIVE)
+                if self._stop in readable:
+                    if not self._hangup():
+                        break
+                    self._pass_on()
+                if self._ready in readable:
+                    self._hear()
+                refused = self._bury() == USAGE_EXIT
+        finally:
+            # Also when this loop fails: the end of Python would wait for children that nobody supervises any more.
+            self._stop_all()
         return USAGE_EXIT if refused else 0
 
     def _hangup(self) -> bool:
@@ -153,8 +156,13 @@ class Supervisor:
         now = time.monotonic()
         for kept in self._kept:
             if kept.child is None and kept.due_at_seconds <= now:
-                kept.child = self._start(kept.plan)
                 kept.started_at_seconds = now
+                try:
+                    kept.child = self._start(kept.plan)
+                except OSError as error:  # fork(2): no memory, or too many processes. The others go on.
+                    again = kept.ended(None, now)
+                    log.error("role_not_started", process=kept.plan.name, problem=str(error), again_in_seconds=again)  # noqa: TRY400 - a sentence
+                    continue
                 log.debug("role_started", process=kept.plan.name, child_pid=kept.child.pid)
 
     def _wait(self) -> list[int]:

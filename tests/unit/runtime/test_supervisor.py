@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import threading
@@ -122,6 +123,44 @@ def test_one_that_dies_is_started_again(stop: tuple[int, Callable[[], None]]) ->
 
     assert Supervisor([PLAN], start, stop[0]).run() == 0
     assert [child.exitcode for child in children] == [-signal.SIGKILL, -signal.SIGTERM]
+
+
+def test_one_that_the_system_cannot_fork_is_tried_again_and_the_others_go_on(
+    stop: tuple[int, Callable[[], None]], capture: LogCapture
+) -> None:
+    """A machine short of memory: the supervisor ended with a traceback, and waited for its children for ever."""
+    children: list[BaseProcess] = []
+    asked: list[str] = []
+
+    def start(plan: ProcessPlan) -> BaseProcess:
+        asked.append(plan.name)
+        if asked == ["planner-urgent", "sender"]:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        if len(asked) == 3:
+            stop[1]()
+        children.append(started(until_terminated))
+        return children[-1]
+
+    assert Supervisor([PLAN, ProcessPlan("sender", ("sender",))], start, stop[0]).run() == 0
+    assert asked == ["planner-urgent", "sender", "sender"]
+    assert [child.exitcode for child in children] == [-signal.SIGTERM] * 2
+    [told] = [entry for entry in capture.entries if entry["event"] == "role_not_started"]
+    assert (told["process"], told["again_in_seconds"]) == ("sender", FIRST_DELAY_SECONDS)
+
+
+def test_an_unexpected_error_of_the_supervisor_ends_its_children(stop: tuple[int, Callable[[], None]]) -> None:
+    """Python waits at its end for every child: they would work on, and nobody would start them again."""
+    children: list[BaseProcess] = []
+
+    def start(_: ProcessPlan) -> BaseProcess:
+        if children:
+            raise RuntimeError("cannot be forked from a process with threads")
+        children.append(started(until_terminated))
+        return children[-1]
+
+    with pytest.raises(RuntimeError, match="with threads"):
+        Supervisor([PLAN, PLAN], start, stop[0]).run()
+    assert [child.exitcode for child in children] == [-signal.SIGTERM]
 
 
 def test_it_says_once_that_all_are_ready_and_again_after_one_was_started_again(

@@ -1,0 +1,106 @@
+"""Doors and reporters tell their supervisor when everything is ready, as roles do.
+
+A supervisor that does not hear one of its processes tells systemd nothing (`Type=notify`: the service is ended after
+`TimeoutStartSec`), and passes no SIGHUP on to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import pytest
+
+from pushcast.config.settings import Settings
+from pushcast.kafka.topics.facts import ClusterFacts, TopicFacts
+from pushcast.report.apply import BOOKS
+from pushcast.runtime import console, door, gateway, reporter, start
+from pushcast.runtime.layout import ProcessPlan
+from pushcast.wire import topics
+from twins.broker import inner_broker
+
+PARTITIONS = 2
+DEADLINE_SECONDS = 60.0
+
+
+class ReadyPipe(NamedTuple):
+    readable: int
+    writable: int
+
+    async def told(self) -> list[bytes]:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while True:
+                try:
+                    return os.read(self.readable, 100).splitlines()
+                except BlockingIOError:
+                    await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def ready() -> Iterator[ReadyPipe]:
+    ends = ReadyPipe(*os.pipe())
+    os.set_blocking(ends.readable, False)
+    yield ends
+    for end in ends:
+        os.close(end)
+
+
+class DoorTwin:
+    """What `serve` needs of a door; it listens nowhere."""
+
+    name = "gateway"
+    port = 0
+    keys = ()
+
+    def __init__(self) -> None:
+        self.metrics = self.page = self.server = self
+
+    def add_source(self, source: Any) -> None: ...
+    def reload(self, settings: Settings) -> None: ...
+    def tails(self) -> list[Any]:
+        return []
+
+    async def open(self) -> None: ...
+    async def start(self, *_: Any) -> None: ...
+    async def close(self) -> None: ...
+
+
+async def test_a_door_that_listens_tells_its_supervisor(
+    ready: ReadyPipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "check_cluster", lambda settings: None)
+    settings = Settings.model_validate({"data_dir": str(tmp_path), "gateway": {}})
+    assert settings.gateway is not None
+    twin = cast(door.DoorProcess, DoorTwin())
+    serving = asyncio.create_task(door.serve(settings, lambda: twin, settings.gateway, ready.writable))
+    assert await ready.told() == [b"%d" % os.getpid()]
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await serving == 0
+
+
+async def test_a_reporter_that_listens_tells_its_supervisor(
+    ready: ReadyPipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = ClusterFacts("cluster", {topic: TopicFacts(topic, PARTITIONS) for topic in BOOKS})
+    monkeypatch.setattr(reporter, "check_cluster", lambda settings: facts)
+    with inner_broker(*BOOKS, topics.WHERE) as broker:
+        kafka = {"bootstrap_servers": broker, "partitions": PARTITIONS}
+        settings = Settings.model_validate({"data_dir": str(tmp_path), "kafka": kafka, "reports": {}})
+        assert settings.reports is not None
+        running = asyncio.create_task(reporter.run(settings, settings.reports, "local", ready.writable))
+        assert await ready.told() == [b"%d" % os.getpid()]
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await running == 0
+
+
+@pytest.mark.parametrize("role", ["gateway", "console", "reporter"])
+def test_the_descriptor_reaches_each_of_them(role: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+    for module, name in ((gateway, "run_gateway"), (console, "run_console"), (reporter, "run_reporter")):
+        monkeypatch.setattr(module, name, lambda *arguments: given.append(arguments[-1]) or 0)
+    assert start.run(Settings(), ProcessPlan(role, (role,), ready_fd=42)) == 0
+    assert given == [42]
