@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.urls import http_url
 from pushcast.whole_files import write_whole
+from pushcast.wire.json_errors import UNREADABLE
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,12 @@ def read_all(data_dir: Path) -> list[Whereabouts]:
 def _files(data_dir: Path) -> list[tuple[Path, Whereabouts]]:
     found = []
     for path in sorted((data_dir / "run").glob("*.json")):
-        with suppress(FileNotFoundError):  # this process has just ended
+        try:
             found.append((path, msgspec.json.decode(path.read_bytes(), type=Whereabouts)))
+        except FileNotFoundError:  # this process has just ended
+            continue
+        except (*UNREADABLE, OSError) as error:  # of another release, or somebody else's: no process shall end of it
+            log.warning("whereabouts_unreadable", file=str(path), problem=str(error))
     return found
 
 

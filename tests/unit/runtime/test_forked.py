@@ -57,7 +57,12 @@ def test_a_role_has_a_session_of_its_own(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.skipif(sys.platform != "linux", reason="roles are forked on Linux only")
 def test_a_role_that_is_stopped_before_it_has_begun_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fork has its supervisor's handler at first, which only takes note: the supervisor waited 30 s, then killed."""
-    monkeypatch.setattr(start, "run", lambda *_: (tmp_path / "began").touch() or 0)
+
+    def role(*_: object) -> int:
+        (tmp_path / "began").touch()
+        return 0
+
+    monkeypatch.setattr(start, "run", role)
     before = signal.signal(signal.SIGTERM, lambda *_: None)
     try:
         process = Forker(in_child=lambda: os.kill(os.getpid(), signal.SIGTERM)).start(ProcessPlan("a", ("settler",)))

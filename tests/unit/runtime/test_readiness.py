@@ -10,6 +10,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -97,10 +98,15 @@ async def test_a_reporter_that_listens_tells_its_supervisor(
         assert await running == 0
 
 
+def _given(given: list[Any], *arguments: Any) -> int:
+    given.append(arguments[-1])
+    return 0
+
+
 @pytest.mark.parametrize("role", ["gateway", "console", "reporter"])
 def test_the_descriptor_reaches_each_of_them(role: str, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Any] = []
     for module, name in ((gateway, "run_gateway"), (console, "run_console"), (reporter, "run_reporter")):
-        monkeypatch.setattr(module, name, lambda *arguments: given.append(arguments[-1]) or 0)
+        monkeypatch.setattr(module, name, partial(_given, given))
     assert start.run(Settings(), ProcessPlan(role, (role,), ready_fd=42)) == 0
     assert given == [42]
