@@ -28,6 +28,7 @@ from pushcast.runtime import whereabouts
 from pushcast.runtime.door import DoorProcess, now_ms, run_door
 from pushcast.runtime.standing import standing
 from pushcast.stream.fatal import end_process
+from pushcast.transport.stage_tasks import watch
 from pushcast.wire import topics
 from pushcast.wire.control.actions import Actions
 
@@ -58,7 +59,8 @@ class ConsoleProcess(DoorProcess):
         self.actions = Actions()
         self._client = InnerClient()
         self._watch = Watch(self._processes, self._fetch, self._standing, now_ms)
-        self._watching = asyncio.ensure_future(self._watch.run())
+        self._watching = asyncio.create_task(self._watch.run())
+        self._watching.add_done_callback(watch)
         desk = Desk(
             Api(self.calls.keyed, now_ms),
             self._watch,

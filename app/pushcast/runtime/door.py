@@ -47,6 +47,7 @@ from pushcast.runtime.reload import Reloader
 from pushcast.runtime.systemd import READY, STOPPING, ServiceManager
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.fatal import end_process
+from pushcast.transport.stage_tasks import watch
 from pushcast.wire import topics
 from pushcast.wire.control.control_state import ControlState
 from pushcast.wire.control.reporters import Reporters
@@ -199,14 +200,17 @@ async def serve(
     process = make()
     tails = process.tails()
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     for tail in tails:
         await tail.start()
+    # Not before: a topic is waited for, for up to a minute, and a stop meanwhile ends the process at once.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     manager = ServiceManager.of(os.environ)
     reloader = Reloader(settings, [process])
     process.metrics.add_source(reloader.samples)
     beside = [asyncio.create_task(manager.keep_alive(list)), asyncio.create_task(reloader.run())]
+    for task in beside:
+        task.add_done_callback(watch)
     await process.page.start()
     where = whereabouts.Whereabouts(process.name, os.getpid(), settings.observe.host, process.page.port)
     path = whereabouts.write(settings.data_dir, where)

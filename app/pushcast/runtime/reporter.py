@@ -50,6 +50,7 @@ from pushcast.runtime.webhooks import Webhooks
 from pushcast.stream.errors import Full, OutboxFailed
 from pushcast.stream.fatal import end_process
 from pushcast.transport.folders import FolderLocks
+from pushcast.transport.stage_tasks import watch
 from pushcast.wire import groups, topics
 from pushcast.wire.control import reporters
 
@@ -242,6 +243,8 @@ async def run(settings: Settings, options: Reports, slot: str | None, ready_fd: 
     tasks = [asyncio.create_task(process.announce_again())]
     if facts.log_id(topics.REPORT) is not None and not options.standby:  # the topic is younger than reports
         tasks.append(asyncio.create_task(publish_again(process.producer, process.follower.unpublished)))
+    for task in (*beside, *tasks):
+        task.add_done_callback(watch)
     try:
         await process.server.start(options.host, options.port)
         collect_seldom()

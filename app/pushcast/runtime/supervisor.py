@@ -19,6 +19,7 @@ import structlog
 
 from pushcast.config.settings import Settings, load
 from pushcast.kafka.reach import warn_without_broker
+from pushcast.model.errors import ConfigurationError
 from pushcast.observe.logs import configure_logging
 from pushcast.runtime import preflight
 from pushcast.runtime.forked import Forker
@@ -86,6 +87,11 @@ def supervise(settings: Settings, plans: Sequence[ProcessPlan], again: Callable[
     Raises ConfigurationError with everything that the roles would refuse, before any of them starts, and SlotTaken when
     another supervisor works in this data directory: its roles have the same slots.
     """
+    if settings.observe.port and len(plans) > 1:  # as the image sets it, for a process in each container
+        raise ConfigurationError(
+            f"observe.port: {settings.observe.port} is one port, and `run all` starts {len(plans)} processes, each with "
+            "a page of its own: set it to 0 (PUSHCAST_OBSERVE__PORT=0); the files in data_dir/run say where each listens"
+        )
     manager = ServiceManager.of(os.environ)
     configure_logging("supervisor", settings.observe.log_level, settings.observe.log_json)
     preflight.require(settings)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from pushcast.model.errors import ConfigurationError
 from pushcast.model.zones import tzdata_version
 from pushcast.observe.health import MAX_CONNECTIONS, MAX_REQUEST_BYTES, HealthServer
 
@@ -151,3 +152,12 @@ async def test_closing_ends_open_connections(server: HealthServer) -> None:
         await server.close()
         assert await reader.read() == b""
     writer.close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "192.0.2.1"])
+async def test_a_port_that_is_taken_or_not_ours_is_refused_by_its_setting(server: HealthServer, host: str) -> None:
+    """It ended the process with a traceback, and a supervisor started it again for ever."""
+    other = HealthServer(metrics=bytes, info=dict, live=tuple, ready=tuple, host=host, port=server.port)
+    with pytest.raises(ConfigurationError, match=rf"observe\.host, observe\.port: {host}:{server.port}: "):
+        await other.start()
+    await other.close()

@@ -21,6 +21,8 @@ from pushcast.kafka.topics.facts import ClusterFacts, TopicFacts
 from pushcast.report.apply import BOOKS
 from pushcast.runtime import console, door, gateway, reporter, start
 from pushcast.runtime.layout import ProcessPlan
+from pushcast.runtime.reload import Reloader
+from pushcast.transport import stage_tasks
 from pushcast.wire import topics
 from twins.broker import inner_broker
 
@@ -83,6 +85,32 @@ async def test_a_door_that_listens_tells_its_supervisor(
     assert await serving == 0
 
 
+async def test_a_door_that_waits_for_its_topics_takes_sigterm_as_any_process_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It took note of it, and ended a minute later, or by SIGKILL: a topic may have no leader for so long."""
+    before, seen = signal.getsignal(signal.SIGTERM), []
+
+    class Tail:
+        async def start(self) -> None:
+            seen.append(signal.getsignal(signal.SIGTERM))
+            asyncio.get_running_loop().call_later(0.1, os.kill, os.getpid(), signal.SIGTERM)
+            signal.signal(signal.SIGTERM, lambda *_: None)  # the test itself shall not end
+
+        async def close(self) -> None: ...
+
+    twin = DoorTwin()
+    monkeypatch.setattr(twin, "tails", lambda: [Tail()])
+    monkeypatch.setattr(door, "check_cluster", lambda settings: None)
+    settings = Settings.model_validate({"data_dir": str(tmp_path), "gateway": {}})
+    assert settings.gateway is not None
+    try:
+        await door.serve(settings, lambda: cast(door.DoorProcess, twin), settings.gateway)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert seen == [before]
+
+
 async def test_a_reporter_that_listens_tells_its_supervisor(
     ready: ReadyPipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,6 +129,26 @@ async def test_a_reporter_that_listens_tells_its_supervisor(
 def _given(given: list[Any], *arguments: Any) -> int:
     given.append(arguments[-1])
     return 0
+
+
+async def test_a_task_beside_a_door_that_fails_ends_the_process(
+    ready: ReadyPipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The door went on, and took no configuration any more; nothing said so."""
+    ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def fail(_: Any) -> None:
+        raise KeyError("gone")
+
+    monkeypatch.setattr(door, "check_cluster", lambda settings: None)
+    monkeypatch.setattr(Reloader, "run", fail)
+    monkeypatch.setattr(stage_tasks, "end_process", lambda what, error: ended.set_result(f"{what}: {error!r}"))
+    settings = Settings.model_validate({"data_dir": str(tmp_path), "gateway": {}})
+    assert settings.gateway is not None
+    serving = asyncio.create_task(door.serve(settings, lambda: cast(door.DoorProcess, DoorTwin()), settings.gateway))
+    assert (await asyncio.wait_for(ended, DEADLINE_SECONDS)).endswith("failed: KeyError('gone')")
+    os.kill(os.getpid(), signal.SIGTERM)
+    await serving
 
 
 @pytest.mark.parametrize("role", ["gateway", "console", "reporter"])

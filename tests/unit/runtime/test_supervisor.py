@@ -240,6 +240,14 @@ def test_every_fault_of_the_configuration_is_named_before_a_role_starts(tmp_path
     assert not (tmp_path / "data").exists()
 
 
+def test_several_processes_on_one_port_are_refused_before_one_starts(tmp_path: Path) -> None:
+    """The image sets a port: every process but one ended with a traceback, and was started again, for ever."""
+    settings = Settings.model_validate({"observe": {"port": 9464}, "data_dir": str(tmp_path / "data")})
+    with pytest.raises(ConfigurationError, match=r"observe\.port: 9464 is one port, and `run all` starts 2 processes"):
+        supervise(settings, [PLAN, ProcessPlan("gateway", ("gateway",))])
+    assert not (tmp_path / "data").exists()
+
+
 def test_looking_for_faults_starts_no_thread(tmp_path: Path) -> None:
     """A process with threads cannot fork its roles."""
     for platform in PLATFORMS:
