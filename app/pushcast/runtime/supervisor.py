@@ -88,9 +88,10 @@ def supervise(settings: Settings, plans: Sequence[ProcessPlan], again: Callable[
     another supervisor works in this data directory: its roles have the same slots.
     """
     if settings.observe.port and len(plans) > 1:  # as the image sets it, for a process in each container
+        port, count = settings.observe.port, len(plans)
         raise ConfigurationError(
-            f"observe.port: {settings.observe.port} is one port, and `run all` starts {len(plans)} processes with a page "
-            "each: set it to 0 (PUSHCAST_OBSERVE__PORT=0); the files in data_dir/run say where each listens"
+            f"observe.port: {port} is one port, and `run all` starts {count} processes, each with a page of its own: "
+            "set it to 0 (PUSHCAST_OBSERVE__PORT=0); the files in data_dir/run say where each listens"
         )
     manager = ServiceManager.of(os.environ)
     configure_logging("supervisor", settings.observe.log_level, settings.observe.log_json)

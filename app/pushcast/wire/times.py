@@ -13,6 +13,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
 # 9999-12-31: what RFC 3339 can say. Larger numbers are microseconds or nanoseconds by mistake.
 MAX_MS = 253_402_300_799_999
+# 0001-01-01.
+_MIN_MS = -62_135_596_800_000
 # 2000-01-01. Events did not happen before it: smaller numbers are seconds by mistake.
 MIN_EVENT_MS = 946_684_800_000
 # Two years earlier: what is reckoned from an event (a schedule, a time to live) can be said, too.
@@ -59,7 +61,9 @@ def check_event_time(ms: int, field: str) -> None:
 
 
 def rfc3339(ms: int) -> str:
-    """UTC text with milliseconds."""
+    """UTC text with milliseconds. A time that RFC 3339 cannot say, of a record or a header that others wrote, is the
+    first or last that it can: whoever lists many is not to fail for one."""
+    ms = min(max(ms, _MIN_MS), MAX_MS)
     return f"{_second(ms // 1000)}.{ms % 1000:03d}Z"
 
 
