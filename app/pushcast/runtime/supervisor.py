@@ -65,13 +65,14 @@ class KeptProcess:
     delay_seconds: float = FIRST_DELAY_SECONDS
     due_at_seconds: float = 0.0
     ready: bool = False
+    was_ready: bool = False  # in this life or an earlier one
 
     def ended(self, code: int | None, now_seconds: float) -> float:
         """It has died: returns after how long it is started again. Longer each time, until it has lived for a while."""
         self.child = None
         self.ready = False
-        if code == Flooded.exit_code:
-            self.delay_seconds = LONGEST_DELAY_SECONDS  # it stops again until its input is better
+        if code in (Flooded.exit_code, USAGE_EXIT):
+            self.delay_seconds = LONGEST_DELAY_SECONDS  # it stops again until its input, or its file, is better
         elif now_seconds - self.started_at_seconds > HEALTHY_AFTER_SECONDS:
             self.delay_seconds = FIRST_DELAY_SECONDS
         delay = self.delay_seconds
@@ -81,7 +82,8 @@ class KeptProcess:
 
 
 def supervise(settings: Settings, plans: Sequence[ProcessPlan], again: Callable[[], Settings] = load) -> int:
-    """Blocks until SIGTERM or SIGINT. Returns 0, or 2 when a role refuses its configuration or has another's slot.
+    """Blocks until SIGTERM or SIGINT. Returns 0, or 2 when a role refuses its configuration at the first start, or has
+    another's slot.
     Each start of a role takes the settings that `again` gives.
 
     Raises ConfigurationError with everything that the roles would refuse, before any of them starts, and SlotTaken when
@@ -188,24 +190,28 @@ class Supervisor:
         told = {int(pid) for pid in os.read(self._ready, _READ_BYTES).split()}
         for kept in self._kept:
             if kept.child is not None and kept.child.pid in told:
-                kept.ready = True
+                kept.ready = kept.was_ready = True
         if told and all(kept.ready for kept in self._kept):
             seconds = round(time.monotonic() - self._began, 1)
             self._manager.tell(READY)
             log.info("all_ready", processes=len(self._kept), after_seconds=seconds)
 
     def _bury(self) -> int | None:
-        """Takes note of children that have ended; returns 2 when one of them refused its configuration."""
+        """Takes note of children that have ended; returns 2 when one of them refused its configuration, or found that
+        another process has its slot. One that had worked, died and is refused now is tried again, and the others go on:
+        since then a file has become wrong that they have read already."""
         for kept in self._kept:
             if kept.child is None or kept.child.exitcode is None:
                 continue
             code = kept.child.exitcode
-            if code == USAGE_EXIT:
+            if code == USAGE_EXIT and (kept.ready or not kept.was_ready):
                 log.error("role_refused_configuration", process=kept.plan.name)
                 kept.child = None
                 return USAGE_EXIT
             if code == Flooded.exit_code:
                 log.error("role_stopped_by_flood_guard", process=kept.plan.name)
+            if code == USAGE_EXIT:
+                log.error("role_refused_configuration", process=kept.plan.name, others="go on")
             again = kept.ended(code, time.monotonic())
             log.warning("role_died", process=kept.plan.name, code=code, again_in_seconds=again)
         return None

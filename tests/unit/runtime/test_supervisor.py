@@ -7,6 +7,7 @@ import errno
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
@@ -108,6 +109,41 @@ def test_one_that_refuses_its_configuration_ends_all(stop: tuple[int, Callable[[
 
     assert Supervisor([PLAN, ProcessPlan("sender", ("sender",))], start, stop[0]).run() == USAGE_EXIT
     assert [child.exitcode for child in children] == [-signal.SIGTERM, USAGE_EXIT]
+
+
+def test_one_that_had_worked_and_is_refused_when_it_starts_again_ends_no_other(
+    stop: tuple[int, Callable[[], None]], capture: LogCapture
+) -> None:
+    """A file that was edited wrongly, or a key that is gone: the running roles go on without it, one that dies then is
+    refused. It ended all of them, with the code that keeps systemd from starting them again."""
+    readable, writable = os.pipe()
+    children: list[BaseProcess] = []
+
+    def start(plan: ProcessPlan) -> BaseProcess:
+        child = started(refuse if len(children) == 2 else until_terminated)
+        children.append(child)
+        if len(children) < 3:
+            os.write(writable, b"%d\n" % (child.pid or 0))
+        return child
+
+    def die_then_stop() -> None:
+        while len(children) < 2:
+            time.sleep(0.01)
+        time.sleep(0.2)  # until it has been heard
+        children[0].kill()
+        while not any(entry["event"] == "role_refused_configuration" for entry in capture.entries):
+            time.sleep(0.01)
+        time.sleep(0.2)
+        stop[1]()
+
+    steps = threading.Thread(target=die_then_stop)
+    steps.start()
+    assert Supervisor([PLAN, ProcessPlan("sender", ("sender",))], start, stop[0], readable).run() == 0
+    steps.join()
+    assert [child.exitcode for child in children] == [-signal.SIGKILL, -signal.SIGTERM, USAGE_EXIT]
+    assert KeptProcess(PLAN).ended(USAGE_EXIT, 1.0) == LONGEST_DELAY_SECONDS
+    os.close(readable)
+    os.close(writable)
 
 
 def test_one_that_dies_is_started_again(stop: tuple[int, Callable[[], None]]) -> None:
