@@ -16,7 +16,7 @@ _USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 class NotAMapping(ValueError):
-    """The file holds a list, a word, a number: no sections."""
+    """The file holds a list, a word, a number, or what has no name: no sections."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -41,6 +41,9 @@ def read_tree(file: Path) -> dict[str, Any]:
     if not isinstance(tree, dict):
         kind = "a list" if isinstance(tree, list) else f"one {type(tree).__name__}"
         raise NotAMapping(f"{file} holds {kind}; it must hold sections, like `kafka: {{partitions: 8}}`")
+    odd = [key for key in tree if not isinstance(key, str)]
+    if odd:  # `1:`, `yes:`, `2026-12-01:`
+        raise NotAMapping(f"{file} holds a section called {odd[0]!r}, which YAML does not read as a text")
     return tree
 
 

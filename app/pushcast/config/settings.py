@@ -251,5 +251,7 @@ def load(**overrides: Any) -> Settings:
         raise ConfigurationError(f"configuration refused: {place}: not YAML: {error.reason}") from None
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"configuration refused: {file}, byte {error.start + 1}: not UTF-8") from None
+    except RecursionError:  # a running process that looks at its file again goes on
+        raise ConfigurationError(f"configuration refused: {file} is nested too deeply, or holds itself") from None
     except (ValueError, OSError) as error:
         raise ConfigurationError(f"configuration refused: {error}") from None

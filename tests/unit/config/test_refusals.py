@@ -40,6 +40,11 @@ def refusal(text: str) -> str:
         ("plan: 3", "plan: must hold keys of its own"),
         ("- kafka", "pushcast.yaml holds a list; it must hold sections"),
         ("kafka", "pushcast.yaml holds one str; it must hold sections"),
+        ("1: 2", "pushcast.yaml holds a section called 1, which YAML does not read as a text"),
+        ("plan: {}\nyes: {}", "a section called True, which"),
+        ("plan: &plan [*plan]", "pushcast.yaml is nested too deeply, or holds itself"),
+        ("[" * 5000, "pushcast.yaml is nested too deeply"),
+        ("plan: " + "{a: " * 3000, "pushcast.yaml is nested too deeply"),
         ("plan: {max_targets: 1}\nplan: {}", "line 2, column 1: not YAML: the key 'plan' stands here for the second"),
         (
             "plan:\n  max_targets: 1\n  max_targets: 2",
