@@ -111,6 +111,7 @@ class HealthServer:
                     await writer.drain()
         except (TimeoutError, ConnectionError) as error:
             logger.debug("health request ended: %r", error)
+            writer.transport.abort()  # `close` would wait for a client that reads nothing, and keep its answer
         finally:
             del self._open[task]
             writer.close()

@@ -8,6 +8,7 @@ import pytest
 
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.zones import tzdata_version
+from pushcast.observe import health
 from pushcast.observe.health import MAX_CONNECTIONS, MAX_REQUEST_BYTES, HealthServer
 
 
@@ -152,6 +153,25 @@ async def test_closing_ends_open_connections(server: HealthServer) -> None:
         await server.close()
         assert await reader.read() == b""
     writer.close()
+
+
+async def test_a_client_that_does_not_read_is_cut_off_with_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connection counted no more, and stayed for ever: each one held a whole answer in memory."""
+    monkeypatch.setattr(health, "REQUEST_SECONDS", 0.2)
+    answer = b"x" * 30_000_000  # more than sockets take
+    server = HealthServer(metrics=lambda: answer, info=dict, live=tuple, ready=tuple)
+    await server.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
+    writer.write(_get("/metrics"))
+    async with asyncio.timeout(30):
+        while not server._open:
+            await asyncio.sleep(0.01)
+        while server._open:
+            await asyncio.sleep(0.01)
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await reader.readexactly(len(answer))
+    writer.close()
+    await server.close()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "192.0.2.1"])
