@@ -17,11 +17,9 @@ WIDTH: Final = 720
 HEIGHT: Final = 226
 TOP: Final = 18
 BOTTOM: Final = 26
-#: Where a logarithmic time axis has its ticks: milliseconds.
-TIMES_MS: Final = (
-    *(1, 10, 100, 1000, 10_000, 60_000, 600_000, 3_600_000, 6 * 3_600_000, 86_400_000, 7 * 86_400_000),
-    28 * 86_400_000,  # the longest that a notification may live
-)
+#: Where a logarithmic time axis has its ticks: milliseconds, to the 28 days that a notification may live.
+_HOUR: Final = 3_600_000
+TIMES_MS: Final = (1, 10, 100, 1000, 10_000, 60_000, 600_000, *(_HOUR * n for n in (1, 6, 24, 7 * 24, 28 * 24)))
 #: From a bound of a bucket of latencies to the next one (`report.sketch`).
 BUCKET_RATIO: Final = 2 ** (1 / 8)
 #: Ticks of a shorter plot tell seconds.
