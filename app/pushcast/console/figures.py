@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pushcast.model.words import Lane, Outcome
 from pushcast.observe.catalogue import MetricName
+from pushcast.observe.foreign import page_of_figures
 from pushcast.observe.service_level import quantile
 
 STEP_SECONDS: Final = 5.0
@@ -48,6 +49,7 @@ class ProcessFigures(NamedTuple):
     heartbeat_seconds: float | None = None
 
 
+@page_of_figures()
 def read_figures(text: str) -> ProcessFigures:
     """From /metrics. Raises ValueError for what is none."""
     lines = [line for line in text.splitlines() if line.startswith(_READ)]

@@ -17,8 +17,9 @@ WIDTH: Final = 720
 HEIGHT: Final = 226
 TOP: Final = 18
 BOTTOM: Final = 26
-#: Where a logarithmic time axis has its ticks: milliseconds.
-TIMES_MS: Final = (1, 10, 100, 1000, 10_000, 60_000, 600_000, 3_600_000, 6 * 3_600_000, 86_400_000, 7 * 86_400_000)
+#: Where a logarithmic time axis has its ticks: milliseconds, to the 28 days that a notification may live.
+_HOUR: Final = 3_600_000
+TIMES_MS: Final = (1, 10, 100, 1000, 10_000, 60_000, 600_000, *(_HOUR * n for n in (1, 6, 24, 7 * 24, 28 * 24)))
 #: From a bound of a bucket of latencies to the next one (`report.sketch`).
 BUCKET_RATIO: Final = 2 ** (1 / 8)
 #: Ticks of a shorter plot tell seconds.
@@ -133,8 +134,8 @@ def arrival(histogram: Sequence[Mapping[str, float]], accepted: int, planned: in
     if not bounds or not planned:
         return None
     sums = list(accumulate(int(each["count"]) for each in histogram))
-    low = next(tick for tick in reversed(TIMES_MS) if tick <= bounds[0])
-    high = next((tick for tick in TIMES_MS if tick >= max(bounds[-1], 150_000)), TIMES_MS[-1])
+    low = next(tick for tick in reversed(TIMES_MS[:-1]) if tick <= bounds[0])
+    high = next((tick for tick in TIMES_MS if tick > low and tick >= max(bounds[-1], 150_000)), bounds[-1])
 
     def place(value: float) -> float:
         return WIDTH * math.log(value / low) / math.log(high / low)
@@ -162,7 +163,7 @@ def arrival(histogram: Sequence[Mapping[str, float]], accepted: int, planned: in
         ["within", "taken", "share"],
         rows,
         places,
-        [Tick(place(120_000), "2 min")],
+        [Tick(place(120_000), "2 min")] if low <= 120_000 else [],
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import orjson
 
 from pushcast.model.words import Outcome
+from pushcast.wire.times import rfc3339
 
 #: What each outcome means, in the order in which they are shown.
 OUTCOMES: Final = {
@@ -72,9 +73,7 @@ def moment(text: str | int | None) -> datetime | None:
     """A time of the API (RFC 3339, or milliseconds since the epoch). None for none."""
     if text is None:
         return None
-    if isinstance(text, int):
-        return datetime.fromtimestamp(text / 1000, UTC)
-    return datetime.fromisoformat(text)
+    return datetime.fromisoformat(rfc3339(text) if isinstance(text, int) else text)
 
 
 def clock(at_ms: int) -> str:

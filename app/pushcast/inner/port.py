@@ -10,6 +10,9 @@ from aiohttp import web
 
 #: Of a request's body, where nobody says otherwise.
 MAX_BYTES: Final = 1 << 20
+#: What is in progress has so long when the port closes: a request that comes half would take a minute, longer than
+#: supervisors give, and the process would be killed before it has closed its stores.
+STOP_SECONDS: Final = 5.0
 #: Answers a request that has shown its token.
 Answering = Callable[[web.Request], Awaitable[web.Response]]
 Route = tuple[str, str]  # method and path
@@ -23,7 +26,7 @@ class InnerPort:
         app = web.Application(client_max_size=max_bytes)
         for (method, path), answer in routes.items():
             app.router.add_route(method, path, self._guarded(answer))
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
         self.port = 0
 
     async def start(self, host: str, port: int) -> None:
@@ -33,7 +36,7 @@ class InnerPort:
         self.port = self._runner.addresses[0][1]
 
     async def close(self) -> None:
-        """Stops listening."""
+        """Stops listening; what is in progress is answered within 5 s, or never."""
         await self._runner.cleanup()
 
     def _guarded(self, answer: Answering) -> Answering:

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from pushcast.model.errors import ConfigurationError
 from pushcast.model.zones import tzdata_version
 
 logger = logging.getLogger(__name__)
@@ -75,8 +76,12 @@ class HealthServer:
         self._open: dict[asyncio.Task[Any], asyncio.StreamWriter] = {}
 
     async def start(self) -> None:
-        """Listens; `port` is the real one afterwards. Raises OSError when the port is taken."""
-        self._server = await asyncio.start_server(self._connected, self.host, self.port, limit=MAX_REQUEST_BYTES)
+        """Listens; `port` is the real one afterwards. Raises ConfigurationError when the port is taken, or not ours."""
+        try:
+            self._server = await asyncio.start_server(self._connected, self.host, self.port, limit=MAX_REQUEST_BYTES)
+        except OSError as error:
+            place = f"observe.host, observe.port: {self.host}:{self.port}"
+            raise ConfigurationError(f"{place}: {error.strerror or error}") from None
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
@@ -106,6 +111,7 @@ class HealthServer:
                     await writer.drain()
         except (TimeoutError, ConnectionError) as error:
             logger.debug("health request ended: %r", error)
+            writer.transport.abort()  # `close` would wait for a client that reads nothing, and keep its answer
         finally:
             del self._open[task]
             writer.close()

@@ -12,6 +12,7 @@ from typing import Any, Final
 from prometheus_client.parser import text_string_to_metric_families
 
 from pushcast.observe.catalogue import MetricName as Name
+from pushcast.observe.foreign import page_of_figures
 
 _BUCKET: Final = f"{Name.ACCEPTED_SECONDS}_bucket"
 _READ: Final = (Name.SLO_PLANNED, Name.SLO_LATE, Name.SLO_UNPLANNED, Name.CANARY_SUCCESS, _BUCKET)
@@ -39,6 +40,7 @@ class LevelFigures:
     unplanned: dict[str, int] = field(default_factory=dict)  # by lane: notifications that no planner has planned
     canaries: dict[tuple[str, str], float] = field(default_factory=dict)  # when its last push was accepted, in seconds
 
+    @page_of_figures()
     def read(self, page: str) -> None:
         """Adds the /metrics of one process. Raises ValueError for what is none."""
         lines = [line for line in page.splitlines() if line.startswith(_READ)]

@@ -34,6 +34,13 @@ def end_with_parent(parent: int) -> None:
         sys.exit(1)
 
 
+def tell_supervisor(ready_fd: int | None) -> None:
+    """Everything is ready: the supervisor says so to systemd once it has heard each process, and passes SIGHUP on to
+    those that it has heard. None: there is no supervisor."""
+    if ready_fd is not None:
+        os.write(ready_fd, b"%d\n" % os.getpid())
+
+
 def _watch(parent: int) -> None:
     """A process whose parent died is given to another one."""
     while os.getppid() == parent:

@@ -28,6 +28,7 @@ from pushcast.runtime import whereabouts
 from pushcast.runtime.door import DoorProcess, now_ms, run_door
 from pushcast.runtime.standing import standing
 from pushcast.stream.fatal import end_process
+from pushcast.transport.stage_tasks import watch
 from pushcast.wire import topics
 from pushcast.wire.control.actions import Actions
 
@@ -39,13 +40,13 @@ MIN_SECRET_BYTES: Final = 32
 SECRET: Final = "console.secret"  # noqa: S105 - a file's name
 
 
-def run_console(settings: Settings) -> int:
-    """Blocks until SIGTERM or SIGINT. Returns 0 after an orderly stop.
+def run_console(settings: Settings, ready_fd: int | None = None) -> int:
+    """Blocks until SIGTERM or SIGINT. Returns 0 after an orderly stop. `ready_fd`: as `ProcessPlan` has it.
 
     Raises ConfigurationError and ControlUnreadable before it listens.
     """
     options = settings.console or Console()
-    return run_door(NAME, settings, options, lambda: ConsoleProcess(settings, options))
+    return run_door(NAME, settings, options, lambda: ConsoleProcess(settings, options), ready_fd)
 
 
 class ConsoleProcess(DoorProcess):
@@ -58,7 +59,8 @@ class ConsoleProcess(DoorProcess):
         self.actions = Actions()
         self._client = InnerClient()
         self._watch = Watch(self._processes, self._fetch, self._standing, now_ms)
-        self._watching = asyncio.ensure_future(self._watch.run())
+        self._watching = asyncio.create_task(self._watch.run())
+        self._watching.add_done_callback(watch)
         desk = Desk(
             Api(self.calls.keyed, now_ms),
             self._watch,

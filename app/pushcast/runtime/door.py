@@ -39,6 +39,7 @@ from pushcast.report.coordinator import Coordinator
 from pushcast.report.fetch import Fetcher, read_token
 from pushcast.report.goal import goal_of
 from pushcast.runtime import whereabouts
+from pushcast.runtime.child import tell_supervisor
 from pushcast.runtime.collector import collect_seldom
 from pushcast.runtime.lookups import sources_of
 from pushcast.runtime.private_page import private_page
@@ -46,6 +47,7 @@ from pushcast.runtime.reload import Reloader
 from pushcast.runtime.systemd import READY, STOPPING, ServiceManager
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.fatal import end_process
+from pushcast.transport.stage_tasks import watch
 from pushcast.wire import topics
 from pushcast.wire.control.control_state import ControlState
 from pushcast.wire.control.reporters import Reporters
@@ -178,29 +180,37 @@ class DoorProcess:
             yield Sample(MetricName.GATEWAY_LIMITED, count, (policy,))
 
 
-def run_door(name: str, settings: Settings, listen: Listen, make: Callable[[], DoorProcess]) -> int:
+def run_door(
+    name: str, settings: Settings, listen: Listen, make: Callable[[], DoorProcess], ready_fd: int | None = None
+) -> int:
     """Blocks until SIGTERM or SIGINT. Returns 0 after an orderly stop. `make` is called on the loop.
 
     Raises ConfigurationError and ControlUnreadable before it listens.
     """
     configure_logging(name, settings.observe.log_level, settings.observe.log_json)
     warn_without_broker(settings.kafka.bootstrap_servers)
-    return uvloop.run(_serve(settings, make, listen))
+    return uvloop.run(serve(settings, make, listen, ready_fd))
 
 
-async def _serve(settings: Settings, make: Callable[[], DoorProcess], listen: Listen) -> int:
+async def serve(
+    settings: Settings, make: Callable[[], DoorProcess], listen: Listen, ready_fd: int | None = None
+) -> int:
+    """`run_door` on a loop."""
     await asyncio.to_thread(check_cluster, settings)
     process = make()
     tails = process.tails()
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     for tail in tails:
         await tail.start()
+    # Not before: a topic is waited for, for up to a minute, and a stop meanwhile ends the process at once.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     manager = ServiceManager.of(os.environ)
     reloader = Reloader(settings, [process])
     process.metrics.add_source(reloader.samples)
     beside = [asyncio.create_task(manager.keep_alive(list)), asyncio.create_task(reloader.run())]
+    for task in beside:
+        task.add_done_callback(watch)
     await process.page.start()
     where = whereabouts.Whereabouts(process.name, os.getpid(), settings.observe.host, process.page.port)
     path = whereabouts.write(settings.data_dir, where)
@@ -209,6 +219,7 @@ async def _serve(settings: Settings, make: Callable[[], DoorProcess], listen: Li
         await process.server.start(listen.host, listen.port, tls_of(process.name, listen))
         collect_seldom()
         log.info("listening", host=listen.host, port=process.server.port, keys=len(process.keys))
+        tell_supervisor(ready_fd)
         manager.tell(READY)
         await stop.wait()
     except OSError as error:

@@ -47,6 +47,7 @@ SHARED_MODULES: Final = (
 _GAPS: Final = {48: 6000, 64: 1000, **dict.fromkeys(range(80, 513, 16), 300)}
 _BYTES_OVERHEAD: Final = sys.getsizeof(b"")
 PR_SET_NAME: Final = 15  # prctl(2)
+_ENDS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class Forker:
@@ -78,7 +79,16 @@ class Forker:
         # A fork has every descriptor, a fresh interpreter those that its arguments bring along.
         brought = () if self._forks else (BroughtAlong(plan.ready_fd),)
         process = self._process(target=self._target, args=(plan, os.getpid(), *brought), name=plan.name)
-        process.start()
+        if not self._forks:
+            process.start()
+            return process
+        # A fork has its supervisor's handlers, which only take note of a signal for the supervisor, until `run_role`
+        # has set its own: what comes in between waits, else the stop of a role that has just begun would be lost.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return process
 
 
@@ -107,8 +117,9 @@ def _in_fork(let_go: Callable[[], None], settings: Callable[[], Settings], plan:
 def run_role(plan: ProcessPlan, parent: int, settings: Callable[[], Settings] = load) -> None:
     """Runs what is planned in this process, and ends it with the code of that."""
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _ENDS:
         signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
     # Its own session also keeps Ctrl-C from it, which goes to the whole foreground group: the supervisor shall hear it.
     stand_apart(plan.niceness)
     end_with_parent(parent)

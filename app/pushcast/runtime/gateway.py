@@ -21,13 +21,13 @@ from pushcast.wire import topics
 NAME: Final = "gateway"
 
 
-def run_gateway(settings: Settings) -> int:
-    """Blocks until SIGTERM or SIGINT. Returns 0 after an orderly stop.
+def run_gateway(settings: Settings, ready_fd: int | None = None) -> int:
+    """Blocks until SIGTERM or SIGINT. Returns 0 after an orderly stop. `ready_fd`: as `ProcessPlan` has it.
 
     Raises ConfigurationError and ControlUnreadable before it listens.
     """
     options = settings.gateway or Gateway()
-    return run_door(NAME, settings, options, lambda: GatewayProcess(settings, options))
+    return run_door(NAME, settings, options, lambda: GatewayProcess(settings, options), ready_fd)
 
 
 class GatewayProcess(DoorProcess):

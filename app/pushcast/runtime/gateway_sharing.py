@@ -20,6 +20,7 @@ from pushcast.observe.catalogue import MetricName
 from pushcast.observe.metrics import Sample
 from pushcast.report.fetch import read_token
 from pushcast.stream.errors import Full, OutboxFailed
+from pushcast.transport.stage_tasks import watch
 from pushcast.wire import topics
 from pushcast.wire.control.gateways import SAY_SECONDS, GatewayPeer, GatewayPeers, encode, key_of
 
@@ -50,6 +51,7 @@ class GatewaySharing:
             where = f"{self._options.host}:{self._options.port}"
             raise ConfigurationError(f"gateway.sharing: {where}: {error.strerror}") from None
         self._saying = asyncio.create_task(self._say())
+        self._saying.add_done_callback(watch)
 
     async def close(self) -> None:
         """Says that it is gone, so that another one counts at once."""

@@ -30,6 +30,7 @@ from pushcast.model.words import Lane, Platform
 from pushcast.observe.logs import configure_logging
 from pushcast.observe.rate_limit import RateLimitFilter
 from pushcast.runtime import whereabouts
+from pushcast.runtime.child import tell_supervisor
 from pushcast.runtime.collector import collect_seldom
 from pushcast.runtime.group_watch import GroupWatch
 from pushcast.runtime.hosted import Hosted, host, patient, producible
@@ -124,8 +125,7 @@ def _ready(began: float, url: str, ready_fd: int | None, manager: ServiceManager
     collect_seldom()
     give_back()
     log.info("ready", after_seconds=round(time.monotonic() - began, 1), url=url)
-    if ready_fd is not None:
-        os.write(ready_fd, b"%d\n" % os.getpid())
+    tell_supervisor(ready_fd)
     manager.tell(READY)
 
 

@@ -39,6 +39,7 @@ from pushcast.report.server import ReportServer
 from pushcast.report.slo import ServiceLevel
 from pushcast.runtime import whereabouts
 from pushcast.runtime.canaries import Canaries, canaries_of
+from pushcast.runtime.child import tell_supervisor
 from pushcast.runtime.collector import collect_seldom
 from pushcast.runtime.daily_export import OWNER_PARTITION, DailyExport
 from pushcast.runtime.memory import keep_large_apart, share_pools
@@ -50,6 +51,7 @@ from pushcast.runtime.webhooks import Webhooks
 from pushcast.stream.errors import Full, OutboxFailed
 from pushcast.stream.fatal import end_process
 from pushcast.transport.folders import FolderLocks
+from pushcast.transport.stage_tasks import watch
 from pushcast.wire import groups, topics
 from pushcast.wire.configured_schemas import schemas_of
 from pushcast.wire.control import reporters
@@ -61,13 +63,16 @@ ANNOUNCE_SECONDS: Final = 60.0
 CLOSE_SECONDS: Final = 5.0
 
 
-def run_reporter(settings: Settings, slot: str | None) -> int:
-    """Blocks until SIGTERM or SIGINT. Returns 0 after an orderly stop. Raises ConfigurationError and SlotTaken."""
+def run_reporter(settings: Settings, slot: str | None, ready_fd: int | None = None) -> int:
+    """Blocks until SIGTERM or SIGINT. Returns 0 after an orderly stop. `ready_fd`: as `ProcessPlan` has it.
+
+    Raises ConfigurationError and SlotTaken.
+    """
     share_pools()
     keep_large_apart()
     configure_logging(NAME, settings.observe.log_level, settings.observe.log_json)
     warn_without_broker(settings.kafka.bootstrap_servers)
-    return uvloop.run(_run(settings, settings.reports or Reports(), slot))
+    return uvloop.run(run(settings, settings.reports or Reports(), slot, ready_fd))
 
 
 def group_of(options: Reports) -> str:
@@ -217,7 +222,8 @@ class ReporterProcess:
             self.metrics.put_histogram(MetricName.ACCEPTED_SECONDS, counts, level.timings.seconds[lane], (lane,))
 
 
-async def _run(settings: Settings, options: Reports, slot: str | None) -> int:
+async def run(settings: Settings, options: Reports, slot: str | None, ready_fd: int | None = None) -> int:
+    """`run_reporter` on a loop."""
     facts = await asyncio.to_thread(check_cluster, settings)
     logs = {topic: log_id for topic in BOOKS if (log_id := facts.log_id(topic)) is not None}
     # Broadcasts are younger than reports: without their topic there are none.
@@ -242,12 +248,15 @@ async def _run(settings: Settings, options: Reports, slot: str | None) -> int:
     tasks = [asyncio.create_task(process.announce_again())]
     if facts.log_id(topics.REPORT) is not None and not options.standby:  # the topic is younger than reports
         tasks.append(asyncio.create_task(publish_again(process.producer, process.follower.unpublished)))
+    for task in (*beside, *tasks):
+        task.add_done_callback(watch)
     try:
         await process.server.start(options.host, options.port)
         collect_seldom()
         process.follower.start()
         await process.webhooks.start()
         log.info("listening", host=options.host, port=process.server.port, groups=[process.group])
+        tell_supervisor(ready_fd)
         manager.tell(READY)
         await stop.wait()
     except OSError as error:

@@ -17,15 +17,15 @@ def run(settings: Settings, plan: ProcessPlan) -> int:
     if "gateway" in plan.roles:
         from pushcast.runtime.gateway import run_gateway
 
-        return run_gateway(settings)
+        return run_gateway(settings, plan.ready_fd)
     if "console" in plan.roles:
         from pushcast.runtime.console import run_console
 
-        return run_console(settings)
+        return run_console(settings, plan.ready_fd)
     if "reporter" in plan.roles:
         from pushcast.runtime.reporter import run_reporter
 
-        return run_reporter(settings, plan.slot)
+        return run_reporter(settings, plan.slot, plan.ready_fd)
     from pushcast.runtime.process import run_roles
 
     return run_roles(settings, plan.roles, plan.lanes, plan.platforms, plan.slot, plan.since_ms, plan.ready_fd)

@@ -80,7 +80,7 @@ class Status:
         return self._server.port
 
     async def start(self) -> None:
-        """Raises OSError when the port is taken."""
+        """Raises ConfigurationError when the port is taken."""
         await self._server.start()
 
     async def close(self) -> None:

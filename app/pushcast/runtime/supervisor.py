@@ -19,6 +19,7 @@ import structlog
 
 from pushcast.config.settings import Settings, load
 from pushcast.kafka.reach import warn_without_broker
+from pushcast.model.errors import ConfigurationError
 from pushcast.observe.logs import configure_logging
 from pushcast.runtime import preflight
 from pushcast.runtime.forked import Forker
@@ -64,13 +65,14 @@ class KeptProcess:
     delay_seconds: float = FIRST_DELAY_SECONDS
     due_at_seconds: float = 0.0
     ready: bool = False
+    was_ready: bool = False  # in this life or an earlier one
 
     def ended(self, code: int | None, now_seconds: float) -> float:
         """It has died: returns after how long it is started again. Longer each time, until it has lived for a while."""
         self.child = None
         self.ready = False
-        if code == Flooded.exit_code:
-            self.delay_seconds = LONGEST_DELAY_SECONDS  # it stops again until its input is better
+        if code in (Flooded.exit_code, USAGE_EXIT):
+            self.delay_seconds = LONGEST_DELAY_SECONDS  # it stops again until its input, or its file, is better
         elif now_seconds - self.started_at_seconds > HEALTHY_AFTER_SECONDS:
             self.delay_seconds = FIRST_DELAY_SECONDS
         delay = self.delay_seconds
@@ -80,12 +82,19 @@ class KeptProcess:
 
 
 def supervise(settings: Settings, plans: Sequence[ProcessPlan], again: Callable[[], Settings] = load) -> int:
-    """Blocks until SIGTERM or SIGINT. Returns 0, or 2 when a role refuses its configuration or has another's slot.
+    """Blocks until SIGTERM or SIGINT. Returns 0, or 2 when a role refuses its configuration at the first start, or has
+    another's slot.
     Each start of a role takes the settings that `again` gives.
 
     Raises ConfigurationError with everything that the roles would refuse, before any of them starts, and SlotTaken when
     another supervisor works in this data directory: its roles have the same slots.
     """
+    if settings.observe.port and len(plans) > 1:  # as the image sets it, for a process in each container
+        port, count = settings.observe.port, len(plans)
+        raise ConfigurationError(
+            f"observe.port: {port} is one port, and `run all` starts {count} processes, each with a page of its own: "
+            "set it to 0 (PUSHCAST_OBSERVE__PORT=0); the files in data_dir/run say where each listens"
+        )
     manager = ServiceManager.of(os.environ)
     configure_logging("supervisor", settings.observe.log_level, settings.observe.log_json)
     preflight.require(settings)
@@ -124,19 +133,22 @@ class Supervisor:
     def run(self) -> int:
         """Returns when every process has ended, after a stop or because one refuses its configuration."""
         refused = False
-        while not refused:
-            self._start_what_is_due()
-            readable = self._wait()
-            if self._manager.every_seconds is not None:
-                self._manager.tell(ALIVE)
-            if self._stop in readable:
-                if not self._hangup():
-                    break
-                self._pass_on()
-            if self._ready in readable:
-                self._hear()
-            refused = self._bury() == USAGE_EXIT
-        self._stop_all()
+        try:
+            while not refused:
+                self._start_what_is_due()
+                readable = self._wait()
+                if self._manager.every_seconds is not None:
+                    self._manager.tell(ALIVE)
+                if self._stop in readable:
+                    if not self._hangup():
+                        break
+                    self._pass_on()
+                if self._ready in readable:
+                    self._hear()
+                refused = self._bury() == USAGE_EXIT
+        finally:
+            # Also when this loop fails: the end of Python would wait for children that nobody supervises any more.
+            self._stop_all()
         return USAGE_EXIT if refused else 0
 
     def _hangup(self) -> bool:
@@ -153,8 +165,13 @@ class Supervisor:
         now = time.monotonic()
         for kept in self._kept:
             if kept.child is None and kept.due_at_seconds <= now:
-                kept.child = self._start(kept.plan)
                 kept.started_at_seconds = now
+                try:
+                    kept.child = self._start(kept.plan)
+                except OSError as error:  # fork(2): no memory, or too many processes. The others go on.
+                    again = kept.ended(None, now)
+                    log.error("role_not_started", process=kept.plan.name, problem=str(error), again_in_seconds=again)  # noqa: TRY400 - a sentence
+                    continue
                 log.debug("role_started", process=kept.plan.name, child_pid=kept.child.pid)
 
     def _wait(self) -> list[int]:
@@ -173,24 +190,28 @@ class Supervisor:
         told = {int(pid) for pid in os.read(self._ready, _READ_BYTES).split()}
         for kept in self._kept:
             if kept.child is not None and kept.child.pid in told:
-                kept.ready = True
+                kept.ready = kept.was_ready = True
         if told and all(kept.ready for kept in self._kept):
             seconds = round(time.monotonic() - self._began, 1)
             self._manager.tell(READY)
             log.info("all_ready", processes=len(self._kept), after_seconds=seconds)
 
     def _bury(self) -> int | None:
-        """Takes note of children that have ended; returns 2 when one of them refused its configuration."""
+        """Takes note of children that have ended; returns 2 when one of them refused its configuration, or found that
+        another process has its slot. One that had worked, died and is refused now is tried again, and the others go on:
+        since then a file has become wrong that they have read already."""
         for kept in self._kept:
             if kept.child is None or kept.child.exitcode is None:
                 continue
             code = kept.child.exitcode
-            if code == USAGE_EXIT:
+            if code == USAGE_EXIT and (kept.ready or not kept.was_ready):
                 log.error("role_refused_configuration", process=kept.plan.name)
                 kept.child = None
                 return USAGE_EXIT
             if code == Flooded.exit_code:
                 log.error("role_stopped_by_flood_guard", process=kept.plan.name)
+            if code == USAGE_EXIT:
+                log.error("role_refused_configuration", process=kept.plan.name, others="go on")
             again = kept.ended(code, time.monotonic())
             log.warning("role_died", process=kept.plan.name, code=code, again_in_seconds=again)
         return None

@@ -30,16 +30,20 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
 from pushcast.simulators.effects import Effect
+from pushcast.simulators.values import flag, number, optional, text, whole
 
 if TYPE_CHECKING:
     from pushcast.simulators.simulator import Simulator
 
 _MAX_SUBSCRIPTIONS: Final = 10_000
+#: The end of the year 9999.
+MAX_CLOCK_SECONDS: Final = 253_402_300_799.0
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -70,19 +74,38 @@ class ControlServer:
 async def _errors(request: web.Request, handler: _Handler) -> web.StreamResponse:
     try:
         return await handler(request)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OSError) as error:  # OSError: a port that is no longer free
         return web.json_response({"error": f"{type(error).__name__}: {error}"}, status=400)
 
 
-async def _body(request: web.Request) -> Any:
-    text = await request.text()
-    return json.loads(text) if text.strip() else {}
+async def _json(request: web.Request) -> Any:
+    body = await request.text()
+    try:
+        return json.loads(body) if body.strip() else {}
+    except RecursionError:
+        raise ValueError("the body is nested too deeply") from None
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    value = await _json(request)
+    if not isinstance(value, dict):
+        raise ValueError("the body is not an object")  # noqa: TRY004 - becomes a 400
+    return value
+
+
+def _connections(value: dict[str, Any]) -> list[int] | None:
+    numbers = value.get("connections")
+    if numbers is not None and not (isinstance(numbers, list) and all(isinstance(each, int) for each in numbers)):
+        raise ValueError("connections: not a list of numbers")
+    return numbers
 
 
 def _routes(simulator: Simulator) -> list[web.RouteDef]:
     async def rules(request: web.Request) -> web.Response:
-        value = await _body(request)
+        value = await _json(request)
         value = value["rules"] if isinstance(value, dict) else value
+        if not isinstance(value, list):
+            raise ValueError("rules: not a list")  # noqa: TRY004 - becomes a 400
         simulator.set_rules(value)
         return web.json_response({"rules": len(value)})
 
@@ -105,18 +128,19 @@ def _routes(simulator: Simulator) -> list[web.RouteDef]:
         told = simulator.goaway(
             value.get("mode", "graceful"),
             value.get("reason", ""),
-            code=int(value.get("code", 0)),
+            code=value.get("code", 0),
             last_stream_id=value.get("last_stream_id"),
-            connections=value.get("connections"),
+            connections=_connections(value),
         )
         return web.json_response({"connections": told})
 
     async def rst(request: web.Request) -> web.Response:
         value = await _body(request)
-        return web.json_response({"streams": simulator.reset_streams(_code(value), count=value.get("count"))})
+        count = optional(whole)("count", value.get("count"))
+        return web.json_response({"streams": simulator.reset_streams(_code(value), count=count)})
 
     async def drop(request: web.Request) -> web.Response:
-        return web.json_response({"connections": simulator.drop((await _body(request)).get("connections"))})
+        return web.json_response({"connections": simulator.drop(_connections(await _body(request)))})
 
     async def settings(request: web.Request) -> web.Response:
         return web.json_response({"connections": simulator.send_settings(await _body(request))})
@@ -130,11 +154,14 @@ def _routes(simulator: Simulator) -> list[web.RouteDef]:
         unknown = set(value) - {"advance_seconds", "set", "freeze"}
         if unknown:
             raise ValueError(f"clock: unknown {sorted(unknown)}; known: advance_seconds, set, freeze")
-        if "freeze" in value:
-            simulator.clock.freeze(bool(value["freeze"]))
-        if "set" in value:
-            simulator.clock.set(float(value["set"]))
-        simulator.clock.advance(float(value.get("advance_seconds", 0.0)))
+        ahead = number("advance_seconds", value.get("advance_seconds", 0.0), -MAX_CLOCK_SECONDS, MAX_CLOCK_SECONDS)
+        at = optional(partial(number, most=MAX_CLOCK_SECONDS))("set", value.get("set"))
+        frozen = optional(flag)("freeze", value.get("freeze"))
+        if frozen is not None:
+            simulator.clock.freeze(frozen)
+        if at is not None:
+            simulator.clock.set(at)
+        simulator.clock.advance(ahead)
         return web.json_response({"now": simulator.clock.now()})
 
     async def deliveries(request: web.Request) -> web.Response:
@@ -146,7 +173,7 @@ def _routes(simulator: Simulator) -> list[web.RouteDef]:
 
     async def devices(request: web.Request) -> web.Response:
         value = await _body(request)
-        simulator.set_device(value["token"], online=bool(value["online"]))
+        simulator.set_device(text("token", value["token"]), online=flag("online", value["online"]))
         return web.json_response({})
 
     async def screen(request: web.Request) -> web.Response:
@@ -154,9 +181,8 @@ def _routes(simulator: Simulator) -> list[web.RouteDef]:
 
     async def subscribe(request: web.Request) -> web.Response:
         value = await _body(request)
-        count, key = int(value.pop("count", 1)), value.pop("vapid_public_key", None)
-        if not 1 <= count <= _MAX_SUBSCRIPTIONS:
-            raise ValueError(f"count: {count} is not between 1 and {_MAX_SUBSCRIPTIONS}")
+        count = whole("count", value.pop("count", 1), 1, _MAX_SUBSCRIPTIONS)
+        key = optional(text)("vapid_public_key", value.pop("vapid_public_key", None))
         point = None if key is None else base64.urlsafe_b64decode(key + "===")
         made = [simulator.subscribe(point, **value) for _ in range(count)]
         rows = [{"endpoint": row.endpoint, "p256dh": row.p256dh, "auth": row.auth} for row in made]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from random import Random
 from typing import Any, Final
 
 from pushcast.http2 import frames as f
+from pushcast.simulators.values import fields, flag, number, optional, status, text, whole
 
 _ERROR_CODES: Final = {name: code for code, name in f.ERROR_NAMES.items()}
 _KINDS: Final = "ok, status, reason, empty, html, latency, never, reset, partial, drop, goaway, fail"
@@ -46,22 +48,23 @@ class Effect:
             if kind in {"ok", "never", "drop", "goaway"} and not rest:
                 return cls(kind)
             if kind in {"status", "empty", "html"}:
-                status = int(first)
-                if not 200 <= status <= 599:
-                    raise ValueError
-                return cls(kind, status=status, reason=second)
+                return cls(kind, status=status(kind, int(first)), reason=second)
             if kind == "reason" and first:
                 return cls("status", reason=first)
             if kind == "latency":
-                return cls(kind, delay_seconds=float(first) / 1000)
+                return cls(kind, delay_seconds=number(kind, float(first)) / 1000)
             if kind in {"reset", "partial"}:
                 code = _ERROR_CODES.get(first or "INTERNAL_ERROR")
-                return cls(kind, error_code=int(first) if code is None else code)
+                return cls(kind, error_code=whole(kind, int(first), most=2**32 - 1) if code is None else code)
             if kind == "fail":
-                return cls(kind, count=int(first), status=int(second or 503))
+                return cls(kind, count=whole(kind, int(first)), status=status(kind, int(second or 503)))
         except ValueError:
             pass
         raise ValueError(f"effect {text!r} is not one of: {_KINDS} (see docs: status:503, latency:500, reset:CANCEL)")
+
+
+_RULE: Final = ("match", "effect", "times", "probability", "retry_after", "timestamp_ms", "split")
+_MATCH: Final = ("provider", "token", "prefix", "topic", "project", "app", "nth")
 
 
 @dataclass(slots=True)
@@ -83,31 +86,24 @@ class Rule:
     def parse(cls, value: dict[str, Any]) -> Rule:
         """From `{match: {provider, token, prefix, topic|project|app, nth}, effect, times, probability, retry_after,
         timestamp_ms, split}`. Raises ValueError."""
-        known = {"match", "effect", "times", "probability", "retry_after", "timestamp_ms", "split"}
-        match = value.get("match") or {}
-        unknown = (set(value) - known) | (
-            set(match) - {"provider", "token", "prefix", "topic", "project", "app", "nth"}
-        )
-        if unknown:
-            raise ValueError(f"rule: unknown {sorted(unknown)}")
+        value = fields("rule", value, _RULE)
+        match = fields("rule.match", value.get("match") or {}, _MATCH)
         effect = replace(
             Effect.parse(str(value.get("effect"))),
             retry_after=None if value.get("retry_after") is None else str(value["retry_after"]),
-            timestamp_ms=value.get("timestamp_ms"),
-            split=bool(value.get("split", False)),
+            timestamp_ms=optional(partial(whole, most=2**63))("rule.timestamp_ms", value.get("timestamp_ms")),
+            split=flag("rule.split", value.get("split", False)),
         )
-        probability = float(value.get("probability", 1.0))
-        if not 0.0 <= probability <= 1.0:
-            raise ValueError(f"rule: probability {probability} is not between 0 and 1")
+        matched = {name: optional(text)(f"rule.match.{name}", match.get(name)) for name in _MATCH[:-1]}
         return cls(
             effect,
-            token=_bytes(match.get("token")),
-            prefix=_bytes(match.get("prefix")),
-            app=match.get("topic") or match.get("project") or match.get("app"),
-            platform=match.get("provider"),
-            nth=match.get("nth"),
-            times=value.get("times"),
-            probability=probability,
+            token=_bytes(matched["token"]),
+            prefix=_bytes(matched["prefix"]),
+            app=matched["topic"] or matched["project"] or matched["app"],
+            platform=matched["provider"],
+            nth=optional(whole)("rule.match.nth", match.get("nth")),
+            times=optional(whole)("rule.times", value.get("times")),
+            probability=number("rule.probability", value.get("probability", 1.0), most=1.0),
         )
 
     def meets(self, token: bytes, app: str, random: Random) -> bool:

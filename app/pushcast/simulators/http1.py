@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import h11
 
@@ -20,6 +20,9 @@ from pushcast.simulators.connection import Connection
 
 if TYPE_CHECKING:
     from pushcast.simulators.provider import Provider
+
+
+_PHRASES: Final = {int(each): each.phrase for each in HTTPStatus}
 
 
 class Http1Handler(Protocol):
@@ -54,6 +57,7 @@ class Http1Connection(asyncio.Protocol):
         self._handler = handler
         self._machine = h11.Connection(h11.SERVER)
         self._fields: list[Field] = []
+        self._method = b""
         self._body = bytearray()
         self._waiting = 0
         self._max_body_bytes = max_body_bytes
@@ -75,8 +79,12 @@ class Http1Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.received_at = time.time()
+        self._go_on(data)
+
+    def _go_on(self, data: bytes) -> None:
         try:
-            self._machine.receive_data(data)
+            if data:  # none would tell h11 that the client has closed its side
+                self._machine.receive_data(data)
             self._advance()
         except h11.RemoteProtocolError:
             self._handler.violated(self, "http1_error")
@@ -92,6 +100,7 @@ class Http1Connection(asyncio.Protocol):
             if isinstance(event, h11.Request):
                 self._body.clear()
                 self._fields = _fields(event)
+                self._method = bytes(event.method)
             elif isinstance(event, h11.Data):
                 self._body += event.data
                 if len(self._body) > self._max_body_bytes:
@@ -110,8 +119,10 @@ class Http1Connection(asyncio.Protocol):
     def answer(self, stream_id: int, block: bytes, body: bytes = b"", *, cut: int = 0, trail: bool = False) -> bool:
         if stream_id != self._waiting or self._ended:
             return False
-        self._write_head(block, [(b"content-length", b"%d" % len(body))])
-        self.out.append(self._machine.send(h11.Data(data=body)) or b"")
+        # RFC 9110 §8.6, §9.3.2: of HEAD the length alone, of 204 and 304 nothing.
+        bodiless = self._write_head(block, [(b"content-length", b"%d" % len(body))])
+        if not bodiless:
+            self.out.append(self._machine.send(h11.Data(data=body)) or b"")
         self.out.append(self._machine.send(h11.EndOfMessage()) or b"")
         self._waiting = 0
         if self._machine.our_state is h11.DONE and self._machine.their_state is h11.DONE:
@@ -122,8 +133,9 @@ class Http1Connection(asyncio.Protocol):
         return True
 
     def _next(self) -> None:
-        if not self._ended:
-            self.data_received(b"") if self._machine.trailing_data[0] else None
+        """Requests that came before this one was answered."""
+        if not self._ended and self._machine.trailing_data[0]:
+            self._go_on(b"")
 
     def answer_held(
         self, stream_id: int, block: bytes, body: bytes = b"", *, cut: int = 0, trail: bool = False
@@ -131,18 +143,21 @@ class Http1Connection(asyncio.Protocol):
         return self.answer(stream_id, block, body)
 
     def begin_answer(self, stream_id: int, block: bytes, body: bytes) -> None:
-        self._write_head(block, [(b"content-length", b"%d" % (len(body) + 100))])
-        self.out.append(self._machine.send(h11.Data(data=body)) or b"")
+        if not self._write_head(block, [(b"content-length", b"%d" % (len(body) + 100))]):
+            self.out.append(self._machine.send(h11.Data(data=body)) or b"")
 
-    def _write_head(self, block: bytes, extra: list[Field]) -> None:
+    def _write_head(self, block: bytes, extra: list[Field]) -> bool:
+        """Returns whether nothing of a body may follow."""
         shape, values = BlockDecoder().decode(block)
         fields = shape.fill(values)
         status = int(dict(fields)[b":status"])
-        headers = [field for field in fields if not field[0].startswith(b":")] + extra
+        empty = status in {204, 304}
+        headers = [field for field in fields if not field[0].startswith(b":")] + ([] if empty else extra)
         if self.going_away:
             headers.append((b"connection", b"close"))
-        response = h11.Response(status_code=status, headers=headers, reason=HTTPStatus(status).phrase.encode())
-        self.out.append(self._machine.send(response) or b"")
+        reason = _PHRASES.get(status, "").encode()  # edges have statuses of their own, such as 520
+        self.out.append(self._machine.send(h11.Response(status_code=status, headers=headers, reason=reason)) or b"")
+        return empty or self._method == b"HEAD"
 
     def reset(self, stream_id: int, error_code: int) -> None:
         self.flush()

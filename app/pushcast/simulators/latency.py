@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
+from pushcast.simulators.values import fields, number, optional
+
 # Standard normal quantile of 0.99, for a log-normal given by its p50 and p99.
 _Z99: Final = 2.3263478740408408
 
@@ -25,12 +27,10 @@ class Latency:
         """From `{ms, jitter_ms}`, `{p50_ms, p99_ms}` or a number of milliseconds. Raises ValueError."""
         if isinstance(value, int | float):
             value = {"ms": value}
-        unknown = set(value) - {"ms", "jitter_ms", "p50_ms", "p99_ms"}
-        if unknown:
-            raise ValueError(f"latency: unknown {sorted(unknown)}; known: ms, jitter_ms, p50_ms, p99_ms")
-        ms = float(value.get("p50_ms", value.get("ms", 0.0)))
-        jitter_ms = float(value.get("jitter_ms", 0.0))
-        p99_ms = float(value["p99_ms"]) if "p99_ms" in value else None
+        found = fields("latency", value, ("ms", "jitter_ms", "p50_ms", "p99_ms"))
+        ms = number("latency", found.get("p50_ms", found.get("ms", 0.0)), least=-math.inf)
+        jitter_ms = number("latency.jitter_ms", found.get("jitter_ms", 0.0), least=-math.inf)
+        p99_ms = optional(number)("latency.p99_ms", found.get("p99_ms"))
         if ms < 0 or jitter_ms < 0 or (p99_ms is not None and not 0 < ms <= p99_ms):
             raise ValueError("latency: times are not negative and p50_ms is above 0 and at most p99_ms")
         return cls(ms, jitter_ms, p99_ms)

@@ -63,8 +63,7 @@ class Listener:
             raise ValueError(f"network: {mode!r} is not one of {', '.join(NETWORK_MODES)}")
         if mode == self.mode:
             return
-        self._close()
-        self.mode = mode
+        self.close()  # and `refuse` it stays, where the port is taken
         loop = asyncio.get_running_loop()
         if mode == "up":
             self._server = await loop.create_server(
@@ -74,11 +73,16 @@ class Listener:
             self._server = await loop.create_server(_CloseAtOnce, sock=self._socket())
         elif mode == "stall":
             self._server = await loop.create_server(lambda: _Stall(self._stalled), sock=self._socket())
+        self.mode = mode
 
     def _socket(self) -> socket.socket:
         listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((self._host, self.port))
+        try:
+            listening.bind((self._host, self.port))
+        except BaseException:
+            listening.close()
+            raise
         listening.setblocking(False)
         self.port = listening.getsockname()[1]
         return listening

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from random import Random
 from typing import Any, ClassVar, Final
 
@@ -16,6 +17,8 @@ from pushcast.simulators.effects import Effect, RuleBook
 from pushcast.simulators.recorder import Recorder
 from pushcast.simulators.scripted_state import GOAWAY_MODES, ScriptedState
 from pushcast.simulators.wheel import Answer, AnswerWheel
+
+logger = logging.getLogger(__name__)
 
 # Between the two GOAWAYs of a two-step shutdown: long enough for what is on its way to arrive (RFC 9113 §6.8).
 _TWO_STEP_SECONDS: Final = 0.1
@@ -39,7 +42,7 @@ class Provider(ScriptedState):
         self.checks = checks
         self.settings = settings
         self.rules = RuleBook(random)
-        self.wheel = AnswerWheel(recorder.answered)
+        self.wheel = AnswerWheel(recorder.answered, self.failed)
         self.opened_total = 0
         self.max_active = 0
         super().__init__(settings)
@@ -77,7 +80,23 @@ class Provider(ScriptedState):
     def request(
         self, connection: Connection, stream_id: int, shape: Shape, values: tuple[bytes, ...], body: bytes
     ) -> None:
+        """One whole request. A defect of ours costs this request alone, not those beside it on the connection."""
+        try:
+            self.handle(connection, stream_id, shape, values, body)
+        except Exception as error:
+            self.failed(connection, stream_id, error)
+
+    def handle(
+        self, connection: Connection, stream_id: int, shape: Shape, values: tuple[bytes, ...], body: bytes
+    ) -> None:
+        """Answers, holds or resets the stream."""
         raise NotImplementedError
+
+    def failed(self, connection: Connection, stream_id: int, error: Exception) -> None:
+        """A defect of ours: the client gets a reset, `stats` a count and the log a traceback."""
+        self.recorder.events["simulator_errors"] += 1
+        logger.error("%s: request %d failed", self.platform, stream_id, exc_info=error)
+        connection.reset(stream_id, f.INTERNAL_ERROR)
 
     def error_answer(self, status: int, effect: Effect, context: Any) -> tuple[Answer, str]:
         """The platform's answer for a scripted status and its verdict label. `context` is the platform's own."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
 
 from pushcast.http2 import frames as f
 from pushcast.http2.server import ServerSettings
@@ -10,8 +11,28 @@ from pushcast.http2.server_styles import ANSWER_STYLES
 from pushcast.simulators.connection import Connection
 from pushcast.simulators.latency import Latency
 from pushcast.simulators.service_rate import ServiceRate
+from pushcast.simulators.values import Setting, attribute, fields, flag, number, one_of, optional, text, whole
 
 GOAWAY_MODES: Final = ("graceful", "two_step", "abrupt")
+
+
+class GoawayScript(NamedTuple):
+    """When connections are told to go, and how."""
+
+    after_requests: int | None
+    after_seconds: float | None
+    mode: str
+    reason: str
+
+
+def _goaway(name: str, value: Any) -> GoawayScript:
+    found = fields(name, value or {}, ("after_requests", "after_seconds", "mode", "reason"))
+    return GoawayScript(
+        optional(whole)("goaway.after_requests", found.get("after_requests")),
+        optional(number)("goaway.after_seconds", found.get("after_seconds")),
+        one_of(GOAWAY_MODES)("goaway.mode", found.get("mode", "graceful")),
+        text("goaway.reason", found.get("reason", "")),
+    )
 
 
 class ScriptedState:
@@ -39,67 +60,57 @@ class ScriptedState:
 
     def set_state(self, value: dict[str, Any]) -> None:
         """Changes what `value` names and nothing else. Raises ValueError before anything is changed."""
+        for take, found in self.read_state(value):
+            take(found)
+
+    def read_state(self, value: dict[str, Any]) -> list[tuple[Callable[[Any], None], Any]]:
+        """What `set_state` does, as steps that do not fail. Raises ValueError."""
         setters = self._setters()
         unknown = set(value) - set(setters)
         if unknown:
             raise ValueError(f"state: unknown {sorted(unknown)}; known: {', '.join(sorted(setters))}")
-        for name, setting in value.items():
-            setters[name](setting)
+        return [(setters[name].take, setters[name].read(name, setting)) for name, setting in value.items()]
 
-    def _setters(self) -> dict[str, Any]:
+    def _setters(self) -> dict[str, Setting]:
         return {
-            "latency": self._set_latency,
-            "service_rate": lambda value: setattr(self, "service_rate", ServiceRate(float(value or 0))),
-            "maintenance": lambda value: setattr(self, "maintenance", bool(value)),
-            "split_errors": lambda value: setattr(self, "split_errors", bool(value)),
-            "frozen": self._set_frozen,
-            "goaway": self._set_goaway,
-            "streams": self._set_streams,
-            "excess_streams": self._set_excess,
-            "answer_style": self._set_answer_style,
-            "bytes_per_second": self._set_bytes_per_second,
+            "latency": attribute(self, "latency", optional(lambda _, value: Latency.parse(value))),
+            "service_rate": attribute(
+                self, "service_rate", lambda name, value: ServiceRate(number(name, 0 if value is None else value))
+            ),
+            "maintenance": attribute(self, "maintenance", flag),
+            "split_errors": attribute(self, "split_errors", flag),
+            "frozen": Setting(flag, self._set_frozen),
+            "goaway": Setting(_goaway, self._set_goaway),
+            "streams": Setting(whole, self._set_streams),
+            "excess_streams": attribute(
+                self, "goaway_on_excess", lambda name, value: one_of(("refuse", "goaway"))(name, value) == "goaway"
+            ),
+            "answer_style": Setting(one_of(ANSWER_STYLES), self._set_answer_style),
+            "bytes_per_second": Setting(
+                lambda name, value: number(name, 0 if value is None else value), self._set_bytes_per_second
+            ),
         }
 
-    def _set_latency(self, value: dict[str, Any] | float | None) -> None:
-        self.latency = None if value is None else Latency.parse(value)
-
     def _set_frozen(self, value: bool) -> None:
-        self.frozen = bool(value)
+        self.frozen = value
         for connection in self.connections.values():
             connection.freeze(self.frozen)
 
-    def _set_goaway(self, value: dict[str, Any] | None) -> None:
-        value = value or {}
-        unknown = set(value) - {"after_requests", "after_seconds", "mode", "reason"}
-        if unknown:
-            raise ValueError(f"goaway: unknown {sorted(unknown)}")
-        mode = value.get("mode", "graceful")
-        if mode not in GOAWAY_MODES:
-            raise ValueError(f"goaway: mode {mode!r} is not one of {', '.join(GOAWAY_MODES)}")
-        self.goaway_after = value.get("after_requests")
-        self.goaway_after_seconds = value.get("after_seconds")
-        self.goaway_mode = mode
-        self.goaway_reason = value.get("reason", "")
+    def _set_goaway(self, value: GoawayScript) -> None:
+        self.goaway_after, self.goaway_after_seconds, self.goaway_mode, self.goaway_reason = value
 
     def _set_answer_style(self, value: str) -> None:
-        if value not in ANSWER_STYLES:
-            raise ValueError(f"answer_style: {value!r} is not one of {', '.join(ANSWER_STYLES)}")
         self.answer_style = value
         for connection in self.connections.values():
             connection.style = value
 
-    def _set_bytes_per_second(self, value: float | None) -> None:
-        self.bytes_per_second = float(value or 0)
+    def _set_bytes_per_second(self, value: float) -> None:
+        self.bytes_per_second = value
         for connection in self.connections.values():
             connection.bytes_per_second = self.bytes_per_second
 
-    def _set_excess(self, value: str) -> None:
-        if value not in {"refuse", "goaway"}:
-            raise ValueError(f"excess_streams: {value!r} is not refuse or goaway")
-        self.goaway_on_excess = value == "goaway"
-
     def _set_streams(self, value: int) -> None:
-        self.streams = int(value)
+        self.streams = value
         for connection in self.connections.values():
             connection.send_settings({f.SETTINGS_MAX_CONCURRENT_STREAMS: self.streams})
             connection.flush()

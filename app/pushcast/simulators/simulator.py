@@ -14,12 +14,15 @@ from pushcast.simulators.connection import Connection
 from pushcast.simulators.effects import Rule
 from pushcast.simulators.expo.service import ExpoProvider
 from pushcast.simulators.fcm.service import FcmProvider
-from pushcast.simulators.listener import Listener
+from pushcast.simulators.listener import NETWORK_MODES, Listener
 from pushcast.simulators.provider import Provider
 from pushcast.simulators.screens import Screens
+from pushcast.simulators.scripted_state import GOAWAY_MODES
+from pushcast.simulators.values import one_of, optional, text, whole
 from pushcast.simulators.webpush.service import WebPushProvider
 from pushcast.simulators.webpush.subscriptions import Subscription
 
+_LARGEST_CODE = 2**32 - 1
 _SETTING_NAMES = {
     "header_table_size": f.SETTINGS_HEADER_TABLE_SIZE,
     "max_concurrent_streams": f.SETTINGS_MAX_CONCURRENT_STREAMS,
@@ -94,9 +97,14 @@ class Simulator:
         }
 
     async def open(self) -> None:
+        """Raises OSError when a port is taken; it listens nowhere then."""
         await self._listener.switch("up")
-        self.credentials = self._credentials(self.url)
-        await self._control.open(self)
+        try:
+            self.credentials = self._credentials(self.url)
+            await self._control.open(self)
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         self._listener.close()
@@ -123,12 +131,14 @@ class Simulator:
         self.provider.rules.replace([rule for rule in parsed if rule.platform in {None, self.platform}])
 
     async def set_state(self, value: dict[str, Any]) -> None:
-        """`network` and what the provider knows; see `state`. Raises ValueError."""
-        value = dict(value)
-        network = value.pop("network", None)
-        self.provider.set_state(value)
+        """`network` and what the provider knows; see `state`. Raises ValueError, or OSError when another process has
+        taken the port meanwhile; then nothing is changed, but that nobody is served in place of `close` and `stall`."""
+        of_provider = {name: each for name, each in value.items() if name != "network"}
+        network = optional(one_of(NETWORK_MODES))("network", value.get("network"))
+        self.provider.read_state(of_provider)
         if network is not None:
             await self._listener.switch(network)
+        self.provider.set_state(of_provider)
 
     def state(self) -> dict[str, Any]:
         return {"network": self._listener.mode, **self.provider.state()}
@@ -142,7 +152,11 @@ class Simulator:
         last_stream_id: int | None = None,
         connections: list[int] | None = None,
     ) -> int:
-        """Returns how many connections were told."""
+        """Returns how many connections were told. Raises ValueError and then tells nobody."""
+        one_of(GOAWAY_MODES)("goaway.mode", mode)
+        text("goaway.reason", reason)
+        whole("goaway.code", code, most=_LARGEST_CODE)
+        optional(whole)("goaway.last_stream_id", last_stream_id)
         chosen = self._chosen(connections)
         for connection in chosen:
             self.provider.send_goaway(connection, mode, reason, code=code, last_stream_id=last_stream_id)
@@ -173,9 +187,10 @@ class Simulator:
         unknown = set(values) - set(_SETTING_NAMES)
         if unknown:
             raise ValueError(f"settings: unknown {sorted(unknown)}; known: {', '.join(_SETTING_NAMES)}")
+        told = {_SETTING_NAMES[name]: whole(f"settings.{name}", value) for name, value in values.items()}
         chosen = self._chosen(None)
         for connection in chosen:
-            connection.send_settings({_SETTING_NAMES[name]: int(value) for name, value in values.items()})
+            connection.send_settings(told)
             connection.flush()
         return len(chosen)
 

@@ -23,9 +23,10 @@ class Answer:
 class AnswerWheel:
     """Holds what is due; never earlier than asked, at most about a millisecond later on an idle loop."""
 
-    def __init__(self, answered: Callable[[float], None]) -> None:
-        """`answered` gets the marker (ms) of each answer that left with one."""
+    def __init__(self, answered: Callable[[float], None], failed: Callable[[Connection, int, Exception], None]) -> None:
+        """`answered` gets the marker (ms) of each answer that left with one, `failed` what could not be written."""
         self._answered = answered
+        self._failed = failed
         self._buckets: dict[int, list[tuple[Connection, int, Answer, float]]] = {}
         self._ticks: list[int] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -54,10 +55,16 @@ class AnswerWheel:
         touched: set[Connection] = set()
         while self._ticks and self._ticks[0] <= now:
             for connection, stream_id, answer, marker_ms in self._buckets.pop(heapq.heappop(self._ticks)):
-                if connection.answer_held(stream_id, answer.block, answer.body, cut=answer.cut, trail=answer.trail):
-                    touched.add(connection)
-                    if marker_ms:
-                        self._answered(marker_ms)
+                touched.add(connection)
+                try:
+                    left = connection.answer_held(
+                        stream_id, answer.block, answer.body, cut=answer.cut, trail=answer.trail
+                    )
+                except Exception as error:  # the answers behind it shall leave all the same
+                    self._failed(connection, stream_id, error)
+                    continue
+                if left and marker_ms:
+                    self._answered(marker_ms)
         for connection in touched:
             connection.flush()
         self._timer = loop.call_at(self._ticks[0] / 1000, self._turn) if self._ticks else None

@@ -19,10 +19,11 @@ logger = logging.getLogger(__name__)
 
 
 def watch(task: asyncio.Task[None]) -> None:
-    """A done callback: an unexpected error of a stage ends the process unacknowledged."""
+    """A done callback: an unexpected error of a task that works as long as its process ends that, unacknowledged. Other
+    tasks would go on, and nobody would know what is not done any more."""
     exc = None if task.cancelled() else task.exception()
     if exc is not None:
-        end_process("a stage failed", exc)
+        end_process(f"{getattr(task.get_coro(), '__qualname__', 'a task')} failed", exc)
 
 
 async def revoke_stages(partitions: Mapping[TP, Partition], deadline: float) -> None:

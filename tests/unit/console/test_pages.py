@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import re
 from html import unescape
+from typing import Any
 
 import pytest
 
 from pushcast.console.pages.reports import summed
 from pushcast.console.reasons import reasons_of
 from pushcast.console.watch import RecentAnswer
+from pushcast.handover.reading import TailUnreadable
 from pushcast.model.words import Platform
 from pushcast.wire import topics
-from pushcast.wire.control.api_keys import Scope
-from pushcast.wire.control.control import CanaryWord, Halt, Kind, Name, Subject, WebhookOrder, encode
+from pushcast.wire.control import actions
+from pushcast.wire.control.actions import OperatorAction
+from pushcast.wire.control.api_keys import ApiKey, Hash, Scope, encode_record, new_key
+from pushcast.wire.control.control import CanaryWord, Halt, Kind, Name, Pause, Subject, WebhookOrder, encode
 from pushcast.wire.control.control_reader import decode
-from twins.console import METRICS, console, device_of, report_of, standing_of, token_in
+from twins.console import METRICS, ConsoleRig, console, device_of, report_of, standing_of, token_in
 
 LETTER = {
     "topic": "push.notification.normal.v1.dlq",
@@ -548,3 +552,33 @@ async def test_the_first_look_at_an_empty_console_says_what_to_do() -> None:
     assert "pushcast send --user u1 --title Hello" in now
     assert "No report of the last 7 days has this label." in campaign
     assert '<svg class="bar' not in campaign
+
+
+async def test_a_time_that_no_calendar_has_takes_no_page_along() -> None:
+    """A dead letter's header and records that others write hold any number; JavaScript's largest one, for `never`."""
+    never = 2**53 - 1
+    async with console() as rig, rig.browser() as client:
+        rig.letters = [LETTER | {"first_seen_at": 10**18}]
+        rig.actions.apply(b"k", actions.encode(OperatorAction(never, "k", "", "pause", "news/apns")))
+        rig.control.apply(Subject(Kind.PAUSE, "news", Platform.APNS).key(), encode(Pause(never, "", "by hand")))
+        key_id, _, digest = new_key()
+        rig.keyring.apply(key_id.encode(), encode_record(ApiKey((Scope.CONSOLE_VIEW,), (Hash(digest, 1, never),))))
+        await rig.signed_in(client)
+        for path in ("/dead-letters", "/actions", "/control", "/keys", "/"):
+            answer = await client.get(path)
+            assert answer.status_code == 200, path
+            assert "9999" in answer.text or path == "/", path
+
+
+async def test_a_device_is_not_found_in_a_kafka_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was an error of ours, with a traceback in the log."""
+
+    async def story(self: ConsoleRig, device: str, user: str | None) -> dict[str, Any]:
+        raise TailUnreadable("no answer within 10 s")
+
+    monkeypatch.setattr(ConsoleRig, "story", story)
+    async with console() as rig, rig.browser() as client:
+        await rig.signed_in(client)
+        answer = await client.get("/devices", params={"device": "d-1"})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert "Kafka: no answer within 10 s" in answer.text

@@ -182,3 +182,13 @@ def test_a_few_stragglers_do_not_press_the_plot_of_accepted_deliveries_together(
     plot = accepted_a_second([{"up_to_ms": 1000.0, "count": 9990}, {"up_to_ms": 600_000.0, "count": 10}])
     assert plot is not None
     assert plot.x_ticks[-1].text == "1 s"
+
+
+@pytest.mark.parametrize("days", [0.5, 7, 8, 28, 30])
+def test_deliveries_of_events_that_are_weeks_old_have_a_plot(days: float) -> None:
+    """An event may live for 28 days: a report whose first delivery took seven answered 500."""
+    bound = days * 86_400_000
+    plot = arrival([{"up_to_ms": bound, "count": 20}], 20, 20)
+    assert plot is not None
+    assert all(0 <= each <= plot.width for each in (*plot.places, *(mark.at for mark in plot.marks)))
+    assert all(0 <= tick.at <= plot.width for tick in plot.x_ticks)

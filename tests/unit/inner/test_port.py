@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
+from pushcast.inner import port as port_module
 from pushcast.inner.client import InnerAnswer, InnerClient
 from pushcast.inner.port import InnerPort
 
@@ -68,3 +69,22 @@ async def test_no_answer_is_an_oserror(url: str) -> None:
     with pytest.raises(OSError, match=r"\w+"):
         await client.get(url)
     await client.close()
+
+
+async def test_a_request_that_comes_half_does_not_hold_a_port_that_closes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was waited for a minute: a supervisor kills after half of it, and a reporter had not closed its stores."""
+    monkeypatch.setattr(port_module, "STOP_SECONDS", 0.1)
+    arrived = asyncio.Event()
+
+    async def read(request: web.Request) -> web.Response:
+        arrived.set()
+        return await echo(request)
+
+    port = InnerPort(None, {("POST", "/echo"): read})
+    await port.start("127.0.0.1", 0)
+    _, writer = await asyncio.open_connection("127.0.0.1", port.port)
+    writer.write(b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf")
+    async with asyncio.timeout(20):
+        await arrived.wait()
+        await port.close()
+    writer.close()

@@ -31,9 +31,8 @@ def test_one_of_several_servers_is_enough(listener: int, closed: int) -> None:
 def test_a_refusal_names_address_reason_and_the_command_that_helps(closed: int) -> None:
     with pytest.raises(Unreachable) as raised:
         require_broker(f"127.0.0.1:{closed}")
-    assert str(raised.value) == (
-        f"no broker answers at 127.0.0.1:{closed} (connection refused); for a local one: pushcast up, or pushcast kafka start alone"
-    )
+    advice = "for a local one: pushcast up, or pushcast kafka start alone"
+    assert str(raised.value) == f"no broker answers at 127.0.0.1:{closed} (connection refused); {advice}"
 
 
 def test_nobody_is_told_to_start_a_local_kafka_in_place_of_another(closed: int) -> None:

@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from pushcast.model.errors import ConfigurationError
 from pushcast.model.zones import tzdata_version
+from pushcast.observe import health
 from pushcast.observe.health import MAX_CONNECTIONS, MAX_REQUEST_BYTES, HealthServer
 
 
@@ -151,3 +153,31 @@ async def test_closing_ends_open_connections(server: HealthServer) -> None:
         await server.close()
         assert await reader.read() == b""
     writer.close()
+
+
+async def test_a_client_that_does_not_read_is_cut_off_with_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connection counted no more, and stayed for ever: each one held a whole answer in memory."""
+    monkeypatch.setattr(health, "REQUEST_SECONDS", 0.2)
+    answer = b"x" * 30_000_000  # more than sockets take
+    server = HealthServer(metrics=lambda: answer, info=dict, live=tuple, ready=tuple)
+    await server.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
+    writer.write(_get("/metrics"))
+    async with asyncio.timeout(30):
+        while not server._open:
+            await asyncio.sleep(0.01)
+        while server._open:
+            await asyncio.sleep(0.01)
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await reader.readexactly(len(answer))
+    writer.close()
+    await server.close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "192.0.2.1"])
+async def test_a_port_that_is_taken_or_not_ours_is_refused_by_its_setting(server: HealthServer, host: str) -> None:
+    """It ended the process with a traceback, and a supervisor started it again for ever."""
+    other = HealthServer(metrics=bytes, info=dict, live=tuple, ready=tuple, host=host, port=server.port)
+    with pytest.raises(ConfigurationError, match=rf"observe\.host, observe\.port: {host}:{server.port}: "):
+        await other.start()
+    await other.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from multiprocessing.context import SpawnProcess
@@ -51,6 +52,26 @@ def test_a_role_has_a_session_of_its_own(tmp_path: Path, monkeypatch: pytest.Mon
     process = Forker(in_child=lambda: None).start(ProcessPlan("sender-urgent", ("sender",)))
     process.join(30)
     assert told.read_text() == "True"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="roles are forked on Linux only")
+def test_a_role_that_is_stopped_before_it_has_begun_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fork has its supervisor's handler at first, which only takes note: the supervisor waited 30 s, then killed."""
+
+    def role(*_: object) -> int:
+        (tmp_path / "began").touch()
+        return 0
+
+    monkeypatch.setattr(start, "run", role)
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        process = Forker(in_child=lambda: os.kill(os.getpid(), signal.SIGTERM)).start(ProcessPlan("a", ("settler",)))
+        process.join(30)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert process.exitcode == -signal.SIGTERM
+    assert not (tmp_path / "began").exists()
+    assert not {signal.SIGTERM, signal.SIGINT} & signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="roles are forked on Linux only")

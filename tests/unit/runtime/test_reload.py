@@ -148,3 +148,19 @@ async def test_a_file_that_goes_away_is_told_once_and_changes_nothing(file: Path
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert [line["event"] for line in said.entries] == ["configuration_not_reloaded"]
+
+
+@pytest.mark.parametrize("content", ["1: 2\n", "yes: {}\n", "plan: &plan [*plan]\n", "[" * 5000])
+async def test_a_file_that_no_reader_of_yaml_expects_ends_no_running_process(
+    file: Path, said: LogCapture, content: str
+) -> None:
+    """The task that looks at the file failed, which ended every role within five seconds."""
+    reloader = Reloader(load())
+    running = asyncio.create_task(reloader.run(every_seconds=0.01))
+    file.write_text(content)
+    async with asyncio.timeout(10):
+        while not any(entry["event"] == "configuration_not_reloaded" for entry in said.entries):
+            assert not running.done()
+            await asyncio.sleep(0.01)
+    assert samples(reloader)[Name.CONFIG_RELOADED] == 0
+    running.cancel()

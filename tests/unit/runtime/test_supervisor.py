@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
@@ -109,6 +111,41 @@ def test_one_that_refuses_its_configuration_ends_all(stop: tuple[int, Callable[[
     assert [child.exitcode for child in children] == [-signal.SIGTERM, USAGE_EXIT]
 
 
+def test_one_that_had_worked_and_is_refused_when_it_starts_again_ends_no_other(
+    stop: tuple[int, Callable[[], None]], capture: LogCapture
+) -> None:
+    """A file that was edited wrongly, or a key that is gone: the running roles go on without it, one that dies then is
+    refused. It ended all of them, with the code that keeps systemd from starting them again."""
+    readable, writable = os.pipe()
+    children: list[BaseProcess] = []
+
+    def start(plan: ProcessPlan) -> BaseProcess:
+        child = started(refuse if len(children) == 2 else until_terminated)
+        children.append(child)
+        if len(children) < 3:
+            os.write(writable, b"%d\n" % (child.pid or 0))
+        return child
+
+    def die_then_stop() -> None:
+        while len(children) < 2:
+            time.sleep(0.01)
+        time.sleep(0.2)  # until it has been heard
+        children[0].kill()
+        while not any(entry["event"] == "role_refused_configuration" for entry in capture.entries):
+            time.sleep(0.01)
+        time.sleep(0.2)
+        stop[1]()
+
+    steps = threading.Thread(target=die_then_stop)
+    steps.start()
+    assert Supervisor([PLAN, ProcessPlan("sender", ("sender",))], start, stop[0], readable).run() == 0
+    steps.join()
+    assert [child.exitcode for child in children] == [-signal.SIGKILL, -signal.SIGTERM, USAGE_EXIT]
+    assert KeptProcess(PLAN).ended(USAGE_EXIT, 1.0) == LONGEST_DELAY_SECONDS
+    os.close(readable)
+    os.close(writable)
+
+
 def test_one_that_dies_is_started_again(stop: tuple[int, Callable[[], None]]) -> None:
     children: list[BaseProcess] = []
 
@@ -122,6 +159,44 @@ def test_one_that_dies_is_started_again(stop: tuple[int, Callable[[], None]]) ->
 
     assert Supervisor([PLAN], start, stop[0]).run() == 0
     assert [child.exitcode for child in children] == [-signal.SIGKILL, -signal.SIGTERM]
+
+
+def test_one_that_the_system_cannot_fork_is_tried_again_and_the_others_go_on(
+    stop: tuple[int, Callable[[], None]], capture: LogCapture
+) -> None:
+    """A machine short of memory: the supervisor ended with a traceback, and waited for its children for ever."""
+    children: list[BaseProcess] = []
+    asked: list[str] = []
+
+    def start(plan: ProcessPlan) -> BaseProcess:
+        asked.append(plan.name)
+        if asked == ["planner-urgent", "sender"]:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        if len(asked) == 3:
+            stop[1]()
+        children.append(started(until_terminated))
+        return children[-1]
+
+    assert Supervisor([PLAN, ProcessPlan("sender", ("sender",))], start, stop[0]).run() == 0
+    assert asked == ["planner-urgent", "sender", "sender"]
+    assert [child.exitcode for child in children] == [-signal.SIGTERM] * 2
+    [told] = [entry for entry in capture.entries if entry["event"] == "role_not_started"]
+    assert (told["process"], told["again_in_seconds"]) == ("sender", FIRST_DELAY_SECONDS)
+
+
+def test_an_unexpected_error_of_the_supervisor_ends_its_children(stop: tuple[int, Callable[[], None]]) -> None:
+    """Python waits at its end for every child: they would work on, and nobody would start them again."""
+    children: list[BaseProcess] = []
+
+    def start(_: ProcessPlan) -> BaseProcess:
+        if children:
+            raise RuntimeError("cannot be forked from a process with threads")
+        children.append(started(until_terminated))
+        return children[-1]
+
+    with pytest.raises(RuntimeError, match="with threads"):
+        Supervisor([PLAN, PLAN], start, stop[0]).run()
+    assert [child.exitcode for child in children] == [-signal.SIGTERM]
 
 
 def test_it_says_once_that_all_are_ready_and_again_after_one_was_started_again(
@@ -198,6 +273,14 @@ def test_every_fault_of_the_configuration_is_named_before_a_role_starts(tmp_path
     settings = Settings.model_validate({"apps": apps, "data_dir": str(tmp_path / "data")})
     with pytest.raises(ConfigurationError, match=r"(?s)apps\.news\.expo.*apps\.chat\.expo"):
         supervise(settings, [PLAN])
+    assert not (tmp_path / "data").exists()
+
+
+def test_several_processes_on_one_port_are_refused_before_one_starts(tmp_path: Path) -> None:
+    """The image sets a port: every process but one ended with a traceback, and was started again, for ever."""
+    settings = Settings.model_validate({"observe": {"port": 9464}, "data_dir": str(tmp_path / "data")})
+    with pytest.raises(ConfigurationError, match=r"observe\.port: 9464 is one port, and `run all` starts 2 processes"):
+        supervise(settings, [PLAN, ProcessPlan("gateway", ("gateway",))])
     assert not (tmp_path / "data").exists()
 
 

@@ -44,6 +44,15 @@ def test_a_process_that_was_killed_is_left_out_and_its_file_goes_when_the_next_o
     assert other.exists(), "its name is another one"
 
 
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"name":"settler"}', b"\xff", b"[" * 100_000])
+def test_a_file_that_is_none_of_ours_keeps_no_process_from_starting(tmp_path: Path, content: bytes) -> None:
+    """After a full disk, or of another release: every role ended at its start, and started again, for ever."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "settler.1.json").write_bytes(content)
+    whereabouts.write(tmp_path, entry(os.getpid()))
+    assert whereabouts.read_all(tmp_path) == [entry(os.getpid())]
+
+
 def test_nobody_has_written_yet(tmp_path: Path) -> None:
     assert whereabouts.read_all(tmp_path) == []
 

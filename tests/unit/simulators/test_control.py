@@ -51,6 +51,25 @@ async def test_a_rule_of_another_provider_is_left_out(apns: Simulator) -> None:
         ("POST", "/settings", {"max_streams": 3}),
         ("POST", "/rst", {"code": "NOPE"}),
         ("POST", "/clock", {"ahead": 3}),
+        ("PUT", "/state", {"maintenance": True, "latency": {"ms": -1}}),
+        ("PUT", "/state", {"maintenance": True, "network": "wet"}),
+        ("PUT", "/state", {"streams": -1}),
+        ("PUT", "/state", {"goaway": {"after_requests": "10"}}),
+        ("PUT", "/state", {"revoked_keys": "ABCDE12345"}),
+        ("PUT", "/state", {"bad_device_token_limit": "5"}),
+        ("PUT", "/state", [1]),
+        ("PUT", "/rules", [{"effect": "ok", "times": "3"}]),
+        ("PUT", "/rules", [{"effect": "ok", "match": {"token": 5}}]),
+        ("PUT", "/rules", [{"effect": "fail:1:9999"}]),
+        ("PUT", "/rules", [{"effect": "latency:nan"}]),
+        ("PUT", "/rules", {"rules": 5}),
+        ("POST", "/goaway", {"code": -1}),
+        ("POST", "/goaway", {"last_stream_id": "x"}),
+        ("POST", "/goaway", {"connections": 5}),
+        ("POST", "/settings", {"initial_window_size": 2**40}),
+        ("POST", "/clock", {"freeze": True, "set": 1e300}),
+        ("POST", "/devices", {"token": 5, "online": True}),
+        ("POST", "/rst", [1]),
     ],
 )
 async def test_a_wrong_request_is_refused_with_a_sentence_and_changes_nothing(
@@ -164,3 +183,53 @@ async def test_a_slow_network_stands_still_between_reads(apns: Simulator, contro
     with pytest.raises(TimeoutError):
         await client.until(lambda: client.answers[second].over, seconds=0.2)
     assert apns.stats()["requests"] == 1
+
+
+async def test_a_port_that_another_process_has_taken_is_a_sentence_and_can_be_asked_for_again(
+    apns: Simulator, control: httpx.AsyncClient
+) -> None:
+    """It answered 500, and `up` did nothing from then on: the simulator believed that it listened."""
+    assert (await control.put("/state", json={"network": "refuse"})).status_code == 200
+    other = await asyncio.start_server(lambda *_: None, "127.0.0.1", apns.port)
+    answer = await control.put("/state", json={"network": "up", "maintenance": True})
+    assert answer.status_code == 400
+    assert "in use" in answer.json()["error"]
+    assert (apns.state()["network"], apns.state()["maintenance"]) == ("refuse", False)
+    other.close()
+    await other.wait_closed()
+    assert (await control.put("/state", json={"network": "up"})).json()["network"] == "up"
+    assert (await (await H2Client.connect(apns)).call(device("ab" * 32), push_headers(apns), BODY)).status == 200
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"quota": {"project_per_minute": "many"}},
+        {"quota": 5},
+        {"idle_seconds": "4"},
+        {"max_pings": 1.5},
+        {"revoked_projects": "news-project"},
+        {"trailing_data": "no"},
+        {"access_token_seconds": "soon"},
+        {"token_endpoint": "away"},
+    ],
+)
+async def test_a_value_of_the_wrong_type_is_refused_before_a_request_meets_it(
+    fcm: Simulator, state: dict[str, object]
+) -> None:
+    before = fcm.state()
+    async with httpx.AsyncClient(base_url=fcm.control_url, trust_env=False) as control:
+        answer = await control.put("/state", json=state)
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith(f"ValueError: {next(iter(state))}")
+    assert fcm.state() == before
+
+
+async def test_a_simulator_whose_control_port_is_taken_listens_nowhere(work_dir: Path) -> None:
+    other = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    simulator = start("expo", work_dir=work_dir, control_port=other.sockets[0].getsockname()[1])
+    with pytest.raises(OSError, match="in use"):
+        await simulator.open()
+    assert simulator.state()["network"] == "refuse"
+    other.close()
+    await other.wait_closed()

@@ -8,6 +8,7 @@ from pushcast.console.desk import Desk
 from pushcast.console.visit import Away, View, Visit
 from pushcast.gateway.problems import Problem
 from pushcast.model.errors import PushcastError
+from pushcast.model.said import of_kafka
 
 
 async def by_name(_: Desk, visit: Visit) -> Away:
@@ -25,4 +26,8 @@ async def show(desk: Desk, visit: Visit) -> View:
         story = await desk.story(asked["device"], asked["user"] or None)
     except PushcastError as error:
         raise Problem("bad_request", str(error)) from None
+    except Exception as error:
+        if (told := of_kafka(error)) is None:
+            raise
+        raise Problem("kafka_unavailable", told, headers={"Retry-After": "5"}) from None
     return View("device.html", {"asked": asked, "story": story})

@@ -43,7 +43,7 @@ class Removal(NamedTuple):
         if look.seq is not None and look.seq > self.seq:
             return False
         thread = (look.notification or {}).get("thread")
-        return not self.ids.isdisjoint((look.name, collapse_id)) or (thread is not None and thread in self.threads)
+        return not self.ids.isdisjoint((look.name, collapse_id)) or (isinstance(thread, str) and thread in self.threads)
 
 
 UNSEEN: Final = Appearance(None, None, None)
@@ -68,7 +68,8 @@ def appearance(body: bytes) -> Appearance:
         if not aps.get("mutable-content"):
             notification.pop("image", None)
     seq = payload["seq"] if isinstance(payload.get("seq"), int) else None
-    return Appearance(notification or None, aps.get("sound"), aps.get("badge"), own.get("id"), _removal(payload), seq)
+    name = own["id"] if isinstance(own.get("id"), str) else None
+    return Appearance(notification or None, aps.get("sound"), aps.get("badge"), name, _removal(payload), seq)
 
 
 def _removal(payload: dict[str, Any]) -> Removal | None:

@@ -78,7 +78,9 @@ class Broadcasts:
         if len(parts) != 4 or parts[3] not in {"channels", "all-channels"}:
             return Reply(404, "BadPath")
         channel_id = headers.channel_id.decode(errors="replace")
-        return self.channels.manage(headers.method.decode(), bundle, parts[3] == "all-channels", channel_id, body)
+        return self.channels.manage(
+            headers.method.decode(errors="replace"), bundle, parts[3] == "all-channels", channel_id, body
+        )
 
     def _refuse_publish(self, headers: validation.Headers, bundle: str, body: bytes) -> str | None:
         channel_id = headers.channel_id.decode(errors="replace")

@@ -8,7 +8,6 @@ an assumption where Apple's table names only the reason.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from dataclasses import dataclass
 from random import Random
@@ -65,7 +64,11 @@ class Channels:
             policy, push_type = value["message-storage-policy"], value["push-type"]
         except (ValueError, KeyError, TypeError, RecursionError):
             return Reply(400, "BadRequestPayload")
-        if policy not in {0, 1} or str(push_type).replace("-", "").lower() != _PUSH_TYPE.lower():
+        if (
+            type(policy) is not int
+            or policy not in {0, 1}
+            or str(push_type).replace("-", "").lower() != _PUSH_TYPE.lower()
+        ):
             return Reply(400, "BadRequestPayload")
         if len(known) >= MAX_CHANNELS:
             return Reply(400, "CannotCreateChannelConfig")
@@ -78,7 +81,7 @@ class Channels:
             return "MissingChannelId"
         try:
             base64.b64decode(channel_id, validate=True)
-        except binascii.Error:
+        except ValueError:  # binascii.Error is one, and so is what is not ASCII
             return "BadChannelId"
         return None if channel_id in self._policies.get(bundle, {}) else "ChannelNotRegistered"
 

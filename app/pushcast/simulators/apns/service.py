@@ -20,6 +20,7 @@ from pushcast.simulators.connection import Connection
 from pushcast.simulators.effects import Effect
 from pushcast.simulators.provider import Provider, json_body, retry_after_field
 from pushcast.simulators.recorder import Recorder
+from pushcast.simulators.values import Setting, attribute, flag, one_of, optional, texts, whole
 from pushcast.simulators.wheel import Answer
 
 # Third-party observation of production: 1 stream until a token was accepted, then typically 1000.
@@ -88,19 +89,19 @@ class ApnsProvider(Provider):
         connection.send_settings({f.SETTINGS_MAX_CONCURRENT_STREAMS: self.streams})
 
     def _set_streams(self, value: int) -> None:
-        self.streams = int(value)
+        self.streams = value
         for connection in self.connections.values():
             if cast("ConnectionFacts", connection.memo).raised or not self.checks:
                 connection.send_settings({f.SETTINGS_MAX_CONCURRENT_STREAMS: self.streams})
                 connection.flush()
 
-    def _setters(self) -> dict[str, Any]:
+    def _setters(self) -> dict[str, Setting]:
         return {
             **super()._setters(),
-            "bad_device_token_limit": lambda value: setattr(self, "bad_device_token_limit", value),
-            "revoked_keys": self.tokens.revoke,
-            "store": self._set_store,
-            "token_update_scope": self._set_update_scope,
+            "bad_device_token_limit": attribute(self, "bad_device_token_limit", optional(whole)),
+            "revoked_keys": Setting(texts, self.tokens.revoke),
+            "store": Setting(flag, self._set_store),
+            "token_update_scope": attribute(self.tokens, "update_scope", one_of(("connection", "team"))),
         }
 
     def _set_store(self, value: bool) -> None:
@@ -118,11 +119,6 @@ class ApnsProvider(Provider):
             raise ValueError('screen: switch the store on first (PUT /state {"store": true})')
         return self.store.screen(token.encode())
 
-    def _set_update_scope(self, value: str) -> None:
-        if value not in {"connection", "team"}:
-            raise ValueError(f"token_update_scope: {value!r} is not connection or team")
-        self.tokens.update_scope = value
-
     def state(self) -> dict[str, Any]:
         return {
             **super().state(),
@@ -138,7 +134,7 @@ class ApnsProvider(Provider):
     def goaway_debug(self, reason: str) -> bytes:
         return json_body({"reason": reason})
 
-    def request(
+    def handle(
         self, connection: Connection, stream_id: int, shape: Shape, values: tuple[bytes, ...], body: bytes
     ) -> None:
         recorder = self.recorder

@@ -14,6 +14,7 @@ from pushcast.simulators.apns.appearance import UNSEEN, Removal, appearance
 
 _MAX_STORE_SECONDS: Final = 30 * 24 * 3600.0
 _MAX_ON_SCREEN: Final = 50
+_MAX_DIGITS: Final = 18
 _MAX_REMOVALS: Final = 50
 
 
@@ -53,7 +54,9 @@ class DeviceStore:
 
     def accept(self, token: bytes, bundle: str, collapse_id: bytes, expiration: bytes, body: bytes, now: float) -> None:
         """`expiration` is the header's value: empty for none."""
-        expires_at = float(expiration) if expiration else now + _MAX_STORE_SECONDS
+        # Without checks, anything may stand there.
+        known = expiration.isdigit() and len(expiration) <= _MAX_DIGITS
+        expires_at = float(expiration) if known else now + _MAX_STORE_SECONDS
         shown = Shown(bundle, collapse_id.decode(errors="replace"), body, now, expires_at)
         stored = self._offline.get(token)
         if stored is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import deque
+from functools import partial
 from random import Random
 from typing import Any, ClassVar, Final
 
@@ -19,6 +20,7 @@ from pushcast.simulators.expo.receipts import Receipts, error_entry
 from pushcast.simulators.provider import Provider, json_body, retry_after_field
 from pushcast.simulators.recorder import Recorder
 from pushcast.simulators.screens import Screens
+from pushcast.simulators.values import Setting, attribute, flag, number, optional, whole
 from pushcast.simulators.wheel import Answer
 
 SETTINGS: Final = ServerSettings(max_concurrent_streams=100, max_body_bytes=2 * 1024 * 1024)
@@ -58,14 +60,14 @@ class ExpoProvider(Provider):
         self.enforce_access_token = False
         self.deliver_twice = 0.0
 
-    def _setters(self) -> dict[str, Any]:
+    def _setters(self) -> dict[str, Setting]:
         return {
             **super()._setters(),
-            "store": self.screens.switch,
-            "per_second": lambda value: setattr(self, "per_second", value),
-            "receipt_delay_seconds": lambda value: setattr(self, "receipt_delay_seconds", float(value)),
-            "enforce_access_token": lambda value: setattr(self, "enforce_access_token", bool(value)),
-            "deliver_twice": lambda value: setattr(self, "deliver_twice", float(value)),
+            "store": Setting(flag, self.screens.switch),
+            "per_second": attribute(self, "per_second", optional(whole)),
+            "receipt_delay_seconds": attribute(self, "receipt_delay_seconds", number),
+            "enforce_access_token": attribute(self, "enforce_access_token", flag),
+            "deliver_twice": attribute(self, "deliver_twice", partial(number, most=1.0)),
         }
 
     def state(self) -> dict[str, Any]:
@@ -91,7 +93,7 @@ class ExpoProvider(Provider):
         project = name.partition("/")[0] if "/" in name else ""
         return project if project in self.access_tokens else next(iter(self.access_tokens))
 
-    def request(
+    def handle(
         self, connection: Connection, stream_id: int, shape: Shape, values: tuple[bytes, ...], body: bytes
     ) -> None:
         self.recorder.requests += 1
@@ -120,14 +122,14 @@ class ExpoProvider(Provider):
         self, connection: Connection, stream_id: int, headers: dict[bytes, bytes], body: bytes, delay: float
     ) -> str:
         pushes = messages.parse(body, checks=self.checks)
-        effects = [self.rules.find(push.token.encode(), self.project_of(push.token)) for push in pushes]
+        effects = [self.rules.find(push.address, self.project_of(push.token)) for push in pushes]
         whole = next((effect for effect in effects if effect is not None and not _is_ticket(effect)), None)
         if whole is None and self.maintenance:
             whole = Effect("status", 503)
         if whole is not None and whole.kind == "latency":
             delay += whole.delay_seconds
         elif whole is not None and whole.kind == "fail":
-            if self.rules.still_fails(pushes[0].token.encode(), whole.count):
+            if self.rules.still_fails(pushes[0].address, whole.count):
                 return self.perform(connection, stream_id, whole, delay, None)
         elif whole is not None and whole.kind != "ok":
             return self.perform(connection, stream_id, whole, delay, None)
@@ -215,8 +217,8 @@ class ExpoProvider(Provider):
             return error_entry(error, token)
         copies = 2 if self.deliver_twice and self.random.random() < self.deliver_twice else 1
         for _ in range(copies):
-            marker = self.recorder.accept(token.encode(), push.content)
-            self.screens.accept(token.encode(), push.content)
+            marker = self.recorder.accept(push.address, push.content)
+            self.screens.accept(push.address, push.content)
         self.recorder.apps[self.project_of(token)] += 1
         if marker:
             markers.append(marker)

@@ -12,13 +12,14 @@ import msgspec
 from pushcast.simulators.fcm import errors
 from pushcast.simulators.fcm.errors import FcmFault, field_violation
 from pushcast.simulators.fcm.schema import snake, struct_of
-from pushcast.wire.json_errors import UNREADABLE
+from pushcast.wire.json_errors import UNREADABLE, no_unicode
 
 # Firebase, "About FCM messages": 4096 bytes, 2048 to topics; ttl at most four weeks.
 MAX_BYTES: Final = 4_096
 MAX_TOPIC_BYTES: Final = 2_048
 MAX_TTL_SECONDS: Final = 2_419_200
-_TTL: Final = re.compile(r"(\d+)(?:\.\d{1,9})?s")
+# A Duration of Protocol Buffers has at most 12 digits before its point.
+_TTL: Final = re.compile(r"(\d{1,12})(?:\.\d{1,9})?s")
 _TOPIC: Final = re.compile(r"(?:/topics/)?[a-zA-Z0-9\-_.~%]+")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_\-:%.]+")
 _RESERVED: Final = ("google.", "gcm.")
@@ -121,6 +122,8 @@ def _parse_slowly(body: bytes) -> Parsed:
         value = json.loads(body)
     except (ValueError, RecursionError):
         return Parsed(b"", fault=FcmFault(400, "INVALID_ARGUMENT", "Invalid JSON payload received. Unexpected token."))
+    if no_unicode(body) is not None:  # half of a surrogate pair
+        return Parsed(b"", fault=FcmFault(400, "INVALID_ARGUMENT", "Invalid JSON payload received. Invalid UTF-16."))
     fields = _snake(value)
     try:
         return _judge(msgspec.convert(fields, _DECODER.type), len(body))

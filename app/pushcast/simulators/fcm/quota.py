@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
+
+from pushcast.simulators.values import fields, flag, optional, text, whole
 
 # Firebase, "Throttling and scaling": 600,000 a minute and project; 240 a minute and 5,000 an hour and device;
 # collapsible messages 20 at once, then one every three minutes.
@@ -31,10 +34,20 @@ class Quota:
         """From an object with any of the fields; null: no limits."""
         if value is None:
             return cls(None, None, None, False)
-        known = set(cls.__slots__)
-        if unknown := set(value) - known:
-            raise ValueError(f"quota: unknown {sorted(unknown)}; known: {', '.join(sorted(known))}")
-        return cls(**value)
+        found = fields("quota", value, sorted(cls.__slots__))
+        return cls(**{name: _READ[name](f"quota.{name}", each) for name, each in found.items()})
+
+
+def _retry_after(name: str, value: Any) -> str:
+    """Seconds, or a date as HTTP writes it."""
+    return text(name, str(value) if isinstance(value, int) else value)
+
+
+_READ: Final[dict[str, Callable[[str, Any], Any]]] = {
+    **dict.fromkeys(("project_per_minute", "device_per_minute", "device_per_hour"), optional(whole)),
+    "collapsible": flag,
+    "retry_after": optional(_retry_after),
+}
 
 
 class _Window:

@@ -23,12 +23,14 @@ from pushcast.simulators.fcm.target import Subscription, Target, target_of
 from pushcast.simulators.provider import Provider, json_body, retry_after_field
 from pushcast.simulators.recorder import Recorder
 from pushcast.simulators.screens import Screens
+from pushcast.simulators.values import Setting, attribute, flag, number, one_of, optional, texts, whole
 from pushcast.simulators.wheel import Answer
 
 # Observed by Bloomberg's Pushiko.
 SETTINGS: Final = ServerSettings(max_concurrent_streams=100, max_header_list_bytes=65_536)
 _JSON: Final = literal(b"content-type", b"application/json; charset=UTF-8")
 _ACCEPTED: Final = status_field(200) + _JSON
+_TOKEN_ENDPOINT: Final = ("ok", "unavailable", "invalid_grant", "invalid_scope", "unauthorized_client")
 _TIME_LEFT = re.compile(rb'"(?:ttl|TTL)"\s*:\s*"[^"]*"')
 
 
@@ -69,25 +71,23 @@ class FcmProvider(Provider):
         self.screens.switch(False)
         self.oauth.reset()
 
-    def _setters(self) -> dict[str, Any]:
+    def _setters(self) -> dict[str, Setting]:
         return {
             **super()._setters(),
-            "store": self.screens.switch,
-            "quota": lambda value: setattr(self.quota, "limits", Quota.parse(value)),
-            "idle_seconds": lambda value: setattr(self.lives, "idle_seconds", value),
-            "max_age_seconds": lambda value: setattr(self.lives, "max_age_seconds", value),
-            "max_pings": lambda value: setattr(self.lives, "max_pings", value),
-            "ping_seconds": lambda value: setattr(self.lives, "ping_seconds", value),
-            "trailing_data": lambda value: setattr(self, "trailing_data", bool(value)),
-            "access_token_seconds": lambda value: setattr(self.oauth, "lifetime_seconds", float(value)),
-            "token_endpoint": self._set_token_endpoint,
-            "revoked_projects": lambda value: setattr(self.oauth, "revoked_projects", set(value)),
-            "revoke_access_tokens": lambda value: self.oauth.revoke_all() if value else None,
+            "store": Setting(flag, self.screens.switch),
+            "quota": attribute(self.quota, "limits", lambda _, value: Quota.parse(value)),
+            "idle_seconds": attribute(self.lives, "idle_seconds", optional(number)),
+            "max_age_seconds": attribute(self.lives, "max_age_seconds", optional(number)),
+            "max_pings": attribute(self.lives, "max_pings", optional(whole)),
+            "ping_seconds": attribute(self.lives, "ping_seconds", optional(number)),
+            "trailing_data": attribute(self, "trailing_data", flag),
+            "access_token_seconds": attribute(self.oauth, "lifetime_seconds", number),
+            "token_endpoint": Setting(one_of(_TOKEN_ENDPOINT), self._set_token_endpoint),
+            "revoked_projects": attribute(self.oauth, "revoked_projects", lambda *given: set(texts(*given))),
+            "revoke_access_tokens": Setting(flag, lambda value: self.oauth.revoke_all() if value else None),
         }
 
     def _set_token_endpoint(self, value: str) -> None:
-        if value not in {"ok", "unavailable", "invalid_grant", "invalid_scope", "unauthorized_client"}:
-            raise ValueError(f"token_endpoint: {value!r} is not ok, unavailable, invalid_grant, invalid_scope, …")
         self.oauth.failure = None if value == "ok" else value
 
     def state(self) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class FcmProvider(Provider):
         super().pinged(connection)
         self.lives.pinged(connection)
 
-    def request(
+    def handle(
         self, connection: Connection, stream_id: int, shape: Shape, values: tuple[bytes, ...], body: bytes
     ) -> None:
         target: Target | None = shape.memo

@@ -18,6 +18,7 @@ from pushcast.simulators.effects import Effect
 from pushcast.simulators.provider import Provider, retry_after_field
 from pushcast.simulators.recorder import Recorder
 from pushcast.simulators.screens import Screens
+from pushcast.simulators.values import Setting, attribute, flag
 from pushcast.simulators.webpush.appearance import look_of
 from pushcast.simulators.webpush.mailbox import Mailbox, Message
 from pushcast.simulators.webpush.personalities import PERSONALITIES, Refusal, by_status, refusal
@@ -26,8 +27,9 @@ from pushcast.simulators.webpush.subscriptions import BrowserKeys, Subscription,
 from pushcast.simulators.wheel import Answer
 
 SETTINGS: Final = ServerSettings(max_concurrent_streams=100)
-_PATH: Final = re.compile(rb"/wp/(ok|\d{3})/(([a-z]+)\.([0-9a-f]{16}|any)\.[\w-]{1,64})")
+_PATH: Final = re.compile(rb"/wp/(ok|[2-5]\d\d)/(([a-z]+)\.([0-9a-f]{16}|any)\.[\w-]{1,64})")
 _MESSAGE: Final = re.compile(rb"/m/(\d{1,20})")
+_MAX_TTL_DIGITS: Final = 12
 _HUGE: Final = b"x" * (1 << 20)
 
 
@@ -49,11 +51,11 @@ class WebPushProvider(Provider):
         super()._reset_state()
         self.decrypts = self.checks
 
-    def _setters(self) -> dict[str, Any]:
+    def _setters(self) -> dict[str, Setting]:
         return {
             **super()._setters(),
-            "decrypt": lambda value: setattr(self, "decrypts", bool(value)),
-            "store": self.screens.switch,
+            "decrypt": attribute(self, "decrypts", flag),
+            "store": Setting(flag, self.screens.switch),
         }
 
     def state(self) -> dict[str, Any]:
@@ -83,7 +85,7 @@ class WebPushProvider(Provider):
         """What the browser behind an endpoint has received and not yet read."""
         return self.mailbox.of(endpoint.rpartition("/")[2].encode(), self.clock.now())
 
-    def request(
+    def handle(
         self, connection: Connection, stream_id: int, shape: Shape, values: tuple[bytes, ...], body: bytes
     ) -> None:
         self.recorder.requests += 1
@@ -95,6 +97,10 @@ class WebPushProvider(Provider):
             label = self._delete(connection, stream_id, headers, _MESSAGE.fullmatch(path), delay)
         elif found is None:
             label = self._probe(connection, stream_id, path)
+        elif headers.get(b":method") != b"POST":  # RFC 8030 §5: a push is a POST
+            label = "405"
+            self.send(connection, stream_id, Answer(status_field(405) + literal(b"allow", b"POST")), delay)
+            self.recorder.verdict(label)
         else:
             label = self._push(connection, stream_id, headers, found, body, delay)
         self.recorder.log(connection.received_at, connection.number, stream_id, shape, values, body, label)
@@ -174,7 +180,7 @@ class WebPushProvider(Provider):
         message = Message(
             headers.get(b"topic", b"").decode(errors="replace"),
             headers.get(b"urgency", b"").decode(errors="replace"),
-            int(ttl) if ttl.isdigit() else 0,
+            int(ttl[:_MAX_TTL_DIGITS]) if ttl.isdigit() else 0,
             plain,
             self.clock.now(),
             name,
