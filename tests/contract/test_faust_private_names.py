@@ -90,6 +90,8 @@ SIGNATURES: list[tuple[Any, str, list[str]]] = [
     (aiokafka.consumer.fetcher.Fetcher, "_notify", ["self", "future"]),
     (aiokafka.consumer.fetcher.Fetcher, "_get_actions_per_node", ["self", "assignment"]),
     (aiokafka.consumer.fetcher.FetchResult, "calculate_backoff", ["self"]),
+    (aiokafka.consumer.fetcher.FetchResult, "getall", ["self", "max_records"]),
+    (aiokafka.consumer.fetcher.FetchResult, "check_assignment", ["self", "tp"]),
     (aiokafka.consumer.fetcher.Fetcher, "seek_to", ["self", "tp", "offset"]),
     (aiokafka.consumer.fetcher.Fetcher, "fetched_records", ["self", "partitions", "timeout", "max_records"]),
     (aiokafka.AIOKafkaConsumer, "commit", ["self", "offsets"]),
@@ -168,7 +170,10 @@ ASSIGNED: list[tuple[Any, list[str]]] = [
         ],
     ),
     (mode.threads.ServiceThread, ["self.thread_loop = thread_loop or", "self._close_thread_loop_on_stop ="]),
-    (aiokafka.consumer.fetcher.FetchResult, ["self._backoff ="]),
+    (
+        aiokafka.consumer.fetcher.FetchResult,
+        ["self._backoff =", "self._partition_records =", "self._topic_partition ="],
+    ),
     (aiokafka.consumer.subscription_state.SubscriptionState, ["self._subscription ="]),
     (faust.tables.manager.TableManager, ["self._changelogs =", "self.standbys_ready ="]),
     (
@@ -207,6 +212,11 @@ WORDS: list[tuple[Any, str, str]] = [
         "a container that is never falsy selects",
     ),
     (aiokafka.consumer.fetcher.Fetcher.fetched_records, "while True", "a woken waiter looks again"),
+    (
+        aiokafka.consumer.fetcher.Fetcher.fetched_records,
+        "if not res_or_error.has_more()",
+        "what has more stays, and is not fetched again",
+    ),
     (
         aiokafka.AIOKafkaConsumer.start,
         "group_instance_id=self._group_instance_id",

@@ -143,6 +143,8 @@ class BatchConsumer(Consumer):
                         await self._take(tp, records)
                     self._pass(fetched.positions)
                     self.waits.hold(fetched.held, boottime_seconds())
+                    for damage in self.waits.unreadable(fetched.unreadable, fetched.records):
+                        logger.error("%s", damage)
                 if recovering:
                     await self._tables.check_end(bool(fetched.records))
                 elif pause := gather_seconds(self._transport.gather_ms, map(len, fetched.records.values())):
@@ -244,7 +246,7 @@ class BatchConsumer(Consumer):
         await self._end_partitions()
         self._seeked.clear()
         self.lease = None
-        self.waits.hold((), boottime_seconds())
+        self.waits.gone()
         await super().on_partitions_revoked(revoked)
 
     async def wait_empty(self) -> None:

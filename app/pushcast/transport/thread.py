@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Container, Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from aiokafka import AIOKafkaConsumer
@@ -23,6 +24,7 @@ from pushcast.transport.errands import Errands
 from pushcast.transport.fetch_plan import FetchPlan, FetchWishes
 from pushcast.transport.jumps import Jump, Jumps
 from pushcast.transport.membership import Membership
+from pushcast.transport.records import Unreadable
 
 if TYPE_CHECKING:
     from faust.transport.drivers.aiokafka import Transport
@@ -41,6 +43,7 @@ class Fetched(NamedTuple):
     handed out, with this fetch or an earlier one; transaction markers and aborted records are passed in silence.
     `held`: assigned partitions, those of tables too, that stand before an open transaction.
     `jumps`: positions that their log refused, and where it goes on.
+    `unreadable`: partitions whose next bytes are no records; they stand there, and are fetched again.
     """
 
     lease: object | None
@@ -48,6 +51,7 @@ class Fetched(NamedTuple):
     positions: Mapping[TP, int]
     held: Collection[TP]
     jumps: Mapping[TP, Jump]
+    unreadable: Mapping[TP, Unreadable] = MappingProxyType({})
 
 
 class Restored(NamedTuple):
@@ -147,10 +151,12 @@ class ConsumerThread(AIOKafkaConsumerThread):
         if jumps:
             return Fetched(self._lease(), {}, {}, (), jumps)
         owned = frozenset(self._taker.partitions)  # in one step: the loop may change it meanwhile
-        records = await self._fetch_records(consumer, cast("set[TP]", wanted), timeout_seconds, max_records)
+        found = await self._fetch_records(consumer, cast("set[TP]", wanted), timeout_seconds, max_records)
         # No await between the hand-out and this line: the lease is that of the records.
         lease: Any = self._lease()
-        return Fetched(lease, cast("Mapping[TP, list[Record]]", records), *standing(lease, owned), {})
+        fetcher: Any = consumer._fetcher
+        damaged = {tp: why for tp, result in fetcher._records.items() if (why := records.unreadable(result)) is not None}
+        return Fetched(lease, cast("Mapping[TP, list[Record]]", found), *standing(lease, owned), {}, damaged)
 
     def highwater(self, tp: TP) -> int:
         """Where what is committed ends, by the last fetch. Faust: the end of the log, open transactions included."""
