@@ -86,6 +86,7 @@ SIGNATURES: list[tuple[Any, str, list[str]]] = [
     (aiokafka.consumer.group_coordinator.GroupCoordinator, "_do_heartbeat", ["self"]),
     (aiokafka.consumer.group_coordinator.GroupCoordinator, "_do_rejoin_group", ["self", "subscription"]),
     (aiokafka.consumer.group_coordinator.GroupCoordinator, "reset_generation", ["self"]),
+    (aiokafka.consumer.group_coordinator.GroupCoordinator, "_push_error_to_user", ["self", "exc"]),
     (aiokafka.consumer.group_coordinator.GroupCoordinator, "_do_commit_offsets", ["self", "assignment", "offsets"]),
     (aiokafka.consumer.fetcher.Fetcher, "_notify", ["self", "future"]),
     (aiokafka.consumer.fetcher.Fetcher, "_get_actions_per_node", ["self", "assignment"]),
@@ -156,6 +157,7 @@ ASSIGNED: list[tuple[Any, list[str]]] = [
             "self._fetch_max_wait_ms =",
             "self._max_partition_fetch_bytes =",
             "self._client =",
+            "self._fetch_task =",
         ],
     ),
     (
@@ -224,6 +226,11 @@ WORDS: list[tuple[Any, str, str]] = [
     ),
     (Coordinator._heartbeat_routine, "await self._do_heartbeat()", "heartbeats are noted by replacing the method"),
     (Coordinator.ensure_active_group, "await self._do_rejoin_group(", "joins are held back by replacing the method"),
+    (
+        Coordinator._GroupCoordinator__coordination_routine,  # type: ignore[attr-defined]
+        "await self._push_error_to_user(exc)",
+        "errors of the group are told by replacing the method",
+    ),
     (Coordinator._do_heartbeat, "self.reset_generation()", "a static id that is lost is noted by replacing the method"),
     (
         aiokafka.consumer.fetcher.Fetcher._fetch_requests_routine,

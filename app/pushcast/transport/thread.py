@@ -23,7 +23,7 @@ from pushcast.transport import fetch_wire, records
 from pushcast.transport.errands import Errands
 from pushcast.transport.fetch_plan import FetchPlan, FetchWishes
 from pushcast.transport.jumps import Jump, Jumps
-from pushcast.transport.membership import Membership
+from pushcast.transport.membership import Membership, never_ends
 from pushcast.transport.records import Unreadable
 
 if TYPE_CHECKING:
@@ -123,8 +123,11 @@ class ConsumerThread(AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         """Starts the consumer and begins to note its heartbeats."""
         await super().on_start()
-        self.membership.follow(self._ensure_consumer()._coordinator)
-        FetchPlan(self._ensure_consumer()._fetcher, self._taker, self._jumps)
+        consumer: Any = self._ensure_consumer()  # typed in part only
+        self.membership.follow(consumer._coordinator)
+        FetchPlan(consumer._fetcher, self._taker, self._jumps)
+        never_ends("the coordination", consumer._coordinator._coordination_task, lambda: consumer._closed)
+        never_ends("the fetching", consumer._fetcher._fetch_task, lambda: consumer._closed)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Notes the assignment object: the lease under which records are handed out and offsets committed.
@@ -155,7 +158,9 @@ class ConsumerThread(AIOKafkaConsumerThread):
         # No await between the hand-out and this line: the lease is that of the records.
         lease: Any = self._lease()
         fetcher: Any = consumer._fetcher
-        damaged = {tp: why for tp, result in fetcher._records.items() if (why := records.unreadable(result)) is not None}
+        damaged = {
+            tp: why for tp, result in fetcher._records.items() if (why := records.unreadable(result)) is not None
+        }
         return Fetched(lease, cast("Mapping[TP, list[Record]]", found), *standing(lease, owned), {}, damaged)
 
     def highwater(self, tp: TP) -> int:
