@@ -22,7 +22,15 @@ from pushcast.report.notes import Kind, Note, note_hash
 from pushcast.report.rows import DAY_MS, Delivery, Meta
 from pushcast.report.slo import Seen
 from pushcast.report.unmatched import Unmatched
-from pushcast.stream.rocks import open_database, rocks_options, row_count
+from pushcast.stream.rocks import (
+    cannot_be_mended,
+    condemn_if_damaged,
+    condemned,
+    open_database,
+    read_whole,
+    rocks_options,
+    row_count,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +68,7 @@ class PartitionStore:
         self._modes = modes
         self.unmatched: list[Unmatched] = []  # events that were applied and fit no delivery; whoever reads them clears
         self._database = self._open()
-        stored = _read_logs(self._database.get(_LOGS))
+        stored = _read_logs(self.get(_LOGS))
         form = stored.pop(_FORM_NAME, None)
         others = sorted(topic for topic, log in stored.items() if logs.get(topic, log) != log)
         # A topic that came later has nothing in the rows yet.
@@ -73,9 +81,8 @@ class PartitionStore:
 
     def make_anew(self, why: str) -> None:
         """Drops everything: it will be read from Kafka again, as far as that is kept."""
-        logger.warning("%s is made anew: %s", self._path, why)
         self._database.close()
-        shutil.rmtree(self._path)
+        self._drop(why)
         self._database = self._open()
         self._database.put(_LOGS, self._made_from)
 
@@ -86,16 +93,39 @@ class PartitionStore:
         # Nearly every row that is asked for is new: a filter says so in a third of the time of a look into the buffer.
         options.set_memtable_prefix_bloom_ratio(MEMTABLE_FILTER_SHARE)
         options.set_memtable_whole_key_filtering(True)
-        return open_database(self._path, options)
+        if condemned(self._path):
+            self._drop("a damaged block was found in it")
+        try:
+            return open_database(self._path, options)
+        except Exception as error:  # rocksdict raises bare Exception
+            if not cannot_be_mended(error):
+                raise
+            self._drop(str(error))
+            return open_database(self._path, options)
+
+    def _drop(self, why: str) -> None:
+        logger.warning("%s is made anew: %s", self._path, why)
+        shutil.rmtree(self._path)
+
+    def _damaged(self, error: Exception) -> Exception:
+        """Where a block is damaged the next process makes the store anew; this one cannot go on."""
+        condemn_if_damaged(self._path, error)
+        return error
 
     def get(self, key: bytes) -> bytes | None:
         """One row."""
-        value: bytes | None = self._database.get(key)
+        try:
+            value: bytes | None = self._database.get(key)
+        except Exception as error:
+            raise self._damaged(error) from None
         return value
 
     def get_many(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
         """Rows of these keys, in their order."""
-        found: Sequence[bytes | None] = self._database.get(list(keys)) or ()
+        try:
+            found: Sequence[bytes | None] = self._database.get(list(keys)) or ()
+        except Exception as error:
+            raise self._damaged(error) from None
         return found
 
     def apply(self, topic: str, entries: Sequence[BookEntry]) -> Seen:
@@ -112,7 +142,10 @@ class PartitionStore:
                 batch.delete(key)
             else:
                 batch.put(key, value)
-        self._database.write(batch)
+        try:
+            self._database.write(batch)
+        except Exception as error:
+            raise self._damaged(error) from None
         return seen
 
     def meta(self, topic: str) -> Meta:
@@ -266,6 +299,10 @@ class PartitionStore:
                 return
             yield key, iterator.value()
             iterator.next()
+        try:
+            read_whole(iterator)
+        except Exception as error:
+            raise self._damaged(error) from None
 
 
 def _write_logs(logs: Mapping[str, str]) -> bytes:

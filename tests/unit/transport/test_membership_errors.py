@@ -1,4 +1,4 @@
-"""Errors of a group that aiokafka keeps for whoever asks: its own coordinator, against a Kafka that answers by a script."""
+"""Errors of a group that aiokafka keeps for whoever asks: its own coordinator, against a Kafka with a script."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aiokafka.cluster import ClusterMetadata
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.coordinator.protocol import ConsumerProtocol, ConsumerProtocolMemberAssignment
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaError
 
 from pushcast.transport import membership
