@@ -77,6 +77,10 @@ SIGNATURES: list[tuple[Any, str, list[str]]] = [
     (mode.threads.QueueServiceThread, "call_thread", ["self", "fun", "args", "kwargs"]),
     (faust.tables.manager.TableManager, "_update_channels", ["self"]),
     (faust.tables.manager.TableManager, "on_standbys_ready", ["self"]),
+    (faust.tables.recovery.Recovery, "_wait", ["self", "coro", "timeout"]),
+    (faust.tables.recovery.Recovery, "_set_recovery_started", ["self"]),
+    (faust.tables.recovery.Recovery, "_resume_streams", ["self", "generation_id"]),
+    (faust.tables.recovery.Recovery, "on_recovery_completed", ["self", "generation_id"]),
     (faust.tables.recovery.Recovery, "need_recovery", ["self"]),
     (faust.tables.recovery.Recovery, "active_remaining", ["self"]),
     (faust.tables.recovery.Recovery, "standby_remaining_total", ["self"]),
@@ -223,6 +227,11 @@ WORDS: list[tuple[Any, str, str]] = [
         aiokafka.AIOKafkaConsumer.start,
         "group_instance_id=self._group_instance_id",
         "the static id is read when the consumer starts",
+    ),
+    (
+        faust.tables.recovery.Recovery._restart_recovery.fun,  # type: ignore[attr-defined]
+        "except RebalanceAgain as exc",
+        "it begins anew when it is told to, whatever has failed",
     ),
     (Coordinator._heartbeat_routine, "await self._do_heartbeat()", "heartbeats are noted by replacing the method"),
     (Coordinator.ensure_active_group, "await self._do_rejoin_group(", "joins are held back by replacing the method"),

@@ -32,9 +32,9 @@ def of_a_copy(read: Read) -> Read:
     the process, and the next one finds the copy condemned and rebuilds it: else each one would end at the same row."""
 
     @wraps(read)
-    def careful(table: SourceTable, partition: int, *arguments: Any) -> Any:
+    def careful(table: SourceTable, partition: int, *arguments: Any, **options: Any) -> Any:
         try:
-            return read(table, partition, *arguments)
+            return read(table, partition, *arguments, **options)
         except Exception as error:
             table.broken_by(partition, error)
             raise

@@ -35,6 +35,9 @@ logger = logging.getLogger(__name__)
 #: follows, after at most half the rebalance timeout: together they stay below it.
 COMMIT_TIMEOUT_SECONDS = 5.0
 
+#: aiokafka asks for committed offsets until it has them. Below the request timeout, after which whoever waits gives up.
+RESTORE_TIMEOUT_SECONDS = 30.0
+
 
 class Fetched(NamedTuple):
     """Records by partition, and the assignment under which the consumer handed them out.
@@ -182,9 +185,13 @@ class ConsumerThread(AIOKafkaConsumerThread):
         """Reads the committed offsets and metadata of assigned partitions and seeks to them.
 
         A partition without a commit starts at the beginning of its log. One request of each kind for all.
-        Raises KafkaError when Kafka refuses.
+        Raises KafkaError when Kafka refuses, TimeoutError when it does not answer.
         """
-        return cast(Restored, await self.call_thread(self._restore, list(tps)))
+        return cast(Restored, await self.call_thread(self._restored, list(tps)))
+
+    async def _restored(self, tps: list[TP]) -> Restored:
+        async with asyncio.timeout(RESTORE_TIMEOUT_SECONDS):
+            return await self._restore(tps)
 
     async def _restore(self, tps: list[TP]) -> Restored:
         consumer: Any = self._ensure_consumer()  # typed in part only
