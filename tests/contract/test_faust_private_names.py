@@ -229,7 +229,7 @@ WORDS: list[tuple[Any, str, str]] = [
         "the static id is read when the consumer starts",
     ),
     (
-        faust.tables.recovery.Recovery._restart_recovery.fun,  # type: ignore[attr-defined]
+        faust.tables.recovery.Recovery._restart_recovery.fun,
         "except RebalanceAgain as exc",
         "it begins anew when it is told to, whatever has failed",
     ),

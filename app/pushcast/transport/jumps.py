@@ -78,6 +78,10 @@ class Jumps:
         """A new owner stands at a committed position that the log does not seem to hold."""
         self._suspected[tp] = position, None
 
+    def forget(self) -> None:
+        """Another assignment: its positions come from what is committed, and are doubted anew."""
+        self._suspected.clear()
+
     async def settle(self, consumer: Any) -> dict[TP, Jump]:
         """Where the suspected ones went on. Those that were cut stand at their new start, which is committed.
 
@@ -102,7 +106,7 @@ class Jumps:
                 jumps[tp] = jump
                 if jump.cut:
                     await consumer.commit({at: jump.start})
-            del self._suspected[tp]
+            self._suspected.pop(tp, None)  # forgotten by now, when an assignment came between
         return jumps
 
 

@@ -138,6 +138,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
         The generation id would not do: a static member may rejoin without a new one.
         """
         self.membership.joined()
+        self._jumps.forget()
         self._taker.lease = self._lease()
         await super().on_partitions_assigned(assigned, generation_id)
 
@@ -153,9 +154,10 @@ class ConsumerThread(AIOKafkaConsumerThread):
         if not self._taker.flow_active:
             return Fetched(None, {}, {}, (), {})
         consumer = self._ensure_consumer()
+        asked_under: Any = self._lease()
         jumps = await self._jumps.settle(consumer)
         if jumps:
-            return Fetched(self._lease(), {}, {}, (), jumps)
+            return Fetched(asked_under, {}, {}, (), jumps)
         owned = frozenset(self._taker.partitions)  # in one step: the loop may change it meanwhile
         found = await self._fetch_records(consumer, cast("set[TP]", wanted), timeout_seconds, max_records)
         # No await between the hand-out and this line: the lease is that of the records.
