@@ -97,6 +97,7 @@ SIGNATURES: list[tuple[Any, str, list[str]]] = [
     (aiokafka.consumer.fetcher.FetchResult, "calculate_backoff", ["self"]),
     (aiokafka.consumer.fetcher.FetchResult, "getall", ["self", "max_records"]),
     (aiokafka.consumer.fetcher.FetchResult, "check_assignment", ["self", "tp"]),
+    (aiokafka.consumer.fetcher.Fetcher, "_set_error", ["self", "tp", "error"]),
     (aiokafka.consumer.fetcher.Fetcher, "seek_to", ["self", "tp", "offset"]),
     (aiokafka.consumer.fetcher.Fetcher, "fetched_records", ["self", "partitions", "timeout", "max_records"]),
     (aiokafka.AIOKafkaConsumer, "commit", ["self", "offsets"]),

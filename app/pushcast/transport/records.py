@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple, SupportsIndex
 import msgspec
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
+from aiokafka.errors import KafkaError
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords, _MemoryRecordsPy
 
@@ -27,7 +28,8 @@ UNREADABLE_SECONDS: Final = 1.0
 
 
 class Unreadable(NamedTuple):
-    """Bytes of a log that are no records. `offset`: of the first record that they may hold."""
+    """Bytes of a log that are no records, or that a broker does not give. `offset`: of the first record that they may
+    hold."""
 
     offset: int
     why: str
@@ -136,7 +138,7 @@ class TolerantRecords(_OfPartition):  # type: ignore[misc]
         except Exception as error:
             if not isinstance(error, UnicodeDecodeError) or isinstance(self._records, _LenientRecords):
                 # The end, as far as aiokafka knows: it hands out what was read before.
-                self.unreadable = Unreadable(self.next_fetch_offset, f"{type(error).__name__}: {error}"[:200])
+                self.unreadable = Unreadable(self.next_fetch_offset, _why(error))
                 self._records_iterator = None
                 raise StopIteration from error
         place = (self._tp.topic, self._tp.partition, self.next_fetch_offset)
@@ -149,6 +151,19 @@ class TolerantRecords(_OfPartition):  # type: ignore[misc]
         handed_out_to = place[2]
         self._records_iterator = (record for record in self._unpack_records() if record.offset >= handed_out_to)
         return next(self)
+
+
+def _why(error: Exception) -> str:
+    text = str(error) if isinstance(error, KafkaError) else f"{type(error).__name__}: {error}"
+    return text[:200]
+
+
+class _Refused:
+    """In place of records that a broker did not give."""
+
+    def __init__(self, offset: int, error: Exception) -> None:
+        self.next_fetch_offset = offset
+        self.unreadable = Unreadable(offset, _why(error))
 
 
 class PatientResult(_Result):  # type: ignore[misc]
@@ -176,10 +191,20 @@ class PatientResult(_Result):  # type: ignore[misc]
         return []
 
 
+def refused(tp: Any, assignment: Any, error: Exception) -> PatientResult:
+    """What was fetched of a partition that the broker does not give: nothing, and no other partition waits for it.
+
+    aiokafka raises such an error out of the next fetch, behind which all partitions of the consumer wait."""
+    position = assignment.state_value(tp).position
+    result = PatientResult(tp, assignment=assignment, partition_records=_Refused(position, error), backoff=0)
+    result._again_at = time.monotonic() + UNREADABLE_SECONDS
+    return result
+
+
 def unreadable(result: Any) -> Unreadable | None:
     """Why no more of what was fetched can be handed out; None when it can, and for an error."""
-    records = getattr(result, "_partition_records", None)
-    return records.unreadable if isinstance(records, TolerantRecords) else None
+    found: Unreadable | None = getattr(getattr(result, "_partition_records", None), "unreadable", None)
+    return found
 
 
 def fetched_bytes(result: Any) -> int:

@@ -38,6 +38,9 @@ class Fetcher:
         self._client: Any = object()
         self.leaders = leaders
 
+    def _set_error(self, tp: TP, error: Exception) -> None:
+        raise error
+
     def _select_read_replica(self, tp: TP) -> int:
         return self.leaders[tp.topic]
 

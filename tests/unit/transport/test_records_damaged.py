@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import READ_COMMITTED, Fetcher
 from aiokafka.consumer.subscription_state import SubscriptionState
+from aiokafka.errors import RecordTooLargeError, TopicAuthorizationFailedError
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.structs import TopicPartition
 
 from pushcast.transport import records
+from pushcast.transport.fetch_plan import FetchPlan
+from pushcast.transport.jumps import Jumps
 from pushcast.transport.records import KeptRecords, PatientResult, TolerantRecords, unreadable
 
 GOOD, BAD = TopicPartition("events", 0), TopicPartition("events", 1)
@@ -130,3 +134,34 @@ async def test_a_partition_that_went_away_meanwhile_is_let_go(monkeypatch: pytes
     consumer.assignment._unassign()
     assert await consumer.take() == {}
     assert consumer.fetcher._records == {}
+
+
+async def test_a_topic_that_this_process_may_not_read_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    consumer = Consumer(monkeypatch)
+    wishes: Any = SimpleNamespace(gathered=(), partitions={})
+    consumer.fetcher._max_partition_fetch_bytes = 1
+    consumer.fetcher._prefetch_backoff = 0.1
+    FetchPlan(consumer.fetcher, wishes, Jumps())
+    consumer.assignment.state_value(BAD).seek(7)
+    consumer.fetcher._set_error(BAD, TopicAuthorizationFailedError("events"))
+    consumer.fetched(GOOD, batch(0, 1))
+    assert await consumer.take() == {GOOD: [0]}
+    found = unreadable(consumer.fetcher._records[BAD])
+    assert found == (7, "[Error 29] TopicAuthorizationFailedError: events")
+    assert await consumer.take() == {}
+    now += records.UNREADABLE_SECONDS
+    assert await consumer.take() == {}
+    assert (consumer.fetcher._records, consumer.position(BAD)) == ({}, 7)
+
+
+async def test_another_error_is_raised_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    consumer = Consumer(monkeypatch)
+    wishes: Any = SimpleNamespace(gathered=(), partitions={})
+    consumer.fetcher._max_partition_fetch_bytes = 1
+    consumer.fetcher._prefetch_backoff = 0.1
+    FetchPlan(consumer.fetcher, wishes, Jumps())
+    consumer.fetcher._set_error(BAD, RecordTooLargeError())
+    with pytest.raises(RecordTooLargeError):
+        await consumer.take()
