@@ -45,6 +45,9 @@ class FetchWishes(Protocol):
     def wants(self, tp: TP) -> bool:
         """Whether records of the partition may be taken now."""
 
+    def tails(self) -> Mapping[TP, int]:
+        """Next offset to be applied of each table that is up to date."""
+
 
 class _Turn(NamedTuple):
     """Of an assignment what is asked for now."""
@@ -88,7 +91,7 @@ class FetchPlan:
             # What is asked next waits behind the fetch that finds nothing more, on one connection: half a second.
             fetcher._fetch_max_wait_ms = min(SHORT_FETCH_MAX_WAIT_MS, asker.fetch_max_wait_ms)
         self._put_first()
-        self._jumps.suspect(assignment, asker.partitions)
+        self._jumps.suspect(assignment, asker.partitions, asker.tails())
         for tp, result in fetcher._records.items():
             if not asker.wants(tp):
                 result._backoff = 0

@@ -14,7 +14,7 @@ import rocksdict
 from faust.stores import rocksdb
 from faust.types import TP
 
-from pushcast.stream.rocks import cannot_be_mended, condemn_if_damaged, condemned, open_database, rocks_options
+from pushcast.stream.rocks import cannot_be_mended, condemn, condemn_if_damaged, condemned, open_database, rocks_options
 from pushcast.stream.tracker import Record
 
 logger = logging.getLogger(__name__)
@@ -132,6 +132,10 @@ class BatchStore(rocksdb.Store):
         self._dbs.pop(tp.partition).close()
         _drop(Path(self.partition_path(tp.partition)), f"it has offset {stored}, and the log ends at {end}")
         return True
+
+    def condemn(self, partition: int) -> None:
+        """Marks the partition's directory: the next opening drops it."""
+        condemn(Path(self.partition_path(partition)))
 
     def broken_by(self, partition: int, error: Exception) -> None:
         """What RocksDB has raised of an open database: where a block of it is damaged the directory is condemned."""

@@ -207,6 +207,10 @@ class SourceTable(Table[bytes, bytes]):
             self._index.clear()
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
 
+    def condemn(self, partition: int) -> None:
+        """Has the next opening of the partition's copy make it anew."""
+        self._store_of().condemn(partition)
+
     def broken_by(self, partition: int, error: Exception) -> None:
         """A read of the partition's copy has raised this."""
         self._store_of().broken_by(partition, error)

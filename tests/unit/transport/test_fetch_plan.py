@@ -65,6 +65,9 @@ class Asking:
         self.gathered = gathered
         self.paused = paused
 
+    def tails(self) -> dict[TP, int]:
+        return {}
+
     def wants(self, tp: TP) -> bool:
         return tp.topic not in self.paused
 

@@ -123,3 +123,12 @@ async def test_an_assignment_that_comes_while_it_asks_makes_nothing_of_it() -> N
     jumps.doubt(HERE, 40)
     await jumps.settle(Slow(100, 250))
     assert await jumps.settle(Log(100, 250)) == {}
+
+
+async def test_the_log_of_a_table_that_was_cut_is_found_and_nothing_of_it_committed() -> None:
+    jumps, log = Jumps(), Log(0, 12)
+    jumps.suspect(Assignment(refused=True), {}, {HERE: 40})
+    assert await jumps.settle(log) == {HERE: Jump(40, 0, cut=True)}
+    assert log.commits == [], "no group reads it"
+    jumps.suspect(Assignment(refused=False), {}, {HERE: 12})
+    assert await jumps.settle(log) == {}
