@@ -70,6 +70,7 @@ async def member(kafka: Kafka) -> AsyncIterator[Membership]:
         return
 
     subscription = SubscriptionState()
+    subscription.register_fetch_waiters(set())
     subscription.subscribe({"events"})
     coordinator = GroupCoordinator(
         kafka, subscription, group_id="group", heartbeat_interval_ms=1, retry_backoff_ms=1, enable_auto_commit=False
