@@ -77,6 +77,10 @@ SIGNATURES: list[tuple[Any, str, list[str]]] = [
     (mode.threads.QueueServiceThread, "call_thread", ["self", "fun", "args", "kwargs"]),
     (faust.tables.manager.TableManager, "_update_channels", ["self"]),
     (faust.tables.manager.TableManager, "on_standbys_ready", ["self"]),
+    (faust.tables.recovery.Recovery, "_wait", ["self", "coro", "timeout"]),
+    (faust.tables.recovery.Recovery, "_set_recovery_started", ["self"]),
+    (faust.tables.recovery.Recovery, "_resume_streams", ["self", "generation_id"]),
+    (faust.tables.recovery.Recovery, "on_recovery_completed", ["self", "generation_id"]),
     (faust.tables.recovery.Recovery, "need_recovery", ["self"]),
     (faust.tables.recovery.Recovery, "active_remaining", ["self"]),
     (faust.tables.recovery.Recovery, "standby_remaining_total", ["self"]),
@@ -86,10 +90,14 @@ SIGNATURES: list[tuple[Any, str, list[str]]] = [
     (aiokafka.consumer.group_coordinator.GroupCoordinator, "_do_heartbeat", ["self"]),
     (aiokafka.consumer.group_coordinator.GroupCoordinator, "_do_rejoin_group", ["self", "subscription"]),
     (aiokafka.consumer.group_coordinator.GroupCoordinator, "reset_generation", ["self"]),
+    (aiokafka.consumer.group_coordinator.GroupCoordinator, "_push_error_to_user", ["self", "exc"]),
     (aiokafka.consumer.group_coordinator.GroupCoordinator, "_do_commit_offsets", ["self", "assignment", "offsets"]),
     (aiokafka.consumer.fetcher.Fetcher, "_notify", ["self", "future"]),
     (aiokafka.consumer.fetcher.Fetcher, "_get_actions_per_node", ["self", "assignment"]),
     (aiokafka.consumer.fetcher.FetchResult, "calculate_backoff", ["self"]),
+    (aiokafka.consumer.fetcher.FetchResult, "getall", ["self", "max_records"]),
+    (aiokafka.consumer.fetcher.FetchResult, "check_assignment", ["self", "tp"]),
+    (aiokafka.consumer.fetcher.Fetcher, "_set_error", ["self", "tp", "error"]),
     (aiokafka.consumer.fetcher.Fetcher, "seek_to", ["self", "tp", "offset"]),
     (aiokafka.consumer.fetcher.Fetcher, "fetched_records", ["self", "partitions", "timeout", "max_records"]),
     (aiokafka.AIOKafkaConsumer, "commit", ["self", "offsets"]),
@@ -154,6 +162,7 @@ ASSIGNED: list[tuple[Any, list[str]]] = [
             "self._fetch_max_wait_ms =",
             "self._max_partition_fetch_bytes =",
             "self._client =",
+            "self._fetch_task =",
         ],
     ),
     (
@@ -168,7 +177,10 @@ ASSIGNED: list[tuple[Any, list[str]]] = [
         ],
     ),
     (mode.threads.ServiceThread, ["self.thread_loop = thread_loop or", "self._close_thread_loop_on_stop ="]),
-    (aiokafka.consumer.fetcher.FetchResult, ["self._backoff ="]),
+    (
+        aiokafka.consumer.fetcher.FetchResult,
+        ["self._backoff =", "self._partition_records =", "self._topic_partition ="],
+    ),
     (aiokafka.consumer.subscription_state.SubscriptionState, ["self._subscription ="]),
     (faust.tables.manager.TableManager, ["self._changelogs =", "self.standbys_ready ="]),
     (
@@ -208,12 +220,27 @@ WORDS: list[tuple[Any, str, str]] = [
     ),
     (aiokafka.consumer.fetcher.Fetcher.fetched_records, "while True", "a woken waiter looks again"),
     (
+        aiokafka.consumer.fetcher.Fetcher.fetched_records,
+        "if not res_or_error.has_more()",
+        "what has more stays, and is not fetched again",
+    ),
+    (
         aiokafka.AIOKafkaConsumer.start,
         "group_instance_id=self._group_instance_id",
         "the static id is read when the consumer starts",
     ),
+    (
+        faust.tables.recovery.Recovery._restart_recovery.fun,
+        "except RebalanceAgain as exc",
+        "it begins anew when it is told to, whatever has failed",
+    ),
     (Coordinator._heartbeat_routine, "await self._do_heartbeat()", "heartbeats are noted by replacing the method"),
     (Coordinator.ensure_active_group, "await self._do_rejoin_group(", "joins are held back by replacing the method"),
+    (
+        Coordinator._GroupCoordinator__coordination_routine,  # type: ignore[attr-defined]
+        "await self._push_error_to_user(exc)",
+        "errors of the group are told by replacing the method",
+    ),
     (Coordinator._do_heartbeat, "self.reset_generation()", "a static id that is lost is noted by replacing the method"),
     (
         aiokafka.consumer.fetcher.Fetcher._fetch_requests_routine,

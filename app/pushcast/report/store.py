@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, takewhile
@@ -20,19 +18,12 @@ from pushcast.report.events import WITHOUT_REGISTRY, EventDecoders
 from pushcast.report.minutes import MinutePlace, MinuteSums, open_by_class, row_of
 from pushcast.report.modes import EVERYTHING, Modes
 from pushcast.report.notes import Kind, Note, note_hash
+from pushcast.report.report_rows import ReportRows
 from pushcast.report.rows import DAY_MS, Delivery, Meta
 from pushcast.report.slo import Seen
 from pushcast.report.unmatched import Unmatched
-from pushcast.stream.rocks import open_database, rocks_options, row_count
+from pushcast.stream.rocks import row_count
 
-logger = logging.getLogger(__name__)
-
-BLOCK_CACHE_BYTES: Final = 64 << 20
-WRITE_BUFFER_BYTES: Final = 8 << 20
-#: Of all partitions together: what is in no file yet. Each alone may have 8 MB, and as much that is being written.
-WRITE_BUFFERS_BYTES: Final = 48 << 20
-#: Of the write buffer, as a share of its size.
-MEMTABLE_FILTER_SHARE: Final = 0.1
 #: What receipts of is kept by Kafka: what became due earlier may have ended in a receipt that is gone.
 KEPT_MS: Final = 7 * DAY_MS
 #: Minutes that are looked at for what is overdue, at once.
@@ -43,13 +34,9 @@ _LOGS: Final = b"\xfflogs"  # which logs the rows were made from, and in which f
 #: Of the rows (`rows`, `notes`, `minutes`). A store in another form is made anew from what Kafka keeps.
 _FORM: Final = "2"
 _FORM_NAME: Final = "form"
-#: One for all partitions of the process, so that memory does not grow with them.
-_block_cache = rocksdict.Cache(BLOCK_CACHE_BYTES)
-#: Whoever writes never waits for it: what is above the bound is being written to files.
-_write_buffers = rocksdict.WriteBufferManager(WRITE_BUFFERS_BYTES, False)
 
 
-class PartitionStore:
+class PartitionStore(ReportRows):
     """The reports of one partition. One thread writes; any thread reads.
 
     Not durable against power loss, but never ahead of its offsets: what is lost is read from Kafka again.
@@ -64,12 +51,11 @@ class PartitionStore:
     ) -> None:
         """`logs`: id of each book's log (`ClusterFacts.log_id`). A store of other logs is dropped with a warning.
         `events`: reads what apps write."""
-        self._path = path
+        super().__init__(path)
         self._events = events
         self._modes = modes
         self.unmatched: list[Unmatched] = []  # events that were applied and fit no delivery; whoever reads them clears
-        self._database = self._open()
-        stored = _read_logs(self._database.get(_LOGS))
+        stored = _read_logs(self.get(_LOGS))
         form = stored.pop(_FORM_NAME, None)
         others = sorted(topic for topic, log in stored.items() if logs.get(topic, log) != log)
         # A topic that came later has nothing in the rows yet.
@@ -82,30 +68,8 @@ class PartitionStore:
 
     def make_anew(self, why: str) -> None:
         """Drops everything: it will be read from Kafka again, as far as that is kept."""
-        logger.warning("%s is made anew: %s", self._path, why)
-        self._database.close()
-        shutil.rmtree(self._path)
-        self._database = self._open()
+        self.open_anew(why)
         self._database.put(_LOGS, self._made_from)
-
-    def _open(self) -> rocksdict.Rdict:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        options = rocks_options(_block_cache, WRITE_BUFFER_BYTES)
-        options.set_write_buffer_manager(_write_buffers)
-        # Nearly every row that is asked for is new: a filter says so in a third of the time of a look into the buffer.
-        options.set_memtable_prefix_bloom_ratio(MEMTABLE_FILTER_SHARE)
-        options.set_memtable_whole_key_filtering(True)
-        return open_database(self._path, options)
-
-    def get(self, key: bytes) -> bytes | None:
-        """One row."""
-        value: bytes | None = self._database.get(key)
-        return value
-
-    def get_many(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
-        """Rows of these keys, in their order."""
-        found: Sequence[bytes | None] = self._database.get(list(keys)) or ()
-        return found
 
     def apply(self, topic: str, entries: Sequence[BookEntry]) -> Seen:
         """Rows and offset in one write; what they say about the service level. Raises NewerSchema; nothing is written
@@ -121,7 +85,7 @@ class PartitionStore:
                 batch.delete(key)
             else:
                 batch.put(key, value)
-        self._database.write(batch)
+        self.write(batch)
         return seen
 
     def meta(self, topic: str) -> Meta:
@@ -260,21 +224,6 @@ class PartitionStore:
         for key, value in list(self.scan(rows.FORGOTTEN, rows.FORGOTTEN)):
             if int.from_bytes(value) < at_ms:
                 self._database.delete(key)
-
-    def close(self) -> None:
-        """The next owner on this machine needs its lock."""
-        self._database.close()
-
-    def scan(self, start: bytes, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Rows from `start` on, in the order of their keys, while those begin with `prefix`."""
-        iterator = self._database.iter()
-        iterator.seek(start)
-        while iterator.valid():
-            key: bytes = iterator.key()
-            if not key.startswith(prefix):
-                return
-            yield key, iterator.value()
-            iterator.next()
 
 
 def _write_logs(logs: Mapping[str, str]) -> bytes:

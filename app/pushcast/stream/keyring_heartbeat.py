@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import socket
@@ -12,7 +13,7 @@ import structlog
 
 from pushcast.model.clock import Clock
 from pushcast.stream.errors import RecordRefused
-from pushcast.stream.ports import Outbox
+from pushcast.stream.ports import LAST_WORD_SECONDS, Outbox
 from pushcast.wire import topics
 from pushcast.wire.sealing.keyring import KeyringRole
 from pushcast.wire.sealing.keyring_holders import HEARTBEAT_SECONDS, Holder, encode, key_of
@@ -39,11 +40,13 @@ class KeyringHeartbeat:
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """Takes it back."""
+        """Takes it back, within `LAST_WORD_SECONDS`."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-            await self._put(None)
+            with contextlib.suppress(TimeoutError):  # Kafka is away: what it said gets old
+                async with asyncio.timeout(LAST_WORD_SECONDS):
+                    await self._put(None)
 
     def holder(self) -> Holder:
         """What it says now."""

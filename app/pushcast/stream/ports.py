@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from pushcast.stream.errors import RecordRefused
 from pushcast.wire.headers import Headers
@@ -121,6 +121,10 @@ class PatientOutbox(PositionedOutbox, Protocol):
     def doubt(self, topic: str, partition: int, reason: str) -> None:
         """Takes a place for refused until a marker is taken there."""
         ...
+
+
+#: How long whoever ends waits for Kafka to take what it tells last. The outbox tries on, for as long as it is given.
+LAST_WORD_SECONDS: Final = 2.0
 
 
 class TimerHandle(Protocol):

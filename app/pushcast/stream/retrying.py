@@ -18,6 +18,11 @@ FIRST_BACKOFF_SECONDS = 0.1
 MAX_BACKOFF_SECONDS = 5.0
 
 
+def cancelled_by_somebody(task: asyncio.Task[None] | None) -> bool:
+    """Whether `cancel` was called on a task that is cancelled; else only what it waited for was cancelled."""
+    return task is None or task.cancelling() > 0
+
+
 async def retried(
     what: str,
     call: Callable[[], Awaitable[None]],
@@ -26,6 +31,7 @@ async def retried(
 ) -> None:
     """Calls until it returns; RETRIED errors are logged and tried again with back-off, others propagate.
 
+    Raises RuntimeError where a step was cancelled that nobody told to end: what it waited for was.
     Returns without success once `given_up` holds after an error. `on_error` is told of each error that is tried again.
     What waits until somebody is upgraded is logged once.
     """
@@ -35,6 +41,11 @@ async def retried(
         try:
             await call()
             return
+        except asyncio.CancelledError as exc:
+            if cancelled_by_somebody(asyncio.current_task()):
+                raise
+            # Whoever looks at tasks takes a cancelled one for ended on purpose, and the partition would stand for ever.
+            raise RuntimeError(f"{what} waited for something that was cancelled") from exc
         except RETRIED as exc:
             if given_up():
                 logger.warning("%s is given up: %r", what, exc)

@@ -12,6 +12,7 @@ from typing import Any
 
 from pushcast.stream.callbacks import guarded, timers
 from pushcast.stream.ports import CallLater, Fatal, TimerHandle
+from pushcast.stream.retrying import cancelled_by_somebody
 
 #: Seconds until there is work: None while there is none, 0 or less when it may be done now.
 Wait = Callable[[], float | None]
@@ -102,8 +103,10 @@ class Runner:
     def _ended(self, task: asyncio.Task[None]) -> None:
         again, self._again, self._task = self._again, False, None
         if task.cancelled():
+            if not cancelled_by_somebody(task):
+                self._fatal(self._what, RuntimeError("it waited for something that was cancelled"))
             # Not by us: the loop ends, and a new task would outlive it.
-            if again:
+            elif again:
                 self._guarded(self.wake)
         elif (error := task.exception()) is not None:
             self._fatal(self._what, error)

@@ -17,7 +17,7 @@ from pushcast.model.key_wear import ALARM_SEALS, MOST_SEALS
 from pushcast.observe.catalogue import MetricName as Name
 from pushcast.observe.metrics import Sample
 from pushcast.stream.errors import RecordRefused
-from pushcast.stream.ports import Outbox
+from pushcast.stream.ports import LAST_WORD_SECONDS, Outbox
 from pushcast.wire import topics
 from pushcast.wire.sealing.key_seals import SealCounts, encode, gone, key_of, told, total
 
@@ -63,13 +63,14 @@ class SealCount:
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """Tells the last ones."""
+        """Tells the last ones, within `LAST_WORD_SECONDS`."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             if self._standing() != self._told:
-                with contextlib.suppress(RecordRefused):
-                    await self._tell()
+                with contextlib.suppress(RecordRefused, TimeoutError):
+                    async with asyncio.timeout(LAST_WORD_SECONDS):
+                        await self._tell()
 
     async def _run(self) -> None:
         while True:

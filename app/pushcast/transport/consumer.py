@@ -23,7 +23,7 @@ from pushcast.stream.tracker import Record
 from pushcast.transport.commits import Commits
 from pushcast.transport.entries import Entries
 from pushcast.transport.gathering import gather_seconds
-from pushcast.transport.jumps import Jump, LogCut, log_jump
+from pushcast.transport.jumps import Jump, LogCut, TableLogCut, log_jump
 from pushcast.transport.owned import OwnedPartitions
 from pushcast.transport.partition import Partition
 from pushcast.transport.recovery import Recovery
@@ -107,6 +107,10 @@ class BatchConsumer(Consumer):
 
     # what to fetch
 
+    def tails(self) -> Mapping[TP, int]:
+        """Next offset to be applied of each table that is up to date. Called from the consumer's thread."""
+        return self._tables.positions() if self.restored else {}
+
     def wants(self, tp: TP) -> bool:
         """Whether records of the partition may be taken now. Called from the consumer's thread."""
         if not self.flow_active or tp not in self._active_partitions:
@@ -143,6 +147,8 @@ class BatchConsumer(Consumer):
                         await self._take(tp, records)
                     self._pass(fetched.positions)
                     self.waits.hold(fetched.held, boottime_seconds())
+                    for damage in self.waits.unreadable(fetched.unreadable, fetched.records):
+                        logger.error("%s", damage)
                 if recovering:
                     await self._tables.check_end(bool(fetched.records))
                 elif pause := gather_seconds(self._transport.gather_ms, map(len, fetched.records.values())):
@@ -178,6 +184,9 @@ class BatchConsumer(Consumer):
 
     def _jump(self, jumps: Mapping[TP, Jump]) -> None:
         for tp, jump in jumps.items():
+            if self._tables.holds(tp):
+                self._tables.condemn(tp)
+                end_process("a local copy holds what its log does not", TableLogCut(tp, jump))
             if jump.cut:
                 end_process("offsets mean other records than they did", LogCut(tp, jump))
             log_jump(tp, jump)
@@ -244,7 +253,7 @@ class BatchConsumer(Consumer):
         await self._end_partitions()
         self._seeked.clear()
         self.lease = None
-        self.waits.hold((), boottime_seconds())
+        self.waits.gone()
         await super().on_partitions_revoked(revoked)
 
     async def wait_empty(self) -> None:

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
+from aiokafka.errors import TopicAuthorizationFailedError
 from faust.types import TP
 
 from pushcast.transport.gathered import GatheredTopics
 from pushcast.transport.jumps import Jumps, KnownPartition
-from pushcast.transport.records import fetched_bytes
+from pushcast.transport.records import fetched_bytes, refused
 
 #: Long-poll of a fetch that leaves paused partitions out, and of those while tables recover.
 SHORT_FETCH_MAX_WAIT_MS: Final = 50
@@ -44,6 +45,9 @@ class FetchWishes(Protocol):
     def wants(self, tp: TP) -> bool:
         """Whether records of the partition may be taken now."""
 
+    def tails(self) -> Mapping[TP, int]:
+        """Next offset to be applied of each table that is up to date."""
+
 
 class _Turn(NamedTuple):
     """Of an assignment what is asked for now."""
@@ -73,6 +77,8 @@ class FetchPlan:
         self._usual_bytes = fetcher._max_partition_fetch_bytes
         self._gathered = GatheredTopics(asker.gathered, time.monotonic)
         fetcher._get_actions_per_node = self.actions
+        self._set_error: Callable[[Any, Exception], None] = fetcher._set_error
+        fetcher._set_error = self._refused
 
     def actions(self, assignment: Any) -> Any:
         """As aiokafka has them: requests by broker, and what else is to be done and waited for."""
@@ -85,13 +91,21 @@ class FetchPlan:
             # What is asked next waits behind the fetch that finds nothing more, on one connection: half a second.
             fetcher._fetch_max_wait_ms = min(SHORT_FETCH_MAX_WAIT_MS, asker.fetch_max_wait_ms)
         self._put_first()
-        self._jumps.suspect(assignment, asker.partitions)
+        self._jumps.suspect(assignment, asker.partitions, asker.tails())
         for tp, result in fetcher._records.items():
             if not asker.wants(tp):
                 result._backoff = 0
                 fetcher._fetch_max_wait_ms = min(SHORT_FETCH_MAX_WAIT_MS, asker.fetch_max_wait_ms)
         in_turn = self._gathered.names and not asker.recovering
         return self._in_turn(assignment) if in_turn else self._plan(assignment)
+
+    def _refused(self, tp: Any, error: Exception) -> None:
+        """A topic that this process may not read stands by itself. Other errors aiokafka raises out of the fetch."""
+        assignment = self._fetcher._subscriptions.subscription.assignment
+        if assignment is None or not isinstance(error, TopicAuthorizationFailedError):
+            self._set_error(tp, error)
+        else:
+            self._fetcher._records[tp] = refused(tp, assignment, error)
 
     def _put_first(self) -> None:
         """Of what was fetched, records of stages before rows of tables and what is gathered: they are handed out in

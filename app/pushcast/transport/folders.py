@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from pushcast.model.errors import ConfigurationError
@@ -34,12 +35,13 @@ class FolderLocks:
     """
 
     def __init__(self, folders: Iterable[Path]) -> None:
-        """Takes all of them. Raises SlotTaken, which names the other process."""
+        """Takes all of them. Raises SlotTaken, which names the other process, and ConfigurationError where a folder
+        cannot be locked."""
         self._files: list[int] = []
         for folder in sorted(set(folders)):
             try:
                 self._files.append(_locked(private_folder(folder)))
-            except SlotTaken:
+            except ConfigurationError:
                 self.close()
                 raise
 
@@ -66,16 +68,21 @@ def holder(folder: Path) -> int | None:
 
 def _locked(folder: Path) -> int:
     path = folder / LOCK_FILE
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    file = None
     try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(file, 32, 0).decode(errors="replace").strip() or "unknown"
-        os.close(file)
+    except OSError as error:
+        holder = "unknown" if file is None else os.pread(file, 32, 0).decode(errors="replace").strip() or "unknown"
+        if file is not None:
+            os.close(file)
+        if not isinstance(error, BlockingIOError):  # no place for a file, or a network's file system without locks
+            raise ConfigurationError(f"{path} cannot be locked (data_dir): {error.strerror}") from error
         raise SlotTaken(
             f"{folder} is in use by the process with pid {holder}: a group and slot (--slot) is for one process. "
             "Stop that one, or give this one another slot"
         ) from None
-    os.ftruncate(file, 0)
-    os.pwrite(file, b"%d\n" % os.getpid(), 0)
+    with suppress(OSError):  # a full disk: the lock holds without the name of its holder
+        os.ftruncate(file, 0)
+        os.pwrite(file, b"%d\n" % os.getpid(), 0)
     return file

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from aiokafka.structs import TopicPartition
@@ -61,22 +62,39 @@ def decide(position: int, begin: int, end: int, written_since: int | None) -> Ju
     return None
 
 
+class _Doubt(NamedTuple):
+    position: int
+    last_timestamp_ms: int | None
+    is_committed: bool  # else it is that of a table's copy
+
+
 class Jumps:
     """Finds such positions on the consumer's thread, and where to go on."""
 
     def __init__(self) -> None:
-        self._suspected: dict[TP, tuple[int, int | None]] = {}  # position, last timestamp
+        self._suspected: dict[TP, _Doubt] = {}
 
-    def suspect(self, assignment: Any, partitions: Mapping[TP, KnownPartition]) -> None:
-        """Before each round of fetches. A partition with a worker has a position, unless its log refused it."""
+    def suspect(
+        self, assignment: Any, partitions: Mapping[TP, KnownPartition], tails: Mapping[TP, int] = MappingProxyType({})
+    ) -> None:
+        """Before each round of fetches. A partition with a worker has a position, unless its log refused it; so has one
+        of `tails`: tables that are up to date, with the next offset to be applied."""
         for tp in tuple(partitions):
             known, at = partitions.get(tp), assignment.state_value(tp)
             if known is not None and at is not None and at.awaiting_reset and tp not in self._suspected:
-                self._suspected[tp] = known.next_arrival, known.last_timestamp_ms
+                self._suspected[tp] = _Doubt(known.next_arrival, known.last_timestamp_ms, True)
+        for tp, position in tails.items():
+            at = assignment.state_value(tp)
+            if at is not None and at.awaiting_reset and tp not in self._suspected:
+                self._suspected[tp] = _Doubt(position, None, False)
 
     def doubt(self, tp: TP, position: int) -> None:
         """A new owner stands at a committed position that the log does not seem to hold."""
-        self._suspected[tp] = position, None
+        self._suspected[tp] = _Doubt(position, None, True)
+
+    def forget(self) -> None:
+        """Another assignment: its positions come from what is committed, and are doubted anew."""
+        self._suspected.clear()
 
     async def settle(self, consumer: Any) -> dict[TP, Jump]:
         """Where the suspected ones went on. Those that were cut stand at their new start, which is committed.
@@ -90,7 +108,7 @@ class Jumps:
 
     async def _settled(self, consumer: Any) -> dict[TP, Jump]:
         jumps: dict[TP, Jump] = {}
-        for tp, (position, since_ms) in tuple(self._suspected.items()):
+        for tp, (position, since_ms, is_committed) in tuple(self._suspected.items()):
             at = TopicPartition(tp.topic, tp.partition)
             begin, end = (await consumer.beginning_offsets([at]))[at], (await consumer.end_offsets([at]))[at]
             found = None
@@ -100,9 +118,9 @@ class Jumps:
             jump = decide(position, begin, end, found)
             if jump is not None:
                 jumps[tp] = jump
-                if jump.cut:
+                if jump.cut and is_committed:
                     await consumer.commit({at: jump.start})
-            del self._suspected[tp]
+            self._suspected.pop(tp, None)  # forgotten by now, when an assignment came between
         return jumps
 
 
@@ -113,6 +131,17 @@ class LogCut(Exception):
         super().__init__(
             f"{tp.topic}[{tp.partition}] was read up to offset {jump.position} and is shorter now: "
             f"it was cut or made anew; committed is {jump.start}, from where the next start goes on"
+        )
+
+
+class TableLogCut(Exception):
+    """The log of a table does not hold what was read of it. Its copy has rows that were never written, as far as others
+    know, or lacks the end of some."""
+
+    def __init__(self, tp: TP, jump: Jump) -> None:
+        super().__init__(
+            f"{tp.topic}[{tp.partition}] was read up to offset {jump.position} and goes on at {jump.start}: it was "
+            "cut, deleted from or made anew; the next start makes the local copy of it anew"
         )
 
 

@@ -7,13 +7,14 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from aiokafka.errors import InconsistentGroupProtocolError
+from aiokafka.errors import GroupAuthorizationFailedError, InconsistentGroupProtocolError
 
 from pushcast.stream.assignment import boottime_seconds
+from pushcast.stream.fatal import end_process
 
 logger = logging.getLogger(__name__)
 
-#: Between two attempts to join a group that holds a member of another kind.
+#: Between two attempts to join a group that refuses this member.
 REFUSED_SECONDS = 2.0
 
 
@@ -50,6 +51,7 @@ class Membership:
         self._note_heartbeats(coordinator)
         self._note_lost_ids(coordinator)
         self._join_again_when_refused(coordinator)
+        self._go_on_after_errors(coordinator)
         coordinator._do_commit_offsets = retrieved(coordinator._do_commit_offsets)
 
     def joined(self) -> None:
@@ -89,15 +91,51 @@ class Membership:
             try:
                 done = await join(subscription)
             except InconsistentGroupProtocolError:
-                if self.refused is None:
-                    self.refused = (
-                        "a client of another kind is a member of the group (a tool that uses its id): "
-                        "this process joins when it has left"
-                    )
-                    logger.warning("group %s: %s", coordinator.group_id, self.refused)
+                self._refuse(
+                    coordinator,
+                    "a client of another kind is a member of the group (a tool that uses its id): "
+                    "this process joins when it has left",
+                )
                 await asyncio.sleep(REFUSED_SECONDS)
                 return False
-            self.refused = None
+            if done:
+                self.refused = None
             return done
 
         coordinator._do_rejoin_group = joined
+
+    def _go_on_after_errors(self, coordinator: Any) -> None:
+        """aiokafka keeps an error of the group for whoever asks for records next, and does nothing until then: no
+        heartbeat, no join. Faust never asks, so a permission that was missing for a second stopped a process for ever.
+        """
+
+        async def refused(error: BaseException) -> None:
+            if isinstance(error, GroupAuthorizationFailedError):
+                why = "the principal of this process may not read the group (GROUP_AUTHORIZATION_FAILED)"
+            else:
+                why = f"Kafka does not take this process as a member ({error!r})"[:300]
+            self._refuse(coordinator, f"{why}: it joins again every {REFUSED_SECONDS:.0f} s")
+            # As a new member: the heartbeats of the old one have ended, and its id may be what was refused.
+            coordinator.reset_generation()
+            await asyncio.wait([coordinator._closing], timeout=REFUSED_SECONDS)
+
+        coordinator._push_error_to_user = refused
+
+    def _refuse(self, coordinator: Any, why: str) -> None:
+        if self.refused != why:
+            self.refused = why
+            logger.warning("group %s: %s", coordinator.group_id, why)
+
+
+def never_ends(what: str, task: asyncio.Task[None], closing: Callable[[], bool]) -> None:
+    """Ends the process when a task of aiokafka's ends by an error: nobody else looks, and nothing is read any more.
+
+    `closing`: whether the consumer is being closed, when nothing is to be read any more.
+    """
+
+    def ended(done: asyncio.Task[None]) -> None:
+        error = None if done.cancelled() or closing() else done.exception()
+        if error is not None:
+            end_process(f"{what} of a consumer ended", error)
+
+    task.add_done_callback(ended)

@@ -28,7 +28,7 @@ class OwnedPartitions:
         self.partitions: dict[TP, Partition] = {}
         self._waits = waits
         self._workers: dict[TP, asyncio.Task[None]] = {}
-        self._preparing: list[asyncio.Task[None]] = []
+        self._preparing: dict[asyncio.Task[None], frozenset[TP]] = {}  # with what each takes over
         self._ending = asyncio.Lock()
 
     @property
@@ -60,7 +60,7 @@ class OwnedPartitions:
 
         ready = asyncio.create_task(prepare())
         ready.add_done_callback(watch)
-        self._preparing.append(ready)
+        self._preparing[ready] = frozenset(assigned)
         for tp, (partition, _) in assigned.items():
             worker = asyncio.create_task(partition.run(asyncio.shield(ready)))
             worker.add_done_callback(watch)
@@ -80,12 +80,13 @@ class OwnedPartitions:
         partitions, workers = dict(self.partitions), dict(self._workers)
         for partition in partitions.values():
             partition.close()
-        unprepared = [task for task in self._preparing if not task.done()]
+        unprepared = {task: tps for task, tps in self._preparing.items() if not task.done()}
         await cancelled(unprepared)
         self._preparing.clear()
         await finished(workers.values(), limit_seconds * 0.5)
-        if not unprepared:
-            await revoke_stages(partitions, deadline)
+        # A stage whose take-over was broken off has nothing to give back. Others of the App have.
+        untaken = frozenset[TP]().union(*unprepared.values())
+        await revoke_stages({tp: each for tp, each in partitions.items() if tp not in untaken}, deadline)
         await commits.commit_partitions(partitions)
         for tp, partition in partitions.items():
             if partition.tracker.records:

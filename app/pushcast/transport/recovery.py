@@ -80,6 +80,16 @@ class Recovery:
                     if tp in offsets:
                         offsets[tp] = None  # type: ignore[assignment]  # Faust: nothing is applied yet
 
+    def positions(self) -> dict[TP, int]:
+        """Next offset to be applied, of what was read before. Callable from any thread."""
+        recovery = self._manager.recovery
+        offsets = {tp: recovery.active_offsets.get(tp) for tp in tuple(recovery.active_tps)}
+        return {tp: offset + 1 for tp, offset in offsets.items() if offset is not None and offset >= 0}
+
+    def condemn(self, tp: TP) -> None:
+        """Has the next start make the copy anew."""
+        cast(SourceTable, self._manager._changelogs[tp.topic]).condemn(tp.partition)
+
     async def check_end(self, got_records: bool) -> None:
         """Opens the gate when nothing remains. Called after every fetch while recovering, until Faust has noticed."""
         recovery = self._manager.recovery

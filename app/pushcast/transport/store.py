@@ -14,7 +14,7 @@ import rocksdict
 from faust.stores import rocksdb
 from faust.types import TP
 
-from pushcast.stream.rocks import open_database, rocks_options
+from pushcast.stream.rocks import cannot_be_mended, condemn, condemn_if_damaged, condemned, open_database, rocks_options
 from pushcast.stream.tracker import Record
 
 logger = logging.getLogger(__name__)
@@ -42,9 +42,6 @@ MEMTABLE_FILTER_SHARE = 0.02
 #: Of blocks that tables with an index have read, together. A keeper reads a row once when it is due; with the others'
 #: cache a million timers would take a quarter of a gigabyte of it.
 INDEXED_CACHE_BYTES = 8 << 20
-
-#: What RocksDB says of a directory that cannot be mended, in the words of `rocksdb::Status::ToString`.
-BROKEN = ("Corruption", "No such file", "Invalid argument", "not found", "NotFound")
 
 #: One block cache for all tables of the process without an index, and one for those with one, so memory does not grow
 #: with partitions.
@@ -91,13 +88,17 @@ class BatchStore(rocksdb.Store):
 
     def _open_for_partition(self, partition: int) -> rocksdict.Rdict:
         path = Path(self.partition_path(partition))
-        if (path / "CONDEMNED").exists():
+        if condemned(path):
             _drop(path, "it was found broken")
         try:
             database = self._opened(path)
-            stored, log_id = _stored(database), _log_id(database)
+            try:
+                stored, log_id = _stored(database), _log_id(database)
+            except Exception:
+                database.close()  # its lock would keep us from opening what is made in its place
+                raise
         except Exception as exc:  # rocksdict raises bare Exception
-            if not any(word in str(exc) for word in BROKEN) or "lock" in str(exc).lower():
+            if not cannot_be_mended(exc):
                 raise
             _drop(path, str(exc))
             return self._named(self._opened(path))
@@ -133,8 +134,12 @@ class BatchStore(rocksdb.Store):
         return True
 
     def condemn(self, partition: int) -> None:
-        """Marks the partition's directory as broken: the next opening drops it."""
-        (Path(self.partition_path(partition)) / "CONDEMNED").touch()
+        """Marks the partition's directory: the next opening drops it."""
+        condemn(Path(self.partition_path(partition)))
+
+    def broken_by(self, partition: int, error: Exception) -> None:
+        """What RocksDB has raised of an open database: where a block of it is damaged the directory is condemned."""
+        condemn_if_damaged(Path(self.partition_path(partition)), error)
 
     def persisted_offset(self, tp: TP) -> int | None:
         """Offset of the last applied record."""
@@ -180,8 +185,7 @@ class BatchStore(rocksdb.Store):
         try:
             self.database(partition).write(batch)
         except Exception as exc:
-            if "Corruption" in str(exc):
-                self.condemn(partition)
+            self.broken_by(partition, exc)
             raise
 
     def revoke_partitions(self, table: Any, tps: set[TP]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, cast
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import faust
 import rocksdict
@@ -23,6 +24,22 @@ logger = logging.getLogger(__name__)
 
 VoidHook = Callable[[int, int], None]
 AppliedHook = Callable[[int, Sequence[Record]], None]
+Read = TypeVar("Read", bound=Callable[..., Any])
+
+
+def of_a_copy(read: Read) -> Read:
+    """Marks what is read of a partition's copy. Where the copy is damaged, this raises what RocksDB says, which ends
+    the process, and the next one finds the copy condemned and rebuilds it: else each one would end at the same row."""
+
+    @wraps(read)
+    def careful(table: SourceTable, partition: int, *arguments: Any, **options: Any) -> Any:
+        try:
+            return read(table, partition, *arguments, **options)
+        except Exception as error:
+            table.broken_by(partition, error)
+            raise
+
+    return cast(Read, careful)
 
 
 class SourceTable(Table[bytes, bytes]):
@@ -66,10 +83,12 @@ class SourceTable(Table[bytes, bytes]):
         that is asked for such keys; a row that is written costs a little more. Before the App starts."""
         self._store_of().filters_keys = True
 
+    @of_a_copy
     def index(self, partition: int, first: bytes, before: bytes, limit: int) -> list[bytes]:
         """Entries of the index from `first` on, below `before`, ascending."""
         return self._indexed().read(partition, self._database(partition), first, before, limit)
 
+    @of_a_copy
     def forget_entries(self, partition: int, entries: Iterable[bytes]) -> None:
         """Takes entries out of the index that say nothing any more."""
         self._indexed().forget(self._database(partition), entries)
@@ -91,11 +110,13 @@ class SourceTable(Table[bytes, bytes]):
         """Calls `hook(partition, count)` on the loop after void records came by; it must not block or raise."""
         self._void_hooks.append(hook)
 
+    @of_a_copy
     def get(self, partition: int, key: bytes) -> bytes | None:  # type: ignore[override]
         """The value of a key, or None."""
         value = self._database(partition).get(key)
         return None if value is None else bytes(value)
 
+    @of_a_copy
     def get_many(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
         """`get` for many keys, in their order: cheaper than one by one."""
         values = cast(list[bytes | None], self._database(partition).get(list(keys)))
@@ -105,10 +126,12 @@ class SourceTable(Table[bytes, bytes]):
         """Rows whose key starts with `prefix`, by key. What is no row, a fence above all, is left out."""
         return self.multi_scan(partition, (prefix,))[0]
 
+    @of_a_copy
     def multi_scan(self, partition: int, prefixes: Sequence[bytes]) -> list[list[Row]]:
         """`scan` for many prefixes at one moment of the table; the answers are in the order of the prefixes."""
         return multi_scan(self._database(partition), prefixes)
 
+    @of_a_copy
     def rows_after(self, partition: int, key: bytes, limit: int) -> list[Row]:
         """The first `limit` rows whose key is above this one, by key; fewer at the end of the partition. Fences and
         what a copy keeps for itself are left out."""
@@ -132,6 +155,7 @@ class SourceTable(Table[bytes, bytes]):
         """
         return self._tp(partition) in self.app.assignor.assigned_actives()
 
+    @of_a_copy
     def count(self, partition: int) -> int:
         """RocksDB's estimate of the number of rows; overwritten rows count until they are compacted."""
         return row_count(self._database(partition))
@@ -162,6 +186,7 @@ class SourceTable(Table[bytes, bytes]):
             for void_hook in self._void_hooks:
                 void_hook(partition, judged.void)
 
+    @of_a_copy
     def _guard_of(self, partition: int) -> RowGuard:
         if self._guards is None:
             raise ValueError(f"table {self.name} is not guarded")
@@ -181,6 +206,14 @@ class SourceTable(Table[bytes, bytes]):
         if self._index is not None:
             self._index.clear()
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
+
+    def condemn(self, partition: int) -> None:
+        """Has the next opening of the partition's copy make it anew."""
+        self._store_of().condemn(partition)
+
+    def broken_by(self, partition: int, error: Exception) -> None:
+        """A read of the partition's copy has raised this."""
+        self._store_of().broken_by(partition, error)
 
     def _tp(self, partition: int) -> TP:
         return TP(self._changelog_topic_name(), partition)

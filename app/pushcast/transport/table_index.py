@@ -9,6 +9,7 @@ from typing import Final, cast
 import rocksdict
 
 from pushcast.handover.guard import INTERNAL
+from pushcast.stream.rocks import nothing_behind
 from pushcast.stream.table import Derive
 from pushcast.wire.devices import row_fences
 
@@ -72,5 +73,8 @@ def _read(database: rocksdict.Rdict, start: bytes, before: bytes, limit: int) ->
     options = rocksdict.ReadOptions()
     options.set_iterate_upper_bound(INDEX + before)
     keys = cast("Iterator[bytes]", database.keys(from_key=INDEX + start, read_opt=options))
+    found = list(islice(keys, limit))
+    if len(found) < limit:
+        nothing_behind(database, found[-1] if found else INDEX + start, options)
     skipped = len(INDEX)
-    return [key[skipped:] for key in islice(keys, limit)]
+    return [key[skipped:] for key in found]

@@ -12,6 +12,7 @@ from typing import cast
 import rocksdict
 
 from pushcast.handover.guard import INTERNAL, VOID_PREFIX
+from pushcast.stream.rocks import nothing_behind, read_whole
 from pushcast.wire.devices import row_fences
 
 Row = tuple[bytes, bytes]
@@ -22,6 +23,8 @@ def rows_after(database: rocksdict.Rdict, key: bytes, limit: int) -> list[Row]:
     # Fences sort below every user, behind a NUL.
     from_key = max(key + b"\0", row_fences.FIRST_ROW)
     rows = cast(list[Row], list(islice(database.items(from_key=from_key), limit)))
+    if len(rows) < limit:
+        nothing_behind(database, rows[-1][0] if rows else from_key)
     while rows and rows[-1][0].startswith(INTERNAL):
         rows.pop()
     return rows
@@ -58,6 +61,8 @@ def multi_scan(database: rocksdict.Rdict, prefixes: Sequence[bytes]) -> list[lis
                 key = key_of()
             while rows and rows[-1][0].startswith(INTERNAL):
                 rows.pop()
+        if key is None:
+            read_whole(iterator)
     return found
 
 
@@ -70,4 +75,6 @@ def internal_rows(database: rocksdict.Rdict) -> list[Row]:
     while (key := iterator.key()) is not None and key.startswith(VOID_PREFIX):
         rows.append((key, iterator.value()))
         iterator.next()
+    if key is None:
+        read_whole(iterator)
     return rows

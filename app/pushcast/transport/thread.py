@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Container, Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from aiokafka import AIOKafkaConsumer
@@ -22,7 +23,8 @@ from pushcast.transport import fetch_wire, records
 from pushcast.transport.errands import Errands
 from pushcast.transport.fetch_plan import FetchPlan, FetchWishes
 from pushcast.transport.jumps import Jump, Jumps
-from pushcast.transport.membership import Membership
+from pushcast.transport.membership import Membership, never_ends
+from pushcast.transport.records import Unreadable
 
 if TYPE_CHECKING:
     from faust.transport.drivers.aiokafka import Transport
@@ -33,6 +35,9 @@ logger = logging.getLogger(__name__)
 #: follows, after at most half the rebalance timeout: together they stay below it.
 COMMIT_TIMEOUT_SECONDS = 5.0
 
+#: aiokafka asks for committed offsets until it has them. Below the request timeout, after which whoever waits gives up.
+RESTORE_TIMEOUT_SECONDS = 30.0
+
 
 class Fetched(NamedTuple):
     """Records by partition, and the assignment under which the consumer handed them out.
@@ -41,6 +46,7 @@ class Fetched(NamedTuple):
     handed out, with this fetch or an earlier one; transaction markers and aborted records are passed in silence.
     `held`: assigned partitions, those of tables too, that stand before an open transaction.
     `jumps`: positions that their log refused, and where it goes on.
+    `unreadable`: partitions whose next bytes are no records; they stand there, and are fetched again.
     """
 
     lease: object | None
@@ -48,6 +54,7 @@ class Fetched(NamedTuple):
     positions: Mapping[TP, int]
     held: Collection[TP]
     jumps: Mapping[TP, Jump]
+    unreadable: Mapping[TP, Unreadable] = MappingProxyType({})
 
 
 class Restored(NamedTuple):
@@ -119,8 +126,11 @@ class ConsumerThread(AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         """Starts the consumer and begins to note its heartbeats."""
         await super().on_start()
-        self.membership.follow(self._ensure_consumer()._coordinator)
-        FetchPlan(self._ensure_consumer()._fetcher, self._taker, self._jumps)
+        consumer: Any = self._ensure_consumer()  # typed in part only
+        self.membership.follow(consumer._coordinator)
+        FetchPlan(consumer._fetcher, self._taker, self._jumps)
+        never_ends("the coordination", consumer._coordinator._coordination_task, lambda: consumer._closed)
+        never_ends("the fetching", consumer._fetcher._fetch_task, lambda: consumer._closed)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Notes the assignment object: the lease under which records are handed out and offsets committed.
@@ -128,6 +138,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
         The generation id would not do: a static member may rejoin without a new one.
         """
         self.membership.joined()
+        self._jumps.forget()
         self._taker.lease = self._lease()
         await super().on_partitions_assigned(assigned, generation_id)
 
@@ -143,14 +154,19 @@ class ConsumerThread(AIOKafkaConsumerThread):
         if not self._taker.flow_active:
             return Fetched(None, {}, {}, (), {})
         consumer = self._ensure_consumer()
+        asked_under: Any = self._lease()
         jumps = await self._jumps.settle(consumer)
         if jumps:
-            return Fetched(self._lease(), {}, {}, (), jumps)
+            return Fetched(asked_under, {}, {}, (), jumps)
         owned = frozenset(self._taker.partitions)  # in one step: the loop may change it meanwhile
-        records = await self._fetch_records(consumer, cast("set[TP]", wanted), timeout_seconds, max_records)
+        found = await self._fetch_records(consumer, cast("set[TP]", wanted), timeout_seconds, max_records)
         # No await between the hand-out and this line: the lease is that of the records.
         lease: Any = self._lease()
-        return Fetched(lease, cast("Mapping[TP, list[Record]]", records), *standing(lease, owned), {})
+        fetcher: Any = consumer._fetcher
+        damaged = {
+            tp: why for tp, result in fetcher._records.items() if (why := records.unreadable(result)) is not None
+        }
+        return Fetched(lease, cast("Mapping[TP, list[Record]]", found), *standing(lease, owned), {}, damaged)
 
     def highwater(self, tp: TP) -> int:
         """Where what is committed ends, by the last fetch. Faust: the end of the log, open transactions included."""
@@ -171,9 +187,13 @@ class ConsumerThread(AIOKafkaConsumerThread):
         """Reads the committed offsets and metadata of assigned partitions and seeks to them.
 
         A partition without a commit starts at the beginning of its log. One request of each kind for all.
-        Raises KafkaError when Kafka refuses.
+        Raises KafkaError when Kafka refuses, TimeoutError when it does not answer.
         """
-        return cast(Restored, await self.call_thread(self._restore, list(tps)))
+        return cast(Restored, await self.call_thread(self._restored, list(tps)))
+
+    async def _restored(self, tps: list[TP]) -> Restored:
+        async with asyncio.timeout(RESTORE_TIMEOUT_SECONDS):
+            return await self._restore(tps)
 
     async def _restore(self, tps: list[TP]) -> Restored:
         consumer: Any = self._ensure_consumer()  # typed in part only

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from faust.tables.manager import TableManager
+from faust.tables.recovery import Recovery
 from faust.transport.drivers.aiokafka import Producer, Transport
 
 from pushcast.transport.consumer import BatchConsumer
 from pushcast.transport.entries import IdLost, StageEntry
+from pushcast.transport.table_recovery import PatientRecovery
 
 
 class IdempotentProducer(Producer):
@@ -36,6 +38,13 @@ class BatchTransport(Transport):
 
 class PromptTableManager(TableManager):
     """Starts without Faust's sleep of one second, which waits for tables declared late; ours are declared early."""
+
+    @property
+    def recovery(self) -> Recovery:
+        """Brings tables up to date, and starts the assigned partitions."""
+        if self._recovery is None:
+            self._recovery = PatientRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
+        return self._recovery
 
     async def on_start(self) -> None:
         """Registers the changelogs and starts recovery."""

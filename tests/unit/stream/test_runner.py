@@ -172,3 +172,16 @@ async def test_an_error_while_it_is_asked_when_is_fatal_too() -> None:
     work.error, work.due = RuntimeError("broken"), -1
     await work.pass_time(1)
     assert work.fatal == [("the work", work.error)]
+
+
+async def test_a_run_whose_awaited_thing_was_cancelled_is_fatal_and_does_not_just_end() -> None:
+    work = Work()
+    gone = asyncio.get_running_loop().create_future()
+    work.gate.wait = lambda: gone  # type: ignore[method-assign, assignment, return-value]
+    work.due = work.clock.monotonic_seconds()
+    work.runner.wake()
+    await settled()
+    gone.cancel()
+    await settled()
+    [(what, error)] = work.fatal
+    assert (what, "cancelled" in str(error)) == ("the work", True)

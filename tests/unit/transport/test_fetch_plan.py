@@ -38,6 +38,9 @@ class Fetcher:
         self._client: Any = object()
         self.leaders = leaders
 
+    def _set_error(self, tp: TP, error: Exception) -> None:
+        raise error
+
     def _select_read_replica(self, tp: TP) -> int:
         return self.leaders[tp.topic]
 
@@ -61,6 +64,9 @@ class Asking:
         self.partitions: dict[Any, Any] = {}
         self.gathered = gathered
         self.paused = paused
+
+    def tails(self) -> dict[TP, int]:
+        return {}
 
     def wants(self, tp: TP) -> bool:
         return tp.topic not in self.paused

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -62,3 +66,33 @@ def test_who_holds_a_folder_is_known_to_others_and_nobody_holds_one_that_is_not_
     assert holder(tmp_path) == os.getpid()
     taken.close()
     assert holder(tmp_path) is None
+
+
+def failing(code: int) -> Callable[..., int]:
+    def fail(*_: object) -> int:
+        raise OSError(code, os.strerror(code))
+
+    return fail
+
+
+@pytest.mark.parametrize(("module", "name", "code"), [(fcntl, "flock", errno.ENOLCK), (os, "open", errno.ENOSPC)])
+def test_a_folder_that_cannot_be_locked_is_refused_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, code: int
+) -> None:
+    private_folder(tmp_path / "b")
+    with monkeypatch.context() as patched:
+        patched.setattr(module, name, failing(code))
+        with pytest.raises(ConfigurationError, match=r"b/lock cannot be locked"):
+            FolderLocks([tmp_path / "b"])
+    FolderLocks([tmp_path / "b"]).close()
+
+
+def test_a_full_disk_takes_a_lock_without_the_name_of_its_holder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", failing(errno.ENOSPC))
+        held = FolderLocks([tmp_path])
+    with pytest.raises(SlotTaken, match="pid unknown"):
+        FolderLocks([tmp_path])
+    held.close()

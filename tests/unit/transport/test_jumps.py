@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from aiokafka.errors import IllegalStateError
 from aiokafka.structs import OffsetAndTimestamp, TopicPartition
 from faust.types import TP
 
@@ -94,3 +95,40 @@ async def test_a_position_that_stands_is_not_suspected() -> None:
     jumps = Jumps()
     jumps.suspect(Assignment(refused=False), {HERE: Known(40)})
     assert await jumps.settle(Log(100, 250)) == {}
+
+
+class Elsewhere(Log):
+    """A consumer that the partition was taken from: another member went on behind what was cut."""
+
+    async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+        raise IllegalStateError
+
+
+async def test_a_position_of_an_assignment_that_is_over_is_asked_about_no_more() -> None:
+    jumps, log = Jumps(), Elsewhere(0, 12)
+    jumps.doubt(HERE, 40)
+    with pytest.raises(IllegalStateError):
+        await jumps.settle(log)
+    jumps.forget()
+    assert await jumps.settle(log) == {}, "else no fetch of any partition comes by here again"
+
+
+async def test_an_assignment_that_comes_while_it_asks_makes_nothing_of_it() -> None:
+    class Slow(Log):
+        async def end_offsets(self, tps: list[TopicPartition]) -> dict[TopicPartition, int]:
+            jumps.forget()
+            return await super().end_offsets(tps)
+
+    jumps = Jumps()
+    jumps.doubt(HERE, 40)
+    await jumps.settle(Slow(100, 250))
+    assert await jumps.settle(Log(100, 250)) == {}
+
+
+async def test_the_log_of_a_table_that_was_cut_is_found_and_nothing_of_it_committed() -> None:
+    jumps, log = Jumps(), Log(0, 12)
+    jumps.suspect(Assignment(refused=True), {}, {HERE: 40})
+    assert await jumps.settle(log) == {HERE: Jump(40, 0, cut=True)}
+    assert log.commits == [], "no group reads it"
+    jumps.suspect(Assignment(refused=False), {}, {HERE: 12})
+    assert await jumps.settle(log) == {}

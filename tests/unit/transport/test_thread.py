@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
 from pushcast.transport.app import make_app
+from pushcast.transport.jumps import Jump, Jumps
 from pushcast.transport.thread import standing
 
 
@@ -62,3 +64,34 @@ async def test_a_consumers_thread_has_a_loop_that_takes_calls_from_another_threa
     assert isinstance(consumer.thread.thread_loop, asyncio.SelectorEventLoop)
     assert consumer.thread._close_thread_loop_on_stop, "nobody else closes it"
     consumer.thread.thread_loop.close()
+
+
+async def test_positions_that_are_settled_under_one_assignment_count_for_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ignore(*_: object, **__: object) -> None:
+        return
+
+    app = make_app("group", bootstrap_servers="k:1", partitions=1, data_dir=tmp_path)
+    consumer = cast(Any, app.transport).create_consumer(
+        ignore, on_partitions_revoked=ignore, on_partitions_assigned=ignore
+    )
+    thread, here, leases = consumer.thread, TP("t", 0), [object(), object()]
+    monkeypatch.setattr(AIOKafkaConsumerThread, "on_partitions_assigned", ignore)
+    monkeypatch.setattr(thread, "_lease", lambda: leases[0])
+    monkeypatch.setattr(thread, "_ensure_consumer", object)
+    consumer.flow_active = True
+    thread._jumps = Jumps()
+    thread._jumps.doubt(here, 40)
+    await thread.on_partitions_assigned({here})
+    assert thread._jumps._suspected == {}
+
+    async def settle(_: object) -> dict[TP, Jump]:
+        leases.reverse()  # a rebalance
+        return {here: Jump(40, 0, cut=True)}
+
+    before = leases[0]
+    monkeypatch.setattr(thread._jumps, "settle", settle)
+    fetched = await thread._fetch([], 0.0, 1)
+    assert (fetched.lease is before, bool(fetched.jumps)) == (True, True)
+    thread.thread_loop.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from faust.types import TP
 
 from pushcast.handover.reading import TailHeld
+from pushcast.transport.records import Unreadable
 from pushcast.transport.waits import Waits
 
 INPUT, TAIL = TP("push.notification.urgent.v1", 3), TP("push.receipt.v1", 3)
@@ -42,3 +43,18 @@ def test_another_error_is_told_and_no_transaction_any_more() -> None:
 def test_of_many_places_some_are_named() -> None:
     spots = [("t", number) for number in range(5)]
     assert str(TailHeld(spots)) == "waits for a transaction on t[0], t[1], t[2] and 2 more"
+
+
+def test_what_cannot_be_read_is_told_once_and_stands_until_it_was_read() -> None:
+    waits, damage = Waits(), Unreadable(7, "CorruptRecordException: Invalid CRC")
+    told = waits.unreadable({INPUT: damage}, {})
+    assert told == waits.problems()
+    assert "push.notification.urgent.v1[3] cannot be read from offset 7" in told[0]
+    assert waits.unreadable({}, {}) == [], "it is being fetched again"
+    assert waits.unreadable({INPUT: damage}, {}) == []
+    assert waits.unreadable({INPUT: damage._replace(offset=9)}, {INPUT: [8]}) != []
+    assert waits.unreadable({}, {INPUT: [9]}) == []
+    assert waits.problems() == []
+    waits.unreadable({INPUT: damage}, {})
+    waits.gone()
+    assert waits.problems() == []
