@@ -25,6 +25,9 @@ class PatientRecovery(Recovery):
     started, and the member goes on with its heartbeats. An error of Kafka crashes the App. Here both begin anew.
     """
 
+    #: For Faust's own lines, which tell its authors something; by this class's module they would be ours.
+    logger = logging.getLogger("faust.patient_recovery")
+
     def _set_recovery_started(self) -> None:
         """Begins without the end of the recovery before, which stands for up to five seconds: it would be taken for
         this one's, and stages would look into a table of which nothing was read yet."""

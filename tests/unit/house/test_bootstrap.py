@@ -110,7 +110,7 @@ def test_a_python_without_wheels_is_taken_only_where_nothing_else_is_there(
     for name, does in {"python3": NEWEST, **dict.fromkeys(others, "#!/bin/sh\n")}.items():
         (tmp_path / name).write_text(does)
         (tmp_path / name).chmod(0o755)
-    command = [tmp_path / "make", "--no-print-directory", "--eval", "say: ; @:$(info $(PYTHON))", "say"]
+    command = [str(tmp_path / "make"), "--no-print-directory", "--eval", "say: ; @:$(info $(PYTHON))", "say"]
     for tool in ("make", "sh"):
         (tmp_path / tool).symlink_to(str(shutil.which(tool)))
     done = subprocess.run(command, cwd=ROOT, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False)

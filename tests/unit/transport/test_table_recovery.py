@@ -13,6 +13,7 @@ import pytest
 from aiokafka.errors import KafkaError, KafkaTimeoutError, TopicAuthorizationFailedError
 from faust.types import TP
 
+from pushcast.observe.logs import QUIET
 from pushcast.transport import table_recovery
 from pushcast.transport.app import add_devices_table, make_app
 from pushcast.transport.table_recovery import PatientRecovery
@@ -174,3 +175,8 @@ async def test_the_end_of_a_recovery_is_not_taken_for_that_of_the_next(tmp_path:
         recovery.active_offsets[ROW] = 8
         recovery.signal_recovery_end.set()
         await run.until(lambda: consumer.starts == 2)
+
+
+def test_fausts_own_lines_are_as_quiet_as_all_of_its() -> None:
+    """By the name of this module each role told of its recovery in five lines."""
+    assert PatientRecovery.logger.name.split(".")[0] in QUIET
