@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from confluent_kafka import Message
 
+from pushcast.handover.passing_over import place_of, problem_of
 from pushcast.model.errors import InvalidInput
 from pushcast.wire.json_errors import UNREADABLE
 
@@ -34,8 +35,7 @@ class LeftOutRecords:
         except (InvalidInput, ValueError, *UNREADABLE) as error:
             topic = str(message.topic())
             if not self.counts[topic]:
-                place = f"{topic}[{message.partition()}]@{message.offset()}"
-                problem = str(error) if isinstance(error, InvalidInput) else type(error).__name__
-                logger.warning("%s cannot be read and is left out, as others of its topic: %s", place, problem)
+                told = place_of(message), problem_of(error)
+                logger.warning("%s cannot be read and is left out, as others of its topic: %s", *told)
             self.counts[topic] += 1
             return None

@@ -20,10 +20,19 @@ def pass_over(message: Message, error: Exception, counters: Counter[str]) -> Non
 
     Raises NewerSchema for one that a later release can read.
     """
-    place = f"{message.topic()}[{message.partition()}]@{message.offset()}"
     if isinstance(error, InvalidInput):
-        waited_for(error, place)
+        waited_for(error, place_of(message))
     if not counters[UNREADABLE]:
-        problem = str(error) if isinstance(error, InvalidInput) else type(error).__name__
-        logger.warning("%s cannot be read and is passed over, as others that come: %s", place, problem)
+        told = place_of(message), problem_of(error)
+        logger.warning("%s cannot be read and is passed over, as others that come: %s", *told)
     counters[UNREADABLE] += 1
+
+
+def place_of(message: Message) -> str:
+    """As logs name a record."""
+    return f"{message.topic()}[{message.partition()}]@{message.offset()}"
+
+
+def problem_of(error: Exception) -> str:
+    """Why it cannot be read. Of an error that is not ours the kind alone: its text may quote the record."""
+    return str(error) if isinstance(error, InvalidInput) else type(error).__name__

@@ -8,9 +8,18 @@ from collections.abc import Mapping
 from confluent_kafka import KafkaException
 
 from pushcast.config.security import KafkaSecurity
+from pushcast.config.settings import Kafka
 from pushcast.kafka.clients import client_config
 from pushcast.kafka.group_questions import GroupQuestions, connecting
 from pushcast.kafka.security import aiokafka_config
+from pushcast.model.words import Lane, Platform
+from pushcast.wire import groups, topics
+
+
+def senders_of(kafka: Kafka, lane: Lane, **more: tuple[str, str]) -> GroupOffsets:
+    """Of a lane's senders, by platform. `more`: others, each a group and the topic that it reads."""
+    found = {str(platform): (groups.send(platform, lane), topics.send(platform, lane)) for platform in Platform}
+    return GroupOffsets(kafka.bootstrap_servers, kafka.security, found | more)
 
 
 class GroupOffsets:

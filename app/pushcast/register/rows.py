@@ -176,16 +176,16 @@ class Changes:
 
     def _activate(self, record: Record, event: DeviceChange) -> None:
         user, key = event.user.encode(), device_row_key(event.user, event.app, event.device)
-        before = self._view.device(user, key)[0]
+        before, at = self._view.device(user, key)[0], appended_at(record) or event.at
         after = activated(before)
         if isinstance(after, Kept):
             self._write.restated(record, [held(key, before)])
             if after is Kept.UNCHANGED:
-                self._tell_of_another(record, user, appended_at(record) or event.at)
+                self._tell_of_another(record, user, at)
             self._counters["activations", after] += 1
             return
         self._write.device(record, key, after, "device")
-        self._tell_of_another(record, user, appended_at(record) or event.at)
+        self._tell_of_another(record, user, at)
         self._write.restated(record, [held(key, after)])
         self._counters["activations", "written"] += 1
 

@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from pushcast.simulators.effects import Effect
-from pushcast.simulators.values import flag, number, optional, text, whole
+from pushcast.simulators.values import fields, flag, number, optional, text, whole
 
 if TYPE_CHECKING:
     from pushcast.simulators.simulator import Simulator
@@ -150,10 +150,7 @@ def _routes(simulator: Simulator) -> list[web.RouteDef]:
         return web.json_response({})
 
     async def clock(request: web.Request) -> web.Response:
-        value = await _body(request)
-        unknown = set(value) - {"advance_seconds", "set", "freeze"}
-        if unknown:
-            raise ValueError(f"clock: unknown {sorted(unknown)}; known: advance_seconds, set, freeze")
+        value = fields("clock", await _body(request), ("advance_seconds", "set", "freeze"))
         ahead = number("advance_seconds", value.get("advance_seconds", 0.0), -MAX_CLOCK_SECONDS, MAX_CLOCK_SECONDS)
         at = optional(partial(number, most=MAX_CLOCK_SECONDS))("set", value.get("set"))
         frozen = optional(flag)("freeze", value.get("freeze"))

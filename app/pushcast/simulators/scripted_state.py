@@ -25,6 +25,11 @@ class GoawayScript(NamedTuple):
     reason: str
 
 
+def _or_none(name: str, value: Any) -> float:
+    """A rate; 0 and null: there is none."""
+    return number(name, 0 if value is None else value)
+
+
 def _goaway(name: str, value: Any) -> GoawayScript:
     found = fields(name, value or {}, ("after_requests", "after_seconds", "mode", "reason"))
     return GoawayScript(
@@ -66,17 +71,13 @@ class ScriptedState:
     def read_state(self, value: dict[str, Any]) -> list[tuple[Callable[[Any], None], Any]]:
         """What `set_state` does, as steps that do not fail. Raises ValueError."""
         setters = self._setters()
-        unknown = set(value) - set(setters)
-        if unknown:
-            raise ValueError(f"state: unknown {sorted(unknown)}; known: {', '.join(sorted(setters))}")
-        return [(setters[name].take, setters[name].read(name, setting)) for name, setting in value.items()]
+        found = fields("state", value, sorted(setters))
+        return [(setters[name].take, setters[name].read(name, setting)) for name, setting in found.items()]
 
     def _setters(self) -> dict[str, Setting]:
         return {
             "latency": attribute(self, "latency", optional(lambda _, value: Latency.parse(value))),
-            "service_rate": attribute(
-                self, "service_rate", lambda name, value: ServiceRate(number(name, 0 if value is None else value))
-            ),
+            "service_rate": attribute(self, "service_rate", lambda *given: ServiceRate(_or_none(*given))),
             "maintenance": attribute(self, "maintenance", flag),
             "split_errors": attribute(self, "split_errors", flag),
             "frozen": Setting(flag, self._set_frozen),
@@ -86,9 +87,7 @@ class ScriptedState:
                 self, "goaway_on_excess", lambda name, value: one_of(("refuse", "goaway"))(name, value) == "goaway"
             ),
             "answer_style": Setting(one_of(ANSWER_STYLES), self._set_answer_style),
-            "bytes_per_second": Setting(
-                lambda name, value: number(name, 0 if value is None else value), self._set_bytes_per_second
-            ),
+            "bytes_per_second": Setting(_or_none, self._set_bytes_per_second),
         }
 
     def _set_frozen(self, value: bool) -> None:

@@ -18,7 +18,7 @@ from pushcast.simulators.listener import NETWORK_MODES, Listener
 from pushcast.simulators.provider import Provider
 from pushcast.simulators.screens import Screens
 from pushcast.simulators.scripted_state import GOAWAY_MODES
-from pushcast.simulators.values import one_of, optional, text, whole
+from pushcast.simulators.values import fields, one_of, optional, text, whole
 from pushcast.simulators.webpush.service import WebPushProvider
 from pushcast.simulators.webpush.subscriptions import Subscription
 
@@ -184,10 +184,8 @@ class Simulator:
 
     def send_settings(self, values: dict[str, int]) -> int:
         """SETTINGS by their lower-case RFC 9113 names to every connection. Raises ValueError."""
-        unknown = set(values) - set(_SETTING_NAMES)
-        if unknown:
-            raise ValueError(f"settings: unknown {sorted(unknown)}; known: {', '.join(_SETTING_NAMES)}")
-        told = {_SETTING_NAMES[name]: whole(f"settings.{name}", value) for name, value in values.items()}
+        found = fields("settings", values, list(_SETTING_NAMES))
+        told = {_SETTING_NAMES[name]: whole(f"settings.{name}", value) for name, value in found.items()}
         chosen = self._chosen(None)
         for connection in chosen:
             connection.send_settings(told)

@@ -4,32 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Mapping
-from typing import Final, Protocol
 
 from pushcast.handover.reading import SpanReader
 from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Platform
+from pushcast.stream.lane_senders import GONE_SECONDS, LaneSenders
 from pushcast.wire import topics
 
 logger = logging.getLogger(__name__)
-
-#: Senders that restart stand still for seconds. So long, and the platform has none, as for a walk (`walk.ahead`).
-GONE_SECONDS: Final = 60.0
-
-
-class TakenOffsets(Protocol):
-    """Where the senders of a lane stand (`kafka.group_offsets`)."""
-
-    async def committed(self, partitions: list[int]) -> Mapping[int, Mapping[str, int]]:
-        """By partition and platform: the offset below which everything is taken. Raises ConnectionError."""
-        ...
 
 
 class Absences:
     """All lanes. A platform has no senders when something waits for them, and they have not moved while they were
     asked for a minute. Senders of a provider that is away take what waits, and put it aside: they move."""
 
-    def __init__(self, senders: Mapping[str, TakenOffsets], reader: SpanReader, partitions: int, clock: Clock) -> None:
+    def __init__(self, senders: Mapping[str, LaneSenders], reader: SpanReader, partitions: int, clock: Clock) -> None:
         """`senders`: by lane."""
         self._senders = dict(senders)
         self._reader = reader

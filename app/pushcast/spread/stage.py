@@ -10,7 +10,7 @@ from typing import Final
 from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader, TailUnreadable
 from pushcast.kafka.clients import client_config
-from pushcast.kafka.group_offsets import GroupOffsets
+from pushcast.kafka.group_offsets import senders_of
 from pushcast.kafka.topics.errors import ClusterUnavailable
 from pushcast.kafka.topics.facts import cluster_facts
 from pushcast.model.clock import Clock
@@ -80,16 +80,8 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
 
 
 def _absences(settings: Settings, reader: SpanReader, clock: Clock) -> Absences:
-    kafka = settings.kafka
-    senders = {
-        str(lane): GroupOffsets(
-            kafka.bootstrap_servers,
-            kafka.security,
-            {str(each): (groups.send(each, lane), topics.send(each, lane)) for each in Platform},
-        )
-        for lane in Lane
-    }
-    return Absences(senders, reader, kafka.partitions, clock)
+    senders = {str(lane): senders_of(settings.kafka, lane) for lane in Lane}
+    return Absences(senders, reader, settings.kafka.partitions, clock)
 
 
 def log_ids(settings: Settings) -> LogIds:

@@ -22,6 +22,7 @@ from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.callbacks import guarded
 from pushcast.stream.edge import Edge, counting
 from pushcast.stream.flood import FloodGuard
+from pushcast.stream.lane_senders import LaneSenders
 from pushcast.stream.ports import CallLater, Fatal, PositionedOutbox
 from pushcast.stream.retrying import retried
 from pushcast.stream.runner import Runner
@@ -36,7 +37,7 @@ from pushcast.walk.intake import OrderIntake
 from pushcast.walk.legs import START
 from pushcast.walk.outputs import WalkOutputs
 from pushcast.walk.pace import PartitionRates
-from pushcast.walk.senders import Asking, LaneSenders
+from pushcast.walk.senders import Asking
 from pushcast.walk.served import Served
 from pushcast.walk.slices import Slices
 from pushcast.walk.tenure import Underway, WalkTenure

@@ -6,15 +6,14 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Final
 
+from pushcast.stream.lane_senders import GONE_SECONDS
+
 #: So many seconds of the senders' work are ahead at most: a notification that comes in mid-walk waits no longer for it.
 AHEAD_SECONDS: Final = 3.0
 #: But so many targets at least, of those that the bound allows: senders that were slow may become fast.
 LEAST_TARGETS: Final = 1_000
 #: The senders' rate is that of the last seconds.
 RATE_SECONDS: Final = 5.0
-#: A platform whose senders have not moved for so long no longer holds a walk: its targets wait on Kafka.
-GONE_SECONDS: Final = 60.0
-
 
 #: Stands for the keeper beside the platforms: what it holds for users it has to read first, as senders do.
 KEEPER: Final = "keep"

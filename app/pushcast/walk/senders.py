@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import Protocol
 
 from pushcast.model.clock import Clock
+from pushcast.stream.lane_senders import LaneSenders
 from pushcast.stream.ports import CallLater, Fatal
 from pushcast.stream.runner import Runner
 from pushcast.stream.tenure import Tenures
@@ -14,14 +13,6 @@ from pushcast.walk.tenure import WalkTenure
 from pushcast.walk.waits import LOOK_SECONDS
 
 logger = logging.getLogger(__name__)
-
-
-class LaneSenders(Protocol):
-    """Where the senders of a lane stand (`kafka.group_offsets`)."""
-
-    async def committed(self, partitions: list[int]) -> Mapping[int, Mapping[str, int]]:
-        """By partition and platform: the offset below which everything is taken. Raises ConnectionError."""
-        ...
 
 
 class Asking:

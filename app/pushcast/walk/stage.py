@@ -8,7 +8,7 @@ from typing import Final
 
 from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader
-from pushcast.kafka.group_offsets import GroupOffsets
+from pushcast.kafka.group_offsets import senders_of
 from pushcast.model.words import Lane, Platform
 from pushcast.observe import stage_counters
 from pushcast.stream.batch import Bounds
@@ -38,8 +38,6 @@ def _spec(settings: Settings, lane: Lane) -> StageSpec:
         host.metrics.add_source(lambda: stage_counters.stage(ROLE, lane, counters, COUNTERS))
         host.metrics.add_source(lambda: stage_counters.takeovers(ROLE, lane, handover.counters))
         kafka = settings.kafka
-        senders = {str(each): (groups.send(each, lane), topics.send(each, lane)) for each in Platform}
-        senders[KEEPER] = groups.KEEP, topics.keep(lane)
         return WalkStage(
             settings,
             lane,
@@ -48,7 +46,7 @@ def _spec(settings: Settings, lane: Lane) -> StageSpec:
             host.clock,
             handover=handover,
             control=host.control,
-            senders=GroupOffsets(kafka.bootstrap_servers, kafka.security, senders),
+            senders=senders_of(kafka, lane, **{KEEPER: (groups.KEEP, topics.keep(lane))}),
             served=served_by(SpanReader(kafka.bootstrap_servers, kafka.security), lane, handover.counters),
             fatal=host.fatal,
             counters=counters,

@@ -14,8 +14,9 @@ from pushcast.model.clock import ManualClock
 from pushcast.model.words import Lane, Platform
 from pushcast.spread import books as module
 from pushcast.spread.books import SpreadBooks
-from pushcast.spread.senders import GONE_SECONDS, Absences
+from pushcast.spread.senders import Absences
 from pushcast.spread.steps import StepTally
+from pushcast.stream.lane_senders import GONE_SECONDS
 from pushcast.wire import topics
 from pushcast.wire.answers.legs import Leg
 from pushcast.wire.events.orders import Order

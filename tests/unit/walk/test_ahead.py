@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pushcast.walk.ahead import GONE_SECONDS, LEAST_TARGETS, RATE_SECONDS, Ahead
+from pushcast.stream.lane_senders import GONE_SECONDS
+from pushcast.walk.ahead import LEAST_TARGETS, RATE_SECONDS, Ahead
 
 
 def planned(ahead: Ahead, platform: str, end: int, targets: int) -> None:
