@@ -69,12 +69,12 @@ class GroupQuestions:
         """`connect`: see `connecting`. It is called when there is something to ask, on a thread of this object's."""
         self._connect = connect
         self._lock = threading.Lock()
-        self._line: queue.SimpleQueue[tuple[Callable[[_Link], Awaitable[Any]], Future[Any]]] | None = None
+        self._line: queue.SimpleQueue[tuple[Callable[[GroupLink], Awaitable[Any]], Future[Any]]] | None = None
 
     def commits(self, wanted: Mapping[str, Collection[Spot]]) -> dict[str, dict[Spot, Commit]]:
         """By group, what it committed of the partitions that are wanted of it. Those without are left out."""
 
-        async def ask(link: _Link) -> dict[str, dict[Spot, Commit]]:
+        async def ask(link: GroupLink) -> dict[str, dict[Spot, Commit]]:
             return {group: await link.commits(group, spots) for group, spots in wanted.items()}
 
         return self._ask(wanted, ask)
@@ -82,12 +82,12 @@ class GroupQuestions:
     def members(self, groups: Collection[str]) -> dict[str, Members]:
         """State and members of each group; one that the cluster does not know is dead."""
 
-        async def ask(link: _Link) -> dict[str, Members]:
+        async def ask(link: GroupLink) -> dict[str, Members]:
             return {group: await link.members(group) for group in groups}
 
         return self._ask(groups, ask)
 
-    def _ask(self, groups: Collection[str], question: Callable[[_Link], Awaitable[T]]) -> T:
+    def _ask(self, groups: Collection[str], question: Callable[[GroupLink], Awaitable[T]]) -> T:
         answer = Future[T]()
         with self._lock:
             if self._line is None:
@@ -100,7 +100,7 @@ class GroupQuestions:
             raise KafkaException(_confluent(error, groups)) from error
 
     def _serve(self, line: queue.SimpleQueue[Any]) -> None:
-        link = _Link(self._connect)
+        link = GroupLink(self._connect)
         with asyncio.Runner() as runner:
             while True:
                 try:
@@ -118,8 +118,10 @@ class GroupQuestions:
                     answer.set_exception(error)
 
 
-class _Link:
-    """One connection to the cluster, and whom it found to lead which group."""
+class GroupLink:
+    """One connection to the cluster, and whom it found to lead which group. Used on one loop.
+
+    Its questions raise aiokafka's KafkaError, or OSError: what a broker says that is away or loading, among others."""
 
     def __init__(self, connect: Callable[[], Awaitable[Brokers]]) -> None:
         self._connect = connect
@@ -127,6 +129,7 @@ class _Link:
         self._leads: dict[str, Any] = {}
 
     async def commits(self, group: str, spots: Collection[Spot]) -> dict[Spot, Commit]:
+        """What it committed of these partitions; those without are left out."""
         by_topic: defaultdict[str, list[int]] = defaultdict(list)
         for topic, partition in spots:
             by_topic[topic].append(partition)
@@ -144,6 +147,7 @@ class _Link:
         }
 
     async def members(self, group: str) -> Members:
+        """State and members; one that the cluster does not know is dead."""
         # One group a question: aiokafka 0.14 reads an answer of version 3 as one of version 2, with shorter groups.
         answer = await self._send(await self._coordinator(group), DescribeGroupsRequest([group]))
         code, _, state, _, _, members, *_ = answer.groups[0]
@@ -172,7 +176,7 @@ class _Link:
         return await self._brokers.send(self._brokers.get_random_node() if node is None else node, request)
 
 
-async def _patiently(link: _Link, question: Callable[[_Link], Awaitable[T]]) -> T:
+async def _patiently(link: GroupLink, question: Callable[[GroupLink], Awaitable[T]]) -> T:
     """Asks again, with a new connection, until there is an answer or none can be expected any more."""
     last: AioKafkaError | None = None
     try:

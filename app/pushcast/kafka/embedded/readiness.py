@@ -28,9 +28,10 @@ def wait(
 
     Another cluster that was faster to bind the port answers, too: its id tells it apart until ours has ended.
     """
-    import aiokafka.admin  # noqa: F401 - half a second of CPU, spent while the broker starts
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
+
+    import pushcast.kafka.group_questions  # noqa: F401 - half a second of CPU, spent while the broker starts
 
     deadline = time.monotonic() + timeout_seconds
     admin = AdminClient(_QUIET | {"bootstrap.servers": bootstrap_servers})
@@ -57,21 +58,14 @@ async def _touch_coordinators(bootstrap_servers: str, deadline: float, check_ali
 
 async def _ask_for_offsets(bootstrap_servers: str) -> None:
     """Needs each group's coordinator loaded, and leaves nothing behind."""
-    from aiokafka.admin import AIOKafkaAdminClient
-    from aiokafka.errors import for_code
-    from aiokafka.protocol.commit import OffsetFetchRequest
+    from pushcast.kafka.group_questions import GroupLink, connecting
 
-    admin: Any = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=TRY_SECONDS * 1000)
-    await admin.start()
+    link = GroupLink(connecting({"bootstrap_servers": bootstrap_servers}))
     try:
         for group in groups_of_all_partitions(INTERNAL_PARTITIONS):
-            coordinator = await admin.find_coordinator(group)
-            # The public method drops the answer's own error code, which is where "still loading" stands.
-            answer: Any = await admin._send_request(OffsetFetchRequest(group, None), coordinator)
-            if answer.error_code:
-                raise for_code(answer.error_code)()
+            await link.commits(group, [(group, 0)])  # of no topic: it is the group's own answer that counts
     finally:
-        await admin.close()
+        await link.close()
 
 
 async def _begin_producer(bootstrap_servers: str) -> None:
